@@ -1,0 +1,451 @@
+"""The words that every room shares: images, codes, tokenizers, learners, priors, metrics, datasets, errors.
+
+This is the one file of the harness that an adapter has to read. It imports nothing at run time but the standard
+library; torch and NumPy appear as types only, so that ``--help``, ``list`` and ``report`` start without them.
+
+Pixels: everywhere outside a network an image is uint8 RGB ``[N, 3, H, W]``. A tokenizer decodes to float32 in
+[0, 1]; the harness rounds, with the one rounding function of :mod:`bench.images`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from torch import Tensor, nn
+
+# --------------------------------------------------------------------------------------------------------------
+# Errors. Each carries the process exit code that the command line documents.
+
+
+class BenchError(Exception):
+    """Something the user can mend: one sentence that names the file or value and the remedy. Exit code 3."""
+
+    exit_code = 3
+
+
+class UsageError(BenchError):
+    """A wrong flag, name, value, file or a missing prerequisite; found before any work. Exit code 2."""
+
+    exit_code = 2
+
+
+class GateFailed(BenchError):
+    """A regression gate found something worse. Exit code 1."""
+
+    exit_code = 1
+
+
+class NotComparable(BenchError):
+    """Two numbers were to be compared although their signatures differ. Exit code 4."""
+
+    exit_code = 4
+
+
+class IntegrityError(BenchError):
+    """A file's digest, size or structure is not what was pinned or recorded. Exit code 5."""
+
+    exit_code = 5
+
+
+class Missing(UsageError):
+    """Weights or data that are not on this machine; the message ends with the command that brings them."""
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Codes: what a tokenizer's encoder gives and its decoder takes. The first axis is always the image.
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Real-valued codes.
+
+    ``tensor`` is float ``[N, ...]``. ``low`` and ``high`` bound every value; ``None`` where the code is unbounded.
+    A continuous code has a rate only at a named uniform bit depth between its bounds (see :mod:`bench.rate`).
+    """
+
+    tensor: Tensor
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Categorical codes: ``tensor`` is int64 ``[N, ...]`` with values in ``[0, vocab)``."""
+
+    tensor: Tensor
+    vocab: int
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """Lists of different length: ``triples[i]`` is int64 ``[M_i, 3]`` holding (channel, position, value) of image i.
+
+    ``shape`` is ``(channels, positions, values)``, the three vocabularies, and ``size`` the image's ``(H, W)``.
+    """
+
+    triples: tuple[Tensor, ...]
+    shape: tuple[int, int, int]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Finished bitstreams, one per image. ``header_bits[i]`` of them do not depend on the image's content."""
+
+    data: tuple[bytes, ...]
+    header_bits: tuple[int, ...]
+    size: tuple[int, int]
+
+
+Codes = Continuous | Indices | Sparse | Stream
+Seeds = Sequence[int]
+"""One integer per image; all randomness of image i is derived from ``seeds[i]`` alone (:mod:`bench.seeding`)."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a sample is conditioned on: class ``labels`` (int64 ``[N]``), or the ``codes`` of a given image."""
+
+    labels: Tensor | None = None
+    codes: Codes | None = None
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Tokenizers and what trains them
+
+
+class Tokenizer(Protocol):
+    """Images to codes and back. Deterministic: the posterior's mode when encoding, no noise when decoding.
+
+    ``revision`` is a digest of the weights and of the definition (:func:`bench.digest.of_weights`): equal revisions
+    give equal codes.
+    """
+
+    @property
+    def revision(self) -> str: ...
+
+    def encode(self, images: Tensor) -> Codes:
+        """``images``: uint8 ``[N, 3, H, W]`` on the tokenizer's device."""
+        ...
+
+    def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
+        """Float32 ``[N, 3, H, W]`` in [0, 1]. ``noise`` turns on the noise of the paper, seeded per image."""
+        ...
+
+
+class Comm(Protocol):
+    """What a learner may ask of the other processes of its training run."""
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def all_reduce_mean(self, tensor: Tensor) -> Tensor: ...
+
+    def all_gather(self, tensor: Tensor) -> Tensor:
+        """Concatenates the processes' tensors (equal shapes) along axis 0, in rank order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A training batch: ``images`` uint8 ``[B, 3, H, W]`` for a tokenizer, ``codes`` for a prior.
+
+    ``seeds[i]`` is derived from (training seed, step, position in the whole step's batch): a learner that draws its
+    noise from it (:func:`bench.seeding.normal`) does not depend on micro-batches or on the number of processes.
+    ``labels`` is int64 ``[B]`` where the dataset has classes.
+    """
+
+    seeds: Seeds
+    images: Tensor | None = None
+    codes: Codes | None = None
+    labels: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Losses:
+    """``total`` is differentiable and a mean over the batch; ``parts`` are detached scalars for the log."""
+
+    total: Tensor
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimiser's turn within a training step.
+
+    ``loss(batch, step)`` is called once per micro-batch. The phase runs at every step that is a multiple of ``every``
+    and not below ``start``; only ``parameters`` require gradients meanwhile. ``schedule(step, steps)`` scales the
+    learning rates the optimiser was built with. ``clip`` is the largest allowed gradient norm.
+    """
+
+    name: str
+    optimizer: torch.optim.Optimizer
+    parameters: Sequence[nn.Parameter]
+    loss: Callable[[Batch, int], Losses]
+    every: int = 1
+    start: int = 0
+    schedule: Callable[[int, int], float] | None = None
+    clip: float | None = None
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """``module``'s weights are averaged over training with this half-life, in images seen.
+
+    Early on the half-life is at most ``ramp_up`` times the images seen so far (Karras et al. 2020).
+    """
+
+    module: nn.Module
+    half_life: float
+    ramp_up: float = 0.05
+
+
+class Learner(Protocol):
+    """Something that becomes a :class:`Tokenizer` or a :class:`Prior` by being trained in ``bench.tasks.fit``.
+
+    The harness owns the loop, the data, the clock, the files, gradient averaging and the moving average of weights;
+    the learner owns its networks, its optimisers and its losses. State that is gathered during ``loss`` but must
+    count once per step (codebook statistics) is applied in :meth:`after_step`, so that accumulated micro-batches and
+    several processes give the same result as one large batch.
+    """
+
+    @property
+    def module(self) -> nn.Module:
+        """Everything with a state: networks, discriminators, codebooks. The checkpoint holds its ``state_dict``."""
+        ...
+
+    @property
+    def averaged(self) -> Averaged | None:
+        """The part of ``module`` whose moving average is evaluated, or None for none."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Images in a step, over all processes and micro-batches."""
+        ...
+
+    @property
+    def phases(self) -> Sequence[Phase]: ...
+
+    def after_step(self, step: int) -> None: ...
+
+    def finish(self) -> Tokenizer | Prior:
+        """The product, in evaluation mode. The moving average has been copied into ``averaged.module`` before."""
+        ...
+
+
+class Prior(Protocol):
+    """A distribution over a tokenizer's codes; ``tokenizer_revision`` names the tokenizer it was made for."""
+
+    @property
+    def revision(self) -> str: ...
+
+    @property
+    def tokenizer_revision(self) -> str: ...
+
+    def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
+        """Codes of one image per seed; image i depends on ``seeds[i]`` and its condition alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Build:
+    """What the harness tells a method when something is built.
+
+    ``device`` "meta" asks for shapes without memory. Weights are initialised from ``seed`` (the harness seeds torch's
+    generators before it builds).
+    """
+
+    resolution: int
+    seed: int
+    device: torch.device
+    comm: Comm
+    channels_last: bool = False
+    compile: bool = False
+    weights: Callable[[str], Path] | None = None
+    """Finds a pinned weight file of :mod:`bench.networks` by name; raises :class:`Missing`."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a tokenizer whose cost is reported: ``run()`` executes it once for a batch of one image.
+
+    ``side`` says to which of "encoder" and "decoder" it belongs; ``parameters`` counts by kind ("network",
+    "grids", "codebook").
+    """
+
+    name: str
+    side: Literal["encoder", "decoder"]
+    run: Callable[[], object]
+    parameters: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """The settings of a method that has none."""
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Entries: plain data in plain tables. Each "module:attr" is imported when it is needed; a missing ability is None.
+
+STAGES = ("train", "recon", "cost", "prior", "sample", "gen")
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """One row of ``methods.METHODS``, or of a plugin's.
+
+    - ``settings(preset, variant) -> frozen dataclass``: the method's own configuration; ``variant`` is one of
+      ``variants`` or None for the preset's default. The harness applies the ``k=v`` options of the command line to
+      its fields by name and type. None: the method has no settings, and is given :class:`NoSettings`.
+    - ``tokenizer(settings, build) -> Tokenizer``: for methods that need no training (a class will do).
+    - ``learner(settings, build) -> Learner``: what trains the tokenizer.
+    - ``checkpoint(settings, build, path) -> Tokenizer``: published or foreign weights, loaded strictly.
+    - ``identify(path) -> (variant, resolution)``: what a foreign checkpoint file or run folder holds.
+    - ``prior_learner(settings, build, tokenizer, codes) -> Learner``: trains a prior on codes.
+    - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
+    - ``images``: ready-made samples or reconstructions instead of a tokenizer (``samples:``, ``recons:``).
+    - ``source``: the folder's ``source.toml`` with checkpoints, licences and citations.
+    """
+
+    name: str
+    title: str
+    summary: str
+    settings: str | None = None
+    tokenizer: str | None = None
+    learner: str | None = None
+    checkpoint: str | None = None
+    identify: str | None = None
+    prior_learner: str | None = None
+    parts: str | None = None
+    images: str | None = None
+    source: str | None = None
+    variants: tuple[str, ...] = ()
+    takes_rest: bool = False
+    """The whole rest of the method string is the variant, verbatim (``samples:``, ``recons:``, ``diffusers:``)."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What counts as a change of a metric: the larger of ``absolute`` and ``relative`` times the baseline."""
+
+    absolute: float
+    relative: float = 0.0
+
+
+@dataclass(frozen=True)
+class MetricEntry:
+    """One row of ``bench.metrics.METRICS``.
+
+    ``kind`` "pair": ``function(reference, candidate, tools) -> float64 [N]``, images uint8 ``[N, 3, H, W]``.
+    ``kind`` "set": ``function(reference, candidate, protocol) -> Mapping[str, float]`` on the statistics of the
+    features named in ``features``. ``version`` is part of the signature; raise it when the number changes.
+    ``needs`` names the weights of :mod:`bench.networks`. Images below ``smallest_side`` pixels have no value.
+    """
+
+    name: str
+    title: str
+    kind: Literal["pair", "set"]
+    higher_is_better: bool
+    unit: str
+    function: str
+    tolerance: Tolerance
+    version: int = 1
+    features: str | None = None
+    needs: tuple[str, ...] = ()
+    smallest_side: int = 1
+    convention: Mapping[str, str | int | float] = field(default_factory=dict)
+    """What the signature says of this metric beyond its name: window, covariance, range, k."""
+
+
+@dataclass(frozen=True)
+class FeatureEntry:
+    """One row of ``bench.features.FEATURES``: ``build(device, weights) -> FeatureExtractor``."""
+
+    name: str
+    title: str
+    build: str
+    outputs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    version: int = 1
+
+
+class FeatureExtractor(Protocol):
+    """uint8 images ``[N, 3, H, W]`` to named float32 features ``[N, D]``, one network pass for all of them."""
+
+    def __call__(self, images: Tensor) -> Mapping[str, Tensor]: ...
+
+
+class ImageArray(Protocol):
+    """Frozen images: uint8 ``[N, 3, H, W]``, memory-mapped. ``digest`` is over the pixels of all images in order.
+
+    ``labels`` is int64 ``[N]`` or None.
+    """
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def pixels(self) -> np.ndarray: ...
+
+    @property
+    def labels(self) -> np.ndarray | None: ...
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset: frozen training and validation images, and what a reader must know about them.
+
+    ``protocol`` names crop and resize; ``facts`` goes into the result (source digests, split rule, bad files,
+    duplicates between the splits, source encoding).
+    """
+
+    name: str
+    resolution: int
+    protocol: str
+    train: ImageArray | None
+    val: ImageArray
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """One row of ``bench.datasets.DATASETS``.
+
+    ``open(request) -> Dataset`` with :class:`DatasetRequest`; raises :class:`Missing` with the remedy.
+    ``takes_path``: written ``name:PATH`` on the command line. ``protocol`` is the default data protocol.
+    """
+
+    name: str
+    title: str
+    open: str
+    takes_path: bool = False
+    protocol: str = "ldm"
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetRequest:
+    """What the command line asks of a dataset. ``progress`` wraps an iterable for the progress bar."""
+
+    name: str
+    path: str | None
+    resolution: int
+    protocol: str
+    cache: Path
+    offline: bool = False
+    on_bad: Literal["skip", "fail"] = "skip"
+    workers: int = 2
+    progress: Callable[[Iterator[Any], str, int], Iterator[Any]] | None = None

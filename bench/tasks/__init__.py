@@ -1,0 +1,1 @@
+"""What is done with a method: fit, reconstruct, generate, cost, clock, measure."""

@@ -1,0 +1,6 @@
+"""The tokenizers that come with the harness: one folder and one line each.
+
+Each path names a :class:`bench.contract.MethodEntry`; the modules named here import no torch.
+"""
+
+METHODS: dict[str, str] = {}
