@@ -1,0 +1,71 @@
+"""Progress of long work: one protocol, a bar on stderr, and silence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Advance = Callable[[int], None]
+"""Called with the number of units that were finished since the last call."""
+
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
+"""``with progress("train vqgan", total) as advance: ... advance(16)``."""
+
+
+@contextmanager
+def silent(description: str, total: int) -> Iterator[Advance]:
+    """Shows nothing."""
+    yield lambda count: None
+
+
+def bars(console: Console) -> Progress:
+    """A bar with rate and time left on an interactive console; elsewhere a line now and then."""
+    return _live(console) if console.is_terminal else _lines
+
+
+def _live(console: Console) -> Progress:
+    @contextmanager
+    def progress(description: str, total: int) -> Iterator[Advance]:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}/s"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Bar(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(description, total=total, rate="-")
+
+            def advance(count: int) -> None:
+                bar.advance(task, count)
+                speed = bar.tasks[0].speed
+                bar.update(task, rate=f"{speed:.0f}" if speed else "-")
+
+            yield advance
+
+    return progress
+
+
+@contextmanager
+def _lines(description: str, total: int) -> Iterator[Advance]:
+    """A line on stderr at every tenth of the work, for logs."""
+    done, said = 0, 0
+
+    def advance(count: int) -> None:
+        nonlocal done, said
+        done += count
+        tenth = 10 * done // max(total, 1)
+        if tenth > said:
+            said = tenth
+            print(f"{description}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201
+
+    yield advance
