@@ -66,7 +66,8 @@ class Missing(UsageError):
 class Continuous:
     """Real-valued codes.
 
-    ``tensor`` is float ``[N, ...]``. ``low`` and ``high`` bound every value; ``None`` where the code is unbounded.
+    ``tensor`` is float ``[N, ...]``; a grid of codes is ``[N, C, h, w]``. ``low`` and ``high`` bound every value;
+    ``None`` where the code is unbounded.
     A continuous code has a rate only at a named uniform bit depth between its bounds (see :mod:`bench.rate`).
     """
 
@@ -77,7 +78,10 @@ class Continuous:
 
 @dataclass(frozen=True)
 class Indices:
-    """Categorical codes: ``tensor`` is int64 ``[N, ...]`` with values in ``[0, vocab)``."""
+    """Categorical codes: ``tensor`` is int64 ``[N, ...]`` with values in ``[0, vocab)``.
+
+    A grid of codes is ``[N, h, w]``, a grid of residual codes ``[N, h, w, depth]``.
+    """
 
     tensor: Tensor
     vocab: int

@@ -66,7 +66,9 @@ def _from_entry_point(point: EntryPoint) -> MethodEntry:
     try:
         return _checked(point.load(), f"The entry point '{point.value}'")
     except ImportError as error:
-        raise UsageError(f"The entry point '{point.value}' cannot be imported ({error}); mend or uninstall it.") from error
+        raise UsageError(
+            f"The entry point '{point.value}' cannot be imported ({error}); mend or uninstall it."
+        ) from error
 
 
 def plugin_entry(file: str) -> MethodEntry:
@@ -82,7 +84,9 @@ def plugin_entry(file: str) -> MethodEntry:
         raise UsageError(f"{source} has no '{attribute or 'METHOD'}'; a plugin defines METHOD = MethodEntry(...).")
     if attribute and isinstance(thing, type):
         return MethodEntry(
-            name=attribute.lower(), title=attribute, summary=f"{attribute} of {source.name}",
+            name=attribute.lower(),
+            title=attribute,
+            summary=f"{attribute} of {source.name}",
             tokenizer=f"{source.stem}:{attribute}",
         )
     return _checked(thing, str(source))

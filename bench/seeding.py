@@ -64,3 +64,12 @@ def step_indices(seed: int, step: int, batch: int, count: int) -> np.ndarray:
 def step_seeds(seed: int, step: int, batch: int) -> list[int]:
     """One seed per position in a training step's whole batch."""
     return [derive(seed, "step", step, position) for position in range(batch)]
+
+
+def step_flips(seed: int, step: int, batch: int, enabled: bool) -> np.ndarray:
+    """Which positions of a training step's batch are mirrored, bool ``[batch]``; none unless ``enabled``."""
+    import numpy as np
+
+    if not enabled:
+        return np.zeros(batch, dtype=bool)
+    return np.random.Generator(np.random.PCG64(derive(seed, "flip", step))).random(batch) < 0.5

@@ -1,0 +1,365 @@
+"""The one training loop: for every tokenizer and every prior.
+
+A run is a function of its recipe: data order, noise and torch's own generators are seeded per step, so a run that
+was killed and resumed ends with the weights of one that was not (same machine, versions and thread count).
+The budget is images seen.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bench import seeding
+from bench.contract import Batch, BenchError, Learner, Phase, Seeds
+from bench.tasks import checkpoint
+from bench.tasks.averaging import MovingAverage
+from bench.tasks.checkpoint import Progressed
+from bench.tasks.comm import Alone, Processes, average_gradients, comm
+from bench.tasks.cost import count_step
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from lightning_fabric import Fabric
+    from torch import Tensor
+
+    from bench.progress import Progress
+
+LOGGED_POINTS = 100
+
+
+class Source(Protocol):
+    """What a run trains on."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: np.ndarray, flips: np.ndarray, seeds: Seeds) -> Batch:
+        """The batch of these items (int64 ``[B]``), on the CPU; where ``flips`` (bool ``[B]``) says so, mirrored."""
+        ...
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What is common to all methods of a preset.
+
+    ``images`` is the budget in images seen; ``flip`` mirrors half of them; ``micro_batch`` is the largest batch per
+    forward pass, None for no limit; ``previews`` counts held-out evaluations along the way.
+    """
+
+    images: int
+    seed: int
+    flip: bool = False
+    micro_batch: int | None = None
+    save_every_seconds: float = 30.0
+    previews: int = 0
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a finished run reports; ``flops`` are training FLOPs (2 per multiply-accumulate) of all steps."""
+
+    steps: int
+    images_seen: int
+    batch: int
+    micro_batch: int
+    seconds: float
+    flops: float
+    curve: tuple[Mapping[str, float], ...]
+    previews: tuple[Mapping[str, float], ...]
+
+
+class DivergedError(BenchError):
+    """A loss became NaN or infinite."""
+
+
+def fit(
+    learner: Learner,
+    source: Source,
+    plan: FitPlan,
+    fabric: Fabric,
+    folder: Path,
+    progress: Progress,
+    preview: Callable[[Learner], Mapping[str, float]] | None = None,
+) -> FitReport:
+    """Trains ``learner`` in place to the end of the plan, resuming from ``folder`` where a checkpoint is.
+
+    Afterwards the learner holds the averaged weights, ``folder/final.safetensors`` has them, and the checkpoint is
+    gone. Raises :class:`DivergedError` with step and losses when a loss is not finite, and CUDA's own error when not
+    even one image fits into memory.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    run = _Run(learner, source, plan, fabric, folder, preview)
+    run.start()
+    with progress("train", run.steps * learner.batch) as advance:
+        advance(run.progressed.step * learner.batch)
+        while run.progressed.step < run.steps:
+            before = run.progressed.step
+            run.advance()
+            advance((run.progressed.step - before) * learner.batch)
+    return run.finish()
+
+
+class _Run:
+    """One process's share of a training run."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        source: Source,
+        plan: FitPlan,
+        fabric: Fabric,
+        folder: Path,
+        preview: Callable[[Learner], Mapping[str, float]] | None,
+    ) -> None:
+        self.learner, self.source, self.plan, self.fabric, self.folder = learner, source, plan, fabric, folder
+        self.preview = preview
+        self.processes: Alone | Processes = comm(fabric)
+        if learner.batch % self.processes.size:
+            raise BenchError(f"The batch of {learner.batch} cannot be divided among {self.processes.size} processes.")
+        self.local = learner.batch // self.processes.size
+        self.steps = math.ceil(plan.images / learner.batch)
+        self.average = MovingAverage(learner.averaged) if learner.averaged else None
+        self.rates = {phase.name: [group["lr"] for group in phase.optimizer.param_groups] for phase in learner.phases}
+        self.progressed = Progressed(micro_batch=min(plan.micro_batch or self.local, self.local))
+        self.pending: list[dict[str, Tensor]] = []
+        self.saved_at = time.perf_counter()
+        self.loader = ThreadPoolExecutor(1)
+        self.log_every = max(self.steps // LOGGED_POINTS, 1)
+        self.preview_steps = {self.steps * k // plan.previews for k in range(1, plan.previews)}
+
+    def start(self) -> None:
+        """Resumes, or writes the first checkpoint."""
+        restored = checkpoint.restore(self.folder, self.learner, self.average)
+        if restored:
+            self.progressed = restored
+        else:
+            self.save()
+        self.upcoming = self.loader.submit(self.load, self.progressed.step)
+        self.clock = time.perf_counter()
+
+    def load(self, step: int) -> Batch:
+        """This process's part of a step's batch, on the CPU."""
+        first = self.processes.rank * self.local
+        part = slice(first, first + self.local)
+        indices = seeding.step_indices(self.plan.seed, step, self.learner.batch, len(self.source))[part]
+        seeds = seeding.step_seeds(self.plan.seed, step, self.learner.batch)[part]
+        flips = seeding.step_flips(self.plan.seed, step, self.learner.batch, self.plan.flip)[part]
+        return self.source.batch(indices, flips, seeds)
+
+    def advance(self) -> None:
+        """One step, or, when memory ran out, a return to the last checkpoint with half the micro-batch."""
+        import torch
+
+        try:
+            self.step()
+        except torch.cuda.OutOfMemoryError:
+            if self.progressed.micro_batch == 1:
+                raise
+            self.halve()
+
+    def halve(self) -> None:
+        """Goes back to the last checkpoint (the failed step may have left half of its statistics behind)."""
+        import torch
+
+        halved = self.progressed.micro_batch // 2
+        torch.cuda.empty_cache()
+        self.pending.clear()
+        restored = checkpoint.restore(self.folder, self.learner, self.average)
+        assert restored is not None, "start() wrote a checkpoint"
+        self.progressed = restored
+        self.progressed.micro_batch = halved
+        self.upcoming = self.loader.submit(self.load, restored.step)
+
+    def step(self) -> None:
+        """All phases of one training step."""
+        import torch
+
+        step = self.progressed.step
+        batch = _to(self.upcoming.result(), self.fabric.device)
+        if step + 1 < self.steps:
+            self.upcoming = self.loader.submit(self.load, step + 1)
+        torch.manual_seed(seeding.derive(self.plan.seed, "global", step, self.processes.rank))
+        self.phases(batch, step)
+        self.learner.after_step(step)
+        self.progressed.step = step + 1
+        if self.average:
+            self.average.update((step + 1) * self.learner.batch, self.learner.batch)
+        self.after()
+
+    def phases(self, batch: Batch, step: int) -> None:
+        """Runs the phases that are due and keeps their losses."""
+        losses: dict[str, Tensor] = {}
+        for phase in self.learner.phases:
+            if step >= phase.start and step % phase.every == 0:
+                losses |= self.counted_turn(phase, batch, step)
+        self.pending.append(losses)
+
+    def counted_turn(self, phase: Phase, batch: Batch, step: int) -> dict[str, Tensor]:
+        """:meth:`turn`; the first time, its operations are counted as well."""
+        if phase.name in self.progressed.flops:
+            return self.turn(phase, batch, step)
+        losses: dict[str, Tensor] = {}
+        flops = count_step(lambda: losses.update(self.turn(phase, batch, step)))
+        self.progressed.flops[phase.name] = flops * self.processes.size
+        return losses
+
+    def turn(self, phase: Phase, batch: Batch, step: int) -> dict[str, Tensor]:
+        """One optimiser's turn: gradients over the micro-batches, averaged over processes, clipped, applied."""
+        import torch
+
+        for other in self.learner.phases:
+            for parameter in other.parameters:
+                parameter.requires_grad_(False)
+        for parameter in phase.parameters:
+            parameter.requires_grad_(True)
+        phase.optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for micro in _split(batch, self.progressed.micro_batch):
+            share = len(micro.seeds) / self.local
+            with self.fabric.autocast():
+                losses = phase.loss(micro, step)
+            (losses.total * share).backward()
+            for name, value in {"total": losses.total.detach(), **losses.parts}.items():
+                key = f"{phase.name}/{name}"
+                sums[key] = sums.get(key, torch.zeros((), device=value.device)) + value.detach().float() * share
+        average_gradients(phase.parameters, self.processes)
+        if phase.clip is not None:
+            torch.nn.utils.clip_grad_norm_(phase.parameters, phase.clip)
+        scale = phase.schedule(step, self.steps) if phase.schedule else 1.0
+        for group, rate in zip(phase.optimizer.param_groups, self.rates[phase.name], strict=True):
+            group["lr"] = rate * scale
+        phase.optimizer.step()
+        return sums
+
+    def after(self) -> None:
+        """Log, preview and checkpoint, each when due."""
+        step = self.progressed.step
+        if step % self.log_every == 0 or step == self.steps:
+            self.flush()
+        if self.preview and step in self.preview_steps:
+            self.take_preview()
+        if not self.pending and self.agreed(time.perf_counter() - self.saved_at > self.plan.save_every_seconds):
+            self.save()
+
+    def agreed(self, due: bool) -> bool:
+        """The first process's answer, in all processes: their clocks differ."""
+        return self.fabric.broadcast(due) if self.processes.size > 1 else due
+
+    def flush(self) -> None:
+        """Moves the kept losses into the curve; stops at the first that is not finite."""
+        if not self.pending:
+            return
+        import torch
+
+        first = self.progressed.step - len(self.pending)
+        names = sorted({name for losses in self.pending for name in losses})
+        nothing = torch.tensor(0.0, device=self.fabric.device)
+        table = torch.stack([torch.stack([row.get(name, nothing) for name in names]) for row in self.pending])
+        table = self.processes.all_reduce_mean(table).cpu()
+        bad = (~torch.isfinite(table)).any(1).nonzero()
+        if len(bad):
+            row = int(bad[0])
+            values = ", ".join(f"{name} = {value:g}" for name, value in zip(names, table[row].tolist(), strict=True))
+            raise DivergedError(
+                f"Training diverged at step {first + row} ({values}); lower the learning rate or turn on clipping. "
+                f"The last checkpoint is in {self.folder}."
+            )
+        point = {"images": float(self.progressed.step * self.learner.batch)}
+        for column, name in enumerate(names):
+            present = [i for i, row in enumerate(self.pending) if name in row]
+            point[name] = float(table[present, column].mean())
+        self.progressed.curve.append(point)
+        self.pending.clear()
+
+    def take_preview(self) -> None:
+        """Evaluates the averaged weights on held-out images; the clock of the training stands still meanwhile."""
+        assert self.preview is not None
+        self.tick()
+        values = self.preview(self.learner) if not self.average else self._preview_of_average()
+        self.learner.module.train()
+        self.progressed.previews.append({"images": float(self.progressed.step * self.learner.batch), **values})
+        self.clock = time.perf_counter()
+
+    def _preview_of_average(self) -> Mapping[str, float]:
+        assert self.preview is not None
+        assert self.average is not None
+        with self.average.swapped():
+            return self.preview(self.learner)
+
+    def tick(self) -> None:
+        """Adds the time since the last tick to the run's seconds."""
+        now = time.perf_counter()
+        self.progressed.seconds += now - self.clock
+        self.clock = now
+
+    def save(self) -> None:
+        """Writes the checkpoint (one process does) and waits for it."""
+        if self.progressed.step:
+            self.tick()
+        if self.processes.rank == 0:
+            checkpoint.save(self.folder, self.learner, self.average, self.progressed)
+        self.fabric.barrier()
+        self.saved_at = time.perf_counter()
+
+    def finish(self) -> FitReport:
+        """Puts the average in place, writes the final weights and reports."""
+        self.flush()
+        self.tick()
+        self.loader.shutdown()
+        if self.average:
+            self.average.copy_to_module()
+        if self.processes.rank == 0:
+            checkpoint.save_final(self.folder, self.learner)
+        self.fabric.barrier()
+        done = self.progressed
+        return FitReport(
+            steps=self.steps,
+            images_seen=self.steps * self.learner.batch,
+            batch=self.learner.batch,
+            micro_batch=done.micro_batch,
+            seconds=done.seconds,
+            flops=sum(done.flops[phase.name] * _turns(phase, self.steps) for phase in self.learner.phases),
+            curve=tuple(done.curve),
+            previews=tuple(done.previews),
+        )
+
+
+def _turns(phase: Phase, steps: int) -> int:
+    """At how many of the steps a phase runs."""
+    return sum(1 for step in range(0, steps, phase.every) if step >= phase.start)
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    from bench import codes
+
+    def moved(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(device, non_blocking=True)
+
+    moved_codes = None if batch.codes is None else codes.to(batch.codes, device)
+    return Batch(batch.seeds, moved(batch.images), moved_codes, moved(batch.labels))
+
+
+def _split(batch: Batch, size: int) -> list[Batch]:
+    """The batch in pieces of at most ``size``."""
+    from bench import codes
+
+    if len(batch.seeds) <= size:
+        return [batch]
+    pieces = []
+    for first in range(0, len(batch.seeds), size):
+        part = slice(first, min(first + size, len(batch.seeds)))
+        pieces.append(
+            Batch(
+                batch.seeds[part],
+                None if batch.images is None else batch.images[part],
+                None if batch.codes is None else codes.take(batch.codes, list(range(part.start, part.stop))),
+                None if batch.labels is None else batch.labels[part],
+            )
+        )
+    return pieces
