@@ -23,7 +23,8 @@ class Progressed:
     """How far a run has come: what the checkpoint holds besides weights.
 
     ``curve`` has one entry per logged point: images seen and the mean of each loss since the last point;
-    ``previews`` one per held-out preview; ``flops`` are those of one turn of each phase; ``seconds`` is training time over all sessions of the run.
+    ``previews`` one per held-out preview; ``flops`` are those of one turn of each phase; ``seconds`` is training time
+    over all sessions of the run.
     """
 
     step: int = 0
