@@ -1,0 +1,198 @@
+"""Which numbers stand in which table, in which order, and how they are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import floor, log10
+
+Show = Callable[[float], str]
+
+
+def fixed(decimals: int) -> Show:
+    """Prints with so many decimals and commas between thousands."""
+
+    def show(value: float) -> str:
+        text = f"{value:,.{decimals}f}"
+        return text.lstrip("-") if float(text.replace(",", "")) == 0 else text
+
+    return show
+
+
+def significant(digits: int) -> Show:
+    """Prints with at least so many significant digits, never in exponent form."""
+
+    def show(value: float) -> str:
+        if value == 0:
+            return "0"
+        return f"{value:,.{max(0, digits - 1 - floor(log10(abs(value))))}f}"
+
+    return show
+
+
+def signed(decimals: int) -> Show:
+    """Prints a difference with its sign."""
+
+    def show(value: float) -> str:
+        return f"{value:+.{decimals}f}".replace("-", "−")
+
+    return show
+
+
+def count(value: float) -> str:
+    """Prints a number of parameters or images: ``950``, ``42.5k``, ``13.589M``."""
+    for limit, size, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / size:.{1 if unit == 'k' else 3}f}{unit}"
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Prints seconds as ``12.3 s``, ``3:05 min`` or ``2:07 h``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def mebibytes(value: float) -> str:
+    """Prints bytes in MiB."""
+    return f"{value / 2**20:,.0f} MiB"
+
+
+def powers(value: float) -> str:
+    """Prints with three digits and a power of ten: ``1.23e15``."""
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """The measurements whose names match ``pattern``; ``{}`` in ``title`` takes what ``*`` matched.
+
+    ``stages`` are separated by spaces; the first in which a row has the measurement counts. ``fact`` names the
+    result's fact that stands for the measurement where there is none.
+    """
+
+    stages: str
+    pattern: str
+    title: str
+    show: Show
+    unit: str = ""
+    fact: str = ""
+
+    def matches(self, names: Iterable[str]) -> list[str]:
+        """The names that this column stands for, sorted."""
+        return sorted(name for name in names if fnmatchcase(name, self.pattern))
+
+    def heading(self, name: str) -> str:
+        """The title of the column for one name."""
+        before, star, after = self.pattern.partition("*")
+        variable = name.removeprefix(before).removesuffix(after) if star else name
+        return self.title.format(variable)
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A kind of table: its columns, in order."""
+
+    name: str
+    title: str
+    columns: tuple[ColumnSpec, ...]
+
+
+PSNR = ColumnSpec("recon", "psnr", "PSNR", fixed(2), "dB")
+OVER_DOWNSAMPLE = ColumnSpec("recon", "psnr-over-downsample", "over downsample", signed(2), "dB")
+SSIM = ColumnSpec("recon", "ssim", "SSIM", fixed(4))
+MS_SSIM = ColumnSpec("recon", "ms-ssim", "MS-SSIM", fixed(4))
+LPIPS = ColumnSpec("recon", "lpips-*", "LPIPS ({})", fixed(4))
+BITS = ColumnSpec("recon cost", "bits-per-pixel", "bits per pixel", significant(3))
+BITS_PER_IMAGE = ColumnSpec("recon cost", "bits-per-image", "bits per image", fixed(0))
+
+
+def _distances(stage: str, prefix: str) -> tuple[ColumnSpec, ...]:
+    return (
+        ColumnSpec(stage, "fid", f"{prefix}FID", fixed(2)),
+        ColumnSpec(stage, "rfid", "rFID", fixed(2)),
+        ColumnSpec(stage, "sfid", f"{prefix}sFID", fixed(2)),
+        ColumnSpec(stage, "clip-fid", f"{prefix}CLIP-FID", fixed(2)),
+        ColumnSpec(stage, "fid-*", f"{prefix}FID ({{}})", fixed(2)),
+        ColumnSpec(stage, "fd-*", f"{prefix}FD ({{}})", significant(4)),
+        ColumnSpec(stage, "kid*", f"{prefix}KID{{}}", significant(3)),
+        ColumnSpec(stage, "is", "IS", fixed(2)),
+        ColumnSpec(stage, "inception-score", "IS", fixed(2)),
+    )
+
+
+def _prdc(stage: str) -> tuple[ColumnSpec, ...]:
+    return tuple(
+        ColumnSpec(stage, f"{name}*", f"{name}{{}}", fixed(3))
+        for name in ("precision", "recall", "f1", "density", "coverage")
+    )
+
+
+COST = (
+    ColumnSpec("cost", "decoder-parameters", "decoder parameters", count),
+    ColumnSpec("cost", "decoder-grid-parameters", "grid parameters", count),
+    ColumnSpec("cost", "decoder-gmac", "decoder GMAC", significant(3)),
+    ColumnSpec("cost", "decoder-gmac-fvcore", "decoder GMAC (fvcore)", significant(3)),
+)
+BUDGET = (
+    ColumnSpec("train", "images-seen", "images seen", fixed(0), fact="images_seen"),
+    ColumnSpec("train", "training-seconds", "training time", duration, fact="seconds"),
+)
+
+TABLES: tuple[TableSpec, ...] = (
+    TableSpec(
+        "comparison",
+        "Comparison",
+        (PSNR, OVER_DOWNSAMPLE, SSIM, LPIPS, *_distances("recon", "r"), *_prdc("recon")[:2], BITS, *COST, *BUDGET),
+    ),
+    TableSpec(
+        "reconstruction",
+        "Reconstruction",
+        (
+            PSNR,
+            OVER_DOWNSAMPLE,
+            SSIM,
+            MS_SSIM,
+            LPIPS,
+            *_distances("recon", "r"),
+            *_prdc("recon"),
+            BITS,
+            BITS_PER_IMAGE,
+            ColumnSpec("recon cost", "codebook-use", "codebook use", fixed(3)),
+            ColumnSpec("recon cost", "codebook-entropy", "codebook entropy", fixed(2), "bit"),
+        ),
+    ),
+    TableSpec(
+        "cost",
+        "Decoder cost",
+        (
+            *COST,
+            ColumnSpec("cost", "codebook-parameters", "codebook parameters", count),
+            ColumnSpec("cost", "encoder-parameters", "encoder parameters", count),
+            ColumnSpec("cost", "encoder-gmac", "encoder GMAC", significant(3)),
+            ColumnSpec("cost", "encoder-gmac-fvcore", "encoder GMAC (fvcore)", significant(3)),
+            ColumnSpec("cost", "encode-images-per-second", "encode", significant(3), "images/s"),
+            ColumnSpec("cost", "decode-images-per-second", "decode", significant(3), "images/s"),
+            ColumnSpec("cost", "peak-memory-bytes", "peak memory", mebibytes),
+        ),
+    ),
+    TableSpec("generation", "Generation", (*_distances("gen", ""), *_prdc("gen"))),
+    TableSpec(
+        "training",
+        "Training",
+        (
+            *BUDGET,
+            ColumnSpec("train", "steps", "steps", fixed(0), fact="steps"),
+            ColumnSpec("train", "training-flops", "training FLOPs", powers, fact="flops"),
+            ColumnSpec("prior", "images-seen", "prior: images seen", fixed(0), fact="images_seen"),
+            ColumnSpec("prior", "training-seconds", "prior: time", duration, fact="seconds"),
+            ColumnSpec("prior", "training-flops", "prior: FLOPs", powers, fact="flops"),
+        ),
+    ),
+)
