@@ -81,14 +81,13 @@ def _depth(bit_depth: int) -> int:
 
 
 class Meter:
-    """Streaming rate of one tokenizer's codes over a set of images of ``pixels`` pixels each.
+    """Streaming rate of one tokenizer's codes over a set of images.
 
     For :class:`Indices` it also counts how often each entry was used, positions and depths pooled. All codes given to
     one meter are of one kind.
     """
 
-    def __init__(self, pixels: int, bit_depth: int | None = None) -> None:
-        self._pixels = pixels
+    def __init__(self, bit_depth: int | None = None) -> None:
         self._bit_depth = bit_depth
         self._bits: list[np.ndarray] = []
         self._payload: list[np.ndarray] = []
@@ -113,18 +112,19 @@ class Meter:
         """Bits of each image so far, float64 ``[N]``; empty where the codes have no rate."""
         return np.concatenate([np.empty(0), *self._bits])
 
-    def measurements(self) -> tuple[Measurement, ...]:
-        """``bits-per-image``, ``bits-per-pixel`` and, where they apply, payload bits, codebook use and entropy.
+    def measurements(self, pixels: int) -> tuple[Measurement, ...]:
+        """For images of ``pixels`` pixels each: ``bits-per-image``, ``bits-per-pixel`` and, where they apply, payload bits,
+        codebook use and entropy.
 
         ``codebook-use`` is the share of entries used at least once; ``codebook-entropy`` the entropy of their
         frequencies in bits (at most log2 of the vocabulary).
         """
-        rates = [*self._rates("", self.bits)]
+        rates = [*self._rates("", self.bits, pixels)]
         if self._kind is Stream:
-            rates += self._rates("payload-", np.concatenate([np.empty(0), *self._payload]))
+            rates += self._rates("payload-", np.concatenate([np.empty(0), *self._payload]), pixels)
         return (*rates, *(codebook(self._usage) if self._usage is not None else ()))
 
-    def _rates(self, prefix: str, bits: np.ndarray) -> list[Measurement]:
+    def _rates(self, prefix: str, bits: np.ndarray, pixels: int) -> list[Measurement]:
         counts = "the file without its header" if prefix else RATE_RULES[self._kind] if self._kind else ""
         signature: Signature = {"bits": counts, "bit-depth": self._bit_depth if self._kind is Continuous else None}
         reason = None if len(bits) else self._absent or "No codes were given."
@@ -133,7 +133,7 @@ class Meter:
             Measurement(f"{prefix}{name}", value, unit, False, len(bits), signature=signature, reason=reason)
             for name, value, unit in (
                 ("bits-per-image", mean, "bits"),
-                ("bits-per-pixel", None if mean is None else mean / self._pixels, "bits per pixel"),
+                ("bits-per-pixel", None if mean is None else mean / pixels, "bits per pixel"),
             )
         ]
 

@@ -14,8 +14,10 @@ from statistics import median, stdev
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
+from bench import provenance
 from bench.contract import Tokenizer
 from bench.record import Measurement, Signature
 
@@ -37,18 +39,18 @@ class Schedule:
 
 def clock(
     tokenizer: Tokenizer,
-    images: Tensor,
-    hardware: str,
+    pixels: np.ndarray,
+    device: torch.device,
     schedule: Schedule = Schedule(),
 ) -> tuple[Measurement, ...]:
     """``encode-images-per-second``, ``decode-images-per-second`` and ``peak-memory-bytes``.
 
-    ``images``: uint8 ``[N, 3, H, W]`` on the tokenizer's device, one batch. A speed is the batch over the median time
-    of a call, synchronised before and after; its ``deviation`` is the standard deviation over the calls. ``hardware``
-    names the machine in the signature.
+    ``pixels``: one batch, uint8 ``[N, 3, H, W]``; it is moved to the tokenizer's ``device`` before the clock starts.
+    A speed is the batch over the median time of a call, synchronised before and after; its ``deviation`` is the
+    standard deviation over the calls.
     """
-    device, batch = images.device, len(images)
-    conditions = _conditions(images, hardware)
+    images = torch.from_numpy(pixels.copy()).to(device)
+    batch, conditions = len(images), _conditions(images)
     with torch.inference_mode():
         _reset_peak(device)
         codes = tokenizer.encode(images)
@@ -82,16 +84,16 @@ def _synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _conditions(images: Tensor, hardware: str) -> dict[str, str | int | float | None]:
+def _conditions(images: Tensor) -> dict[str, str | int | float | None]:
     batch, _, height, width = images.shape
     return {
-        "hardware": hardware,
+        "hardware": torch.cuda.get_device_name(images.device) if images.is_cuda else str(provenance.hardware()["cpu"]),
         "device": images.device.type,
         "threads": torch.get_num_threads() if images.device.type == "cpu" else None,
         "batch": batch,
         "height": height,
         "width": width,
-        "tf32": torch.get_float32_matmul_precision() if images.device.type == "cuda" else None,
+        "tf32": torch.get_float32_matmul_precision() if images.is_cuda else None,
         "torch": torch.__version__,
     }
 

@@ -13,8 +13,8 @@ from bench.rate import Meter, bits_per_image, codebook, payload_bits_per_image, 
 KEYS = Continuous(torch.rand(3, 4, 8, 8, generator=torch.Generator().manual_seed(0)), 0.0, 1.0)
 
 
-def values(meter: Meter) -> dict[str, float | None]:
-    return {m.name: m.value for m in meter.measurements()}
+def values(meter: Meter, pixels: int = 64) -> dict[str, float | None]:
+    return {m.name: m.value for m in meter.measurements(pixels)}
 
 
 def test_indices_cost_the_logarithm_of_the_vocabulary() -> None:
@@ -64,10 +64,10 @@ def test_quantisation_keeps_the_bounds_and_the_type() -> None:
 
 
 def test_the_meter_averages_over_batches() -> None:
-    meter = Meter(pixels=16)
+    meter = Meter()
     meter.update(Stream((b"abc",), (8,), (4, 4)))
     meter.update(Stream((b"abcdef", b""), (16, 0), (4, 4)))
-    found = values(meter)
+    found = values(meter, pixels=16)
     assert found["bits-per-image"] == pytest.approx(24)
     assert found["bits-per-pixel"] == pytest.approx(1.5)
     assert found["payload-bits-per-image"] == pytest.approx(16)
@@ -75,7 +75,7 @@ def test_the_meter_averages_over_batches() -> None:
 
 
 def test_the_meter_counts_codebook_use_and_entropy() -> None:
-    meter = Meter(pixels=64)
+    meter = Meter()
     rng = torch.Generator().manual_seed(1)
     batches = [torch.randint(0, 11, (2, 4, 4), generator=rng) for _ in range(3)]
     for batch in batches:
@@ -94,9 +94,9 @@ def test_a_uniformly_used_codebook_has_full_entropy() -> None:
 
 @pytest.mark.parametrize("codes", [KEYS, Continuous(KEYS.tensor)])
 def test_codes_without_a_rate_are_absent_with_a_reason(codes: Continuous) -> None:
-    meter = Meter(pixels=64)
+    meter = Meter()
     meter.update(codes)
-    for measurement in meter.measurements():
+    for measurement in meter.measurements(64):
         assert measurement.value is None
         assert "continuous" in measurement.reason
 
@@ -104,7 +104,7 @@ def test_codes_without_a_rate_are_absent_with_a_reason(codes: Continuous) -> Non
 def test_rates_at_different_depths_have_different_signatures() -> None:
     found = []
     for depth in (8, 6):
-        meter = Meter(64, depth)
+        meter = Meter(depth)
         meter.update(KEYS)
-        found.append(meter.measurements()[0].signature)
+        found.append(meter.measurements(64)[0].signature)
     assert found[0] != found[1]
