@@ -113,8 +113,7 @@ class Meter:
         return np.concatenate([np.empty(0), *self._bits])
 
     def measurements(self, pixels: int) -> tuple[Measurement, ...]:
-        """For images of ``pixels`` pixels each: ``bits-per-image``, ``bits-per-pixel`` and, where they apply, payload bits,
-        codebook use and entropy.
+        """Rate, and payload rate, codebook use and entropy where they apply, for images of ``pixels`` pixels each.
 
         ``codebook-use`` is the share of entries used at least once; ``codebook-entropy`` the entropy of their
         frequencies in bits (at most log2 of the vocabulary).
