@@ -31,6 +31,20 @@ def count(codes: Codes) -> int:
     return len(codes.tensor)
 
 
+def shape(codes: Codes) -> list[int] | None:
+    """The shape of one image's codes; None for lists and bitstreams, whose length differs from image to image."""
+    return list(codes.tensor.shape[1:]) if isinstance(codes, Continuous | Indices) else None
+
+
+def grid(codes: Codes) -> list[int] | None:
+    """Height and width of the grid of codes, or None where they form none."""
+    if isinstance(codes, Continuous) and codes.tensor.dim() == 4:
+        return list(codes.tensor.shape[2:])
+    if isinstance(codes, Indices) and codes.tensor.dim() in (3, 4):
+        return list(codes.tensor.shape[1:3])
+    return None
+
+
 def to(codes: Codes, device: torch.device | str) -> Codes:
     """The same codes on ``device``; bitstreams have none and come back as they are."""
     if isinstance(codes, Stream):

@@ -318,6 +318,7 @@ class MethodEntry:
     - ``identify(path) -> (variant, resolution)``: what a foreign checkpoint file or run folder holds.
     - ``prior_learner(settings, build, tokenizer, codes) -> Learner``: trains a prior on codes.
     - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
+    - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.networks`) in its losses.
     - ``images``: ready-made samples or reconstructions instead of a tokenizer (``samples:``, ``recons:``).
     - ``source``: the folder's ``source.toml`` with checkpoints, licences and citations.
     """
@@ -332,6 +333,7 @@ class MethodEntry:
     identify: str | None = None
     prior_learner: str | None = None
     parts: str | None = None
+    networks: str | None = None
     images: str | None = None
     source: str | None = None
     variants: tuple[str, ...] = ()

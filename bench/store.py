@@ -50,6 +50,11 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink()
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """:func:`write_file` for what is in memory."""
+    write_file(path, lambda temporary: temporary.write_bytes(data))
+
+
 def _remedy(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full: {path} was not written and nothing else was changed; free space and run again."

@@ -1,0 +1,165 @@
+"""Joining the rooms for ``run``: tables, dataset, session, runner, report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bench.contract import Dataset, DatasetRequest, UsageError
+
+if TYPE_CHECKING:
+    from bench.plan import Cell, RunConfig
+    from bench.record import Result
+    from bench.session import Session
+
+FLOOR = "downsample"
+"""The untrained method whose reconstruction at the same grid stands beside every tokenizer's."""
+
+
+def methods_table(plugins: tuple[str, ...]) -> dict[str, Any]:
+    """Built-in methods, installed plugins and ``--plugin`` files."""
+    from bench.registry import with_plugins
+    from methods import METHODS
+
+    return with_plugins(METHODS, plugins)
+
+
+def cells_of(config: RunConfig) -> list[Cell]:
+    """The cells of a run, every name checked."""
+    from bench.plan import cells
+
+    return cells(config, methods_table(config.plugin))
+
+
+def problems(config: RunConfig) -> tuple[list[str], list[str]]:
+    """What keeps a run from starting, and what it will do without; everything at once, nothing trained."""
+    from bench import networks, weights
+    from bench.metrics import METRICS
+    from bench.session import choose_device
+    from bench.store import cache_root, check_writable
+
+    found: list[str] = []
+    notes: list[str] = []
+
+    def attempt(check: Any) -> None:
+        try:
+            check()
+        except UsageError as error:
+            found.append(str(error))
+
+    cells: list[Cell] = []
+    attempt(lambda: cells.extend(cells_of(config)))
+    attempt(lambda: open_dataset(config))
+    attempt(lambda: check_writable(config.out))
+    attempt(lambda: check_writable(cache_root()))
+    if config.device != "auto":
+        attempt(lambda: choose_device(config.device))
+    for cell in cells:
+        attempt(lambda cell=cell: weights.find(cell.method, cell.entry, cache_root()))
+        for name in required_networks(cell):
+            if not networks.available(name):
+                found.append(f"'{cell.label}' trains with {networks.reason(name)}")
+    absent = sorted({name for metric in METRICS.values() for name in metric.needs if not networks.available(name)})
+    (found if config.strict else notes).extend(networks.reason(name) for name in absent)
+    return list(dict.fromkeys(found)), notes
+
+
+def required_networks(cell: Cell) -> tuple[str, ...]:
+    """The pretrained networks in the losses of the stages that will run."""
+    from bench.registry import load
+
+    if cell.entry.networks is None or "train" not in cell.stages or cell.method.weights is not None:
+        return ()
+    return tuple(load(cell.entry.networks)(cell.settings))
+
+
+def open_dataset(config: RunConfig) -> Dataset:
+    """The prepared dataset; it is prepared now where it is not yet."""
+    from bench.datasets import DATASETS
+    from bench.plan import dataset_of, preset_of
+    from bench.registry import load
+    from bench.store import cache_root
+
+    entry, path = dataset_of(config.dataset, DATASETS)
+    request = DatasetRequest(
+        name=entry.name,
+        path=path,
+        resolution=preset_of(config).resolution,
+        protocol=config.protocol or entry.protocol,
+        cache=cache_root(),
+        offline=config.offline,
+        on_bad=config.on_bad,
+        progress=_wrapped,
+    )
+    dataset: Dataset = load(entry.open)(request)
+    return dataset
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _wrapped(items: Iterator[Any], description: str, total: int) -> Iterator[Any]:
+    """An iterable with a progress bar around it."""
+    from bench.progress import bars
+
+    with bars(_console())(description, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+def session_of(config: RunConfig, dataset: Dataset) -> Session:
+    """Everything the stages of this run share."""
+    from bench.features import FEATURES
+    from bench.metrics import METRICS
+    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.plan import preset_of
+    from bench.progress import bars
+    from bench.registry import lookup
+    from bench.session import Session, Tables
+    from bench.store import cache_root
+
+    return Session(
+        config=config,
+        preset=preset_of(config),
+        dataset=dataset,
+        tables=Tables(methods_table(config.plugin), METRICS, FEATURES),
+        protocol=lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol"),
+        cache=cache_root(),
+        progress=bars(_console()),
+        say=_say,
+    )
+
+
+def execute(config: RunConfig) -> list[Result]:
+    """Runs all cells and returns their results."""
+    from bench import determinism, runner
+
+    determinism.apply(config.deterministic)
+    session = session_of(config, open_dataset(config))
+    return runner.run(cells_of(config), session, session.tables.methods.get(FLOOR))
+
+
+def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
+    """The comparison table (or the results as JSON) on stdout, and the names of the written files on stderr."""
+    import dataclasses
+
+    from bench.report import render, tables
+
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2, sort_keys=True))
+    else:
+        for table in tables.comparison(results):
+            typer.echo(render.to_text(table))
+    sys.stderr.write(f"results: {config.out}\n")

@@ -1,0 +1,84 @@
+"""``list``: what there is. No torch."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+Row = tuple[str, str]
+
+
+def show(
+    what: Annotated[str, typer.Argument(help="methods, datasets, metrics, presets, protocols or weights")],
+    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    plugin: Annotated[list[str] | None, typer.Option(help="a Python file that defines a method")] = None,
+) -> None:
+    """List methods, datasets, metrics, presets, protocols or weights."""
+    from bench.registry import lookup
+
+    rows = _methods(plugin or []) if what == "methods" else lookup(LISTS, what, "list")()
+    if json:
+        typer.echo(json_module.dumps([{"name": name, "summary": summary} for name, summary in rows], indent=2))
+        return
+    width = max(len(name) for name, _ in rows)
+    for name, summary in rows:
+        typer.echo(f"{name:<{width}}  {summary}")
+
+
+def _methods(plugins: Sequence[str]) -> list[Row]:
+    from bench.cli.joined import methods_table
+
+    return [
+        (name, entry.summary + (f" ({', '.join(entry.variants)})" if entry.variants else ""))
+        for name, entry in methods_table(tuple(plugins)).items()
+    ]
+
+
+def _datasets() -> list[Row]:
+    from bench.datasets import DATASETS
+
+    return [
+        (f"{e.name}:PATH" if e.takes_path else e.name, e.title + "".join(f"; also '{a}'" for a in e.aliases))
+        for e in DATASETS.values()
+    ]
+
+
+def _metrics() -> list[Row]:
+    from bench.metrics import METRICS
+
+    return [
+        (e.name, f"{e.title}, {'higher' if e.higher_is_better else 'lower'} is better" + (f", {e.unit}" * bool(e.unit)))
+        for e in METRICS.values()
+    ]
+
+
+def _presets() -> list[Row]:
+    from bench.presets import PRESETS
+
+    return [(p.name, f"{p.purpose} ({p.resolution} px, {p.images_seen:,} images seen)") for p in PRESETS.values()]
+
+
+def _protocols() -> list[Row]:
+    from bench.metrics.protocols import PROTOCOLS
+
+    return [(p.name, p.title) for p in PROTOCOLS.values()]
+
+
+def _weights() -> list[Row]:
+    from bench.networks import available
+    from bench.pins import WEIGHTS
+
+    return [(name, f"{w.title}: {'here' if available(name) else 'absent'}") for name, w in WEIGHTS.items()]
+
+
+LISTS: dict[str, Callable[[], list[Row]]] = {
+    "methods": lambda: _methods([]),
+    "datasets": _datasets,
+    "metrics": _metrics,
+    "presets": _presets,
+    "protocols": _protocols,
+    "weights": _weights,
+}

@@ -1,0 +1,59 @@
+"""``selftest``: the contract's checks on one adapter, with random images and an untrained network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.grammar import Method
+
+
+def selftest(
+    method: Annotated[str, typer.Argument(help="a method string, or FILE.py[:NAME] with a METHOD or tokenizer class")],
+    preset: Annotated[str, typer.Option(help="smoke, small, medium or paper")] = "smoke",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "cpu",
+) -> int:
+    """Check a tokenizer adapter against the contract; exit 0 when every law holds, else 3."""
+    import torch
+
+    from bench import networks, registry, seeding
+    from bench.cli.joined import methods_table
+    from bench.contract import Build, UsageError
+    from bench.plan import parse_methods, resolve
+    from bench.presets import PRESETS
+    from bench.session import choose_device
+    from bench.tasks.comm import Alone
+    from bench.tasks.selftest import selftest as checks
+
+    if ".py" in method:
+        entry = registry.plugin_entry(method)
+        settings = resolve(registry_method(entry.name), entry, preset)
+    else:
+        table = methods_table(())
+        parsed = parse_methods([method], table)[0]
+        entry, settings = table[parsed.name], resolve(parsed, table[parsed.name], preset)
+    resolution = registry.lookup(PRESETS, preset, "preset").resolution
+    build = Build(resolution, 0, choose_device(device), Alone(), weights=networks.find)
+    torch.manual_seed(seeding.derive(0, "initialisation"))
+    if entry.tokenizer:
+        tokenizer = registry.load(entry.tokenizer)(settings, build)
+    elif entry.learner:
+        learner = registry.load(entry.learner)(settings, build)
+        learner.module.to(build.device)
+        tokenizer = learner.finish()
+    else:
+        raise UsageError(f"'{method}' has neither a tokenizer nor a learner, so there is nothing to test.")
+    broken = 0
+    for check in checks(tokenizer, resolution, build.device):
+        typer.echo(f"ok   {check.law}" if check.problem is None else f"FAIL {check.law}: {check.problem}")
+        broken += check.problem is not None
+    return 3 if broken else 0
+
+
+def registry_method(name: str) -> Method:
+    """A method string of a name alone."""
+    from bench.grammar import Method
+
+    return Method(name)

@@ -1,0 +1,125 @@
+"""Cells through their stages: skips what exists, runs what is missing, stores every outcome, survives failures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from bench import digest
+from bench.contract import BenchError, MethodEntry
+from bench.grammar import Method
+from bench.plan import Cell, resolve
+from bench.provenance import provenance
+from bench.record import Result
+from bench.session import Outcome, Session
+from bench.stages import Stage, stage
+from bench.store import Place, write_bytes
+
+
+def run(cells: Sequence[Cell], session: Session, floor: MethodEntry | None = None) -> list[Result]:
+    """All results of the cells, stage by stage; a failing cell does not stop the others unless ``fail_fast`` is on.
+
+    ``floor`` is the method whose reconstruction at a tokenizer's own grid is measured beside it.
+    """
+    results: list[Result] = []
+    for cell in cells:
+        results += _run_cell(cell, session)
+    if floor is not None:
+        for cell in _floors(cells, results, floor):
+            results += _run_cell(cell, session)
+    return results
+
+
+def failed(results: Sequence[Result]) -> list[Result]:
+    """The results that are failures."""
+    return [result for result in results if result.status == "failed"]
+
+
+def _run_cell(cell: Cell, session: Session) -> list[Result]:
+    """The cell's stages in order; after a failure the later ones are not tried."""
+    results: list[Result] = []
+    for name in cell.stages:
+        result = _run_stage(name, stage(name), cell, session)
+        results.append(result)
+        if result.status == "failed":
+            if session.config.fail_fast:
+                raise BenchError(f"{cell.label}, {name}: {result.error}")
+            session.say(f"{cell.label}, {name}: failed: {result.error}")
+            break
+    return results
+
+
+def _run_stage(name: str, work: Stage, cell: Cell, session: Session) -> Result:
+    place = session.place(cell)
+    obstacle = work.obstacle(cell)
+    try:
+        key = work.key(cell, session) if obstacle is None else digest.of_value([name, cell.label, obstacle])
+        done = place.done(name, key)
+        if done is not None and not session.config.overwrite:
+            session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
+            return done
+        blank = _blank(name, cell, session, key)
+        if obstacle is not None:
+            result = dataclasses.replace(blank, status="not-applicable", error=obstacle)
+            place.write(result)
+            return result
+        session.say(f"{cell.label} seed {cell.seed}, {name}")
+        outcome = work.run(cell, session)
+    except BenchError as error:
+        if session.config.debug:
+            raise
+        return _store_failure(name, cell, session, place, str(error))
+    return _store(blank, outcome, place)
+
+
+def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
+    """The result before it has numbers."""
+    config = dataclasses.asdict(session.config)
+    return Result(
+        stage=name,
+        status="ok",
+        method=cell.label,
+        title=cell.entry.title,
+        dataset=session.dataset.name,
+        preset=session.preset.name,
+        seed=cell.seed,
+        key=key,
+        task=cell.task,
+        limited=session.limited,
+        settings=dict(digest.plain(cell.settings)),
+        arguments={key: str(value) if key == "out" else digest.plain(value) for key, value in config.items()},
+    )
+
+
+def _store(blank: Result, outcome: Outcome, place: Place) -> Result:
+    for suffix, data in (outcome.pictures or {}).items():
+        write_bytes(place.folder / f"{blank.stage}.{suffix}", data)
+    result = dataclasses.replace(
+        blank,
+        metrics=outcome.metrics,
+        facts=digest.plain(dict(outcome.facts or {})),
+        provenance=provenance(),
+        per_image=f"{blank.stage}.parquet" if outcome.per_image else None,
+    )
+    place.write(result, outcome.per_image)
+    return result
+
+
+def _store_failure(name: str, cell: Cell, session: Session, place: Place, error: str) -> Result:
+    """A failure is a result too, unless a finished one stands in its place; it is tried again by the next run."""
+    result = dataclasses.replace(_blank(name, cell, session, "failed"), status="failed", error=error)
+    if place.existing(name) is None:
+        place.write(result)
+    return result
+
+
+def _floors(cells: Sequence[Cell], results: Sequence[Result], floor: MethodEntry) -> list[Cell]:
+    """Cells of the floor method at every square grid that the results have, without those asked for anyway."""
+    grids = {tuple(grid) for result in results if (grid := result.facts.get("grid"))}
+    methods = [Method(floor.name, variant=str(height)) for height, width in sorted(grids) if height == width]
+    present = {cell.label for cell in cells}
+    return [
+        Cell(method, floor, resolve(method, floor, results[0].preset), cells[0].seed, ("recon", "cost"))
+        for method in methods
+        if method.label not in present
+    ]

@@ -1,0 +1,144 @@
+"""What the stages of one run share: configuration, preset, data, tables, cache, device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import arrays
+from bench.contract import (
+    Build,
+    Dataset,
+    FeatureEntry,
+    ImageArray,
+    MethodEntry,
+    MetricEntry,
+    MetricProtocol,
+    UsageError,
+)
+from bench.plan import Cell, RunConfig
+from bench.presets import Preset
+from bench.record import Measurement
+from bench.store import Place
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from lightning_fabric import Fabric
+
+    from bench.progress import Progress
+
+EVALUATION_PIXELS = 64 * 64 * 64
+"""Pixels in a batch of evaluation: 64 images of 64 px, 16 of 128 px, 4 of 256 px."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of names, joined by the command line."""
+
+    methods: Mapping[str, MethodEntry]
+    metrics: Mapping[str, MetricEntry]
+    features: Mapping[str, FeatureEntry]
+
+
+def head(array: ImageArray, count: int | None) -> ImageArray:
+    """The array itself, or its first images where it has more than ``count``."""
+    return array if count is None or count >= len(array) else arrays.first(arrays.as_frozen(array), count)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run. ``say`` prints a line to stderr."""
+
+    config: RunConfig
+    preset: Preset
+    dataset: Dataset
+    tables: Tables
+    protocol: MetricProtocol
+    cache: Path
+    progress: Progress
+    say: Callable[[str], None]
+
+    @property
+    def train(self) -> ImageArray:
+        """The training images, at most ``--limit``. Raises :class:`UsageError` where the dataset has none."""
+        if self.dataset.train is None or not len(self.dataset.train):
+            raise UsageError(
+                f"The dataset '{self.dataset.name}' has no training images; name one that has a train split."
+            )
+        return head(self.dataset.train, self.config.limit)
+
+    @property
+    def val(self) -> ImageArray:
+        """The validation images that are evaluated: at most the preset's count and ``--eval-limit``."""
+        return head(head(self.dataset.val, self.preset.eval_images), self.config.eval_limit)
+
+    @property
+    def limited(self) -> tuple[str, ...]:
+        """The flags that reduce this run below its preset."""
+        flags = {
+            "limit": self.config.limit is not None,
+            "eval-limit": self.config.eval_limit is not None,
+            **{f"set {text}": True for text in self.config.set},
+        }
+        return tuple(name for name, given in flags.items() if given)
+
+    def place(self, cell: Cell) -> Place:
+        """Where a cell's results are."""
+        return Place(self.config.out, self.dataset.name, self.preset.name, cell.label, cell.seed, cell.task)
+
+    def device(self) -> torch.device:
+        """The device of ``--device``, "auto" meaning CUDA, then MPS, then the CPU."""
+        return choose_device(self.config.device)
+
+    def fabric(self) -> Fabric:
+        """Lightning Fabric for the device, precision and processes of this run, launched."""
+        from lightning_fabric import Fabric
+
+        device = self.device()
+        precision = self.preset.precision if device.type == "cuda" else "32-true"
+        devices = [device.index] if device.index is not None else "auto" if device.type == "cuda" else 1
+        fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
+        fabric.launch()
+        return fabric
+
+    def build(self, seed: int, device: torch.device, comm: Any) -> Build:
+        """What a method is built with."""
+        from bench import networks
+
+        return Build(self.preset.resolution, seed, device, comm, weights=networks.find)
+
+    def batch(self) -> int:
+        """Images in a batch of evaluation, a function of the resolution alone."""
+        return max(EVALUATION_PIXELS // self.preset.resolution**2, 1)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; raises :class:`UsageError` for one this machine does not have."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name} is not a device; write auto, cpu, cuda, cuda:N or mps.") from error
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device.type, False):
+        raise UsageError(f"--device {name}: this machine has none, or torch cannot use it; try --device cpu.")
+    return device
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage gives: numbers, facts, per-image values and pictures to write beside the result.
+
+    ``pictures`` maps a file suffix (``examples.png``) to encoded bytes.
+    """
+
+    metrics: tuple[Measurement, ...] = ()
+    facts: Mapping[str, Any] | None = None
+    per_image: Mapping[str, np.ndarray] | None = None
+    pictures: Mapping[str, bytes] | None = None

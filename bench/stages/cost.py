@@ -1,0 +1,41 @@
+"""What the tokenizer costs: parameters and operations, counted on meta tensors. Needs no training and no weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import digest, registry
+from bench.plan import Cell
+from bench.session import Outcome, Session
+
+VERSION = 1
+
+
+def obstacle(cell: Cell) -> str | None:
+    """Methods that name no parts cannot be counted."""
+    return None if cell.entry.parts else "it names no parts to count"
+
+
+def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+    """Method, settings and resolution."""
+    return {
+        "stage": "cost",
+        "version": VERSION,
+        "method": cell.method.name,
+        "settings": digest.plain(cell.settings),
+        "resolution": session.preset.resolution,
+    }
+
+
+def run(cell: Cell, session: Session) -> Outcome:
+    """Counts the parts that the method names."""
+    import torch
+
+    from bench.tasks.comm import Alone
+    from bench.tasks.cost import census
+
+    build = session.build(cell.seed, torch.device("meta"), Alone())
+    with torch.device("meta"):
+        parts = registry.load(str(cell.entry.parts))(cell.settings, build)
+    counted = census(parts)
+    return Outcome(counted.measurements, facts=counted.facts)

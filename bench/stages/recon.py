@@ -1,0 +1,123 @@
+"""Reconstruction: the validation images through the tokenizer, and everything measured on pairs and on both sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench import codes as codes_of
+from bench import digest, networks
+from bench.contract import Codes, ImageArray, MetricEntry
+from bench.plan import Cell
+from bench.record import Measurement
+from bench.session import Outcome, Session
+from bench.stages import tokenizers
+
+if TYPE_CHECKING:
+    from bench.arrays import Frozen
+
+VERSION = 1
+EXAMPLES = 16
+RATE_BITS = 8
+"""The bit depth at which the rate of bounded continuous codes is stated ("8-bit keys")."""
+
+
+def obstacle(cell: Cell) -> str | None:
+    """Methods without a tokenizer have no reconstructions."""
+    return tokenizers.obstacle(cell)
+
+
+def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+    """The reconstructions and the metrics with the weights that are at hand: new weights, new measurement."""
+    return {
+        **images_recipe(cell, session),
+        "metrics": [[m.name, m.version, absent_weights(m)] for m in session.tables.metrics.values()],
+        "protocol": session.protocol.name,
+        "clock": session.config.clock,
+    }
+
+
+def images_recipe(cell: Cell, session: Session) -> dict[str, Any]:
+    """What decides the reconstructed pixels."""
+    return {
+        "stage": "recon",
+        "version": VERSION,
+        "tokenizer": tokenizers.identity(cell, session),
+        "images": session.val.digest,
+    }
+
+
+def absent_weights(metric: MetricEntry) -> list[str]:
+    """The weights this metric lacks on this machine."""
+    return [name for name in metric.needs if not networks.available(name)]
+
+
+def run(cell: Cell, session: Session) -> Outcome:
+    """Encodes, decodes, measures."""
+    from bench.rate import Meter
+    from bench.tasks.measure import measure
+    from bench.tasks.reconstruct import reconstruct
+
+    device = session.device()
+    tokenizer = tokenizers.tokenizer(cell, session, device)
+    reference = session.val
+    meter = Meter(RATE_BITS)
+    shapes: list[Codes] = []
+
+    def see(codes: Codes) -> None:
+        meter.update(codes)
+        if not shapes:
+            shapes.append(codes_of.take(codes, [0]))
+
+    folder = session.cache / "images" / digest.of_value(images_recipe(cell, session))[:32]
+    candidate = reconstruct(tokenizer, reference, folder, device, session.batch(), see, session.progress)
+    measured = measure(
+        reference,
+        candidate,
+        list(session.tables.metrics.values()),
+        session.tables.features,
+        session.protocol,
+        device,
+        session.cache,
+        session.batch(),
+        session.progress,
+    )
+    clocked = _clock(tokenizer, session) if session.config.clock else ()
+    pixels = session.preset.resolution**2
+    return Outcome(
+        metrics=(*measured.measurements, *meter.measurements(pixels), *clocked),
+        facts={
+            "revision": tokenizer.revision,
+            "reconstructions": candidate.digest,
+            "images": len(reference),
+            **code_facts(shapes[0]),
+        },
+        per_image=measured.per_image,
+        pictures={"examples.png": strip(reference, candidate)},
+    )
+
+
+def code_facts(codes: Codes) -> dict[str, Any]:
+    """Kind, shape and grid of one image's codes."""
+    grid = codes_of.grid(codes)
+    return {"code_kind": codes_of.KINDS[type(codes)], "code_shape": codes_of.shape(codes), "grid": grid}
+
+
+def _clock(tokenizer: Any, session: Session) -> tuple[Measurement, ...]:
+    from bench.session import head
+    from bench.tasks.clock import clock
+
+    return clock(tokenizer, head(session.val, session.batch()).pixels, session.device())
+
+
+def strip(reference: ImageArray, candidate: Frozen) -> bytes:
+    """A PNG of two rows, originals above their reconstructions: the first :data:`EXAMPLES` images."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    rows = [np.concatenate(list(array.pixels[:EXAMPLES]), axis=2) for array in (reference, candidate)]
+    picture = np.concatenate(rows, axis=1).transpose(1, 2, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,90 @@
+"""``@weights`` of a method string: a training run of this program, a named checkpoint, or a foreign file. No torch."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench import digest
+from bench.contract import MethodEntry, UsageError
+from bench.grammar import Method
+from bench.record import Result
+from bench.registry import suggestion
+from bench.store import read
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a method's ready-made weights are: a finished training run, or a foreign file or folder.
+
+    ``digest`` is the pinned or computed digest of a file; for a run it is the key of its training recipe.
+    """
+
+    kind: Literal["run", "file"]
+    path: Path
+    digest: str
+
+
+def source(entry: MethodEntry) -> dict[str, Any]:
+    """The method's ``source.toml``, empty where it has none."""
+    if entry.source is None:
+        return {}
+    package, _, name = entry.source.partition(":")
+    home = Path(str(importlib.import_module(package).__file__)).parent
+    return tomllib.loads((home / (name or "source.toml")).read_text(encoding="utf-8"))
+
+
+def find(method: Method, entry: MethodEntry, cache: Path) -> Weights | None:
+    """The weights that a method string names, or None where it names none.
+
+    ``@NAME`` is, in this order: a checkpoint of the method's ``source.toml``, a training result (``train.json``, or
+    the folder that holds it), a foreign file or folder. Raises :class:`UsageError` with the choices otherwise, and
+    :class:`bench.contract.Missing` for a checkpoint that was not fetched.
+    """
+    if method.weights is None:
+        return None
+    published = source(entry).get("checkpoints", {})
+    if method.weights == "official":
+        names = list(published)
+        if len(names) != 1:
+            raise UsageError(f"'{method.label}': name one checkpoint; there are: {', '.join(names) or 'none'}.")
+        return _published(names[0], published[names[0]], method, cache)
+    if method.weights in published:
+        return _published(method.weights, published[method.weights], method, cache)
+    path = Path(method.weights).expanduser()
+    if not path.exists():
+        raise UsageError(
+            f"'{method.label}': '{method.weights}' is neither a file, a training result nor a checkpoint."
+            f"{suggestion(method.weights, published) if published else ''}"
+        )
+    result = path / "train.json" if path.is_dir() else path
+    if result.name == "train.json" and result.exists():
+        return _run(read(result), method, cache)
+    return Weights("file", path, _digest(path))
+
+
+def _published(name: str, checkpoint: dict[str, str], method: Method, cache: Path) -> Weights:
+    from bench.fetch import checkpoint_file
+
+    path = checkpoint_file(f"{method.name}@{name}", checkpoint, cache)
+    return Weights("file", path, digest.of_value([name, checkpoint["pin"]]))
+
+
+def _run(result: Result, method: Method, cache: Path) -> Weights:
+    folder = cache / "runs" / result.key[:32]
+    if not (folder / "final.safetensors").exists():
+        raise UsageError(
+            f"'{method.label}': the weights of that training run are not in the cache ({folder}); train it again."
+        )
+    return Weights("run", folder, result.key)
+
+
+def _digest(path: Path) -> str:
+    """Of a file's content; of a folder's files with their names."""
+    if path.is_file():
+        return digest.of_file(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return digest.of_value([[str(p.relative_to(path)), digest.of_file(p)] for p in files])
