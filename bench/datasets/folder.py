@@ -1,0 +1,28 @@
+"""``folder:PATH`` and ``zip:PATH``: any folder or zip of images, with or without ``train/`` and ``val/``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench import members, prepare
+from bench.contract import Dataset, DatasetRequest, UsageError
+
+OWN_SPLIT = "the source's own train and val folders"
+
+
+def open_folder(request: DatasetRequest) -> Dataset:
+    """The images under the folder, or in the zip file, of ``request.path``.
+
+    With ``train/`` and ``val/`` (or validation, valid, test) inside, those are the splits, and class folders within
+    them give labels; otherwise a tenth of the images is held out by content digest. Raises
+    :class:`bench.contract.UsageError` for a missing path and for a source without images.
+    """
+    if not request.path:
+        raise UsageError(f"'{request.name}' needs a path; write --dataset {request.name}:PATH.")
+    path = Path(request.path).expanduser()
+    source = members.open_path(path)
+    label = f"{request.name}:{path.resolve().name}"
+    splits = members.train_and_val(source)
+    if splits is not None:
+        return prepare.dataset(request, label, *splits, split=OWN_SPLIT)
+    return prepare.dataset(request, label, *prepare.by_content(request, source), split=prepare.CONTENT_SPLIT)
