@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 
-from bench.contract import Part
+from bench import registry
+from bench.contract import Build, MethodEntry, Part
 from bench.record import Measurement, Signature
+from bench.tasks.comm import Alone
 from bench.tasks.operations import Tally, tally
 
 SIDES = ("decoder", "encoder")
@@ -48,6 +50,18 @@ def census(parts: Sequence[Part]) -> Census:
         tallies = [tally(part.run) for part in parts]
     measurements = (*_parameters(parts), *(m for side in SIDES for m in _operations(side, parts, tallies)))
     return Census(measurements, {"cost-by-part": _by_part(parts, tallies), "uncounted": _uncounted(parts, tallies)})
+
+
+def census_of(entry: MethodEntry, settings: Any, resolution: int) -> Census:
+    """The census of a method's parts, built on the meta device: shapes without memory, whatever the size.
+
+    ``entry.parts`` must be given.
+    """
+    meta = torch.device("meta")
+    build = Build(resolution, seed=0, device=meta, comm=Alone())
+    with meta:
+        parts = registry.load(str(entry.parts))(settings, build)
+    return census(parts)
 
 
 def count_step(run: Callable[[], object]) -> float:
