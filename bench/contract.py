@@ -358,7 +358,8 @@ class MetricEntry:
     :class:`bench.vectors.Features` to the numbers of one formula, of which this metric is the one called ``number``
     (metrics that share function and features are computed once) and ``<number>-deviation`` its deviation.
     ``features`` is a role that the protocol maps to ``extractor.output``, or such a name itself. ``reads`` "candidate"
-    marks a number of the candidate alone. ``version`` is part of the signature; raise it when the number changes.
+    marks a number of the candidate alone. ``settings`` names the fields of the protocol that the number depends on.
+    ``version`` is part of the signature; raise it when the number changes.
     ``needs`` names the weights of :mod:`bench.networks`. Images below ``smallest_side`` pixels have no value.
     """
 
@@ -373,6 +374,7 @@ class MetricEntry:
     features: str | None = None
     number: str = "value"
     reads: Literal["both", "candidate"] = "both"
+    settings: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     smallest_side: int = 1
     convention: Mapping[str, str | int | float] = field(default_factory=dict)
@@ -406,7 +408,11 @@ class MetricProtocol:
 
 @dataclass(frozen=True)
 class FeatureEntry:
-    """One row of ``bench.features.FEATURES``: ``build(device, weights) -> FeatureExtractor``."""
+    """One row of ``bench.features.FEATURES``: ``build(device, weights) -> FeatureExtractor``.
+
+    ``weights(name) -> Path`` finds a pinned file. ``convention`` is what the signature says of the path from uint8 to
+    the network's input: resize filter, size, quantisation.
+    """
 
     name: str
     title: str
@@ -414,6 +420,7 @@ class FeatureEntry:
     outputs: tuple[str, ...]
     needs: tuple[str, ...] = ()
     version: int = 1
+    convention: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 class FeatureExtractor(Protocol):
