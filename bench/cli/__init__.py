@@ -11,7 +11,7 @@ import sys
 import click
 import typer
 
-from bench.cli import cache, env, listing, run, selftest
+from bench.cli import cache, cost, env, listing, run, selftest
 from bench.contract import BenchError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("train")(run.train)
 app.command("validate")(run.validate)
 app.command("list")(listing.show)
 app.command("selftest")(selftest.selftest)
+app.command("cost")(cost.cost)
 app.command("env")(env.env)
 app.add_typer(cache.app, name="cache")
 
