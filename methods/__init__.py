@@ -3,4 +3,7 @@
 Each path names a :class:`bench.contract.MethodEntry`; the modules named here import no torch.
 """
 
-METHODS: dict[str, str] = {}
+METHODS: dict[str, str] = {
+    "brics": "methods.brics.adapter:ENTRY",
+    "downsample": "methods.downsample.adapter:ENTRY",
+}

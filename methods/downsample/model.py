@@ -1,0 +1,55 @@
+"""The reduced image as codes: three values of 8 bits a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.contract import BenchError, Build, Codes, Indices, Part, Seeds
+from bench.digest import of_value
+from bench.images import to_uint8, to_unit
+from methods.downsample.adapter import Settings
+
+
+class Downsample:
+    """Images of one size to a grid of uint8 RGB means, and back by bicubic interpolation (a = -0.75).
+
+    Raises :class:`BenchError` for images smaller than the grid.
+    """
+
+    def __init__(self, settings: Settings, build: Build) -> None:
+        self.grid, self.resolution = settings.grid, build.resolution
+        if self.grid > self.resolution:
+            raise BenchError(
+                f"downsample:{self.grid} has more cells than an image of {self.resolution} pixels; "
+                f"choose a grid of at most {self.resolution}."
+            )
+        self.revision = of_value(["downsample", self.grid, self.resolution])
+
+    def encode(self, images: Tensor) -> Indices:
+        """uint8 ``[N, 3, H, W]`` to int64 ``[N, G, G, 3]`` in 0..255: the mean of each cell, rounded."""
+        means = F.adaptive_avg_pool2d(to_unit(images), self.grid)
+        return Indices(to_uint8(means).permute(0, 2, 3, 1).long(), 256)
+
+    def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
+        """Float32 ``[N, 3, R, R]`` in [0, 1], R the resolution it was built for; there is no noise to turn on."""
+        assert isinstance(codes, Indices)
+        return enlarge(codes.tensor.permute(0, 3, 1, 2) / 255, self.resolution)
+
+
+def enlarge(small: Tensor, resolution: int) -> Tensor:
+    """Bicubic interpolation to a square, clamped to [0, 1]."""
+    return F.interpolate(small, (resolution, resolution), mode="bicubic", align_corners=False).clamp(0, 1)
+
+
+def parts(settings: Settings, build: Build) -> Sequence[Part]:
+    """The two interpolations, on the meta device; there are no parameters."""
+    image = torch.empty(1, 3, build.resolution, build.resolution, device="meta")
+    small = torch.empty(1, 3, settings.grid, settings.grid, device="meta")
+    return (
+        Part("area reduction", "encoder", lambda: F.adaptive_avg_pool2d(image, settings.grid), {}),
+        Part("bicubic enlargement", "decoder", lambda: enlarge(small, build.resolution), {}),
+    )
