@@ -1,5 +1,107 @@
 """The table of metrics: plain data, loaded when named."""
 
-from bench.contract import MetricEntry
+from bench.contract import MetricEntry, Tolerance
 
-METRICS: dict[str, MetricEntry] = {}
+_SSIM: dict[str, str | int | float] = {
+    "window": "gaussian 11 sigma 1.5",
+    "covariance": "population",
+    "channels": "mean",
+    "range": 255,
+}
+
+
+def _lpips(backbone: str, needs: str) -> MetricEntry:
+    return MetricEntry(
+        name=f"lpips-{backbone}",
+        title=f"LPIPS ({backbone})",
+        kind="pair",
+        higher_is_better=False,
+        unit="",
+        function=f"bench.metrics.perceptual:lpips_{backbone}",
+        tolerance=Tolerance(0.002),
+        needs=(needs,),
+        smallest_side=32,
+        convention={"lpips": "0.1", "backbone": backbone, "range": "[-1, 1] from uint8"},
+    )
+
+
+def _prdc(number: str, role: str, suffix: str) -> MetricEntry:
+    return MetricEntry(
+        name=f"{number}{suffix}",
+        title=number.capitalize() + suffix.replace("-", " ").upper(),
+        kind="set",
+        higher_is_better=True,
+        unit="",
+        function="bench.metrics.prdc:prdc",
+        tolerance=Tolerance(0.01),
+        features=role,
+        number=number,
+        settings=("neighbours",),
+    )
+
+
+def _frechet(name: str, title: str, role: str) -> MetricEntry:
+    return MetricEntry(
+        name=name,
+        title=title,
+        kind="set",
+        higher_is_better=False,
+        unit="",
+        function="bench.metrics.frechet:frechet",
+        tolerance=Tolerance(0.05, 0.01),
+        features=role,
+        convention={"covariance": "divided by N - 1", "statistics": "float64"},
+    )
+
+
+METRICS: dict[str, MetricEntry] = {
+    entry.name: entry
+    for entry in (
+        MetricEntry(
+            name="psnr",
+            title="PSNR",
+            kind="pair",
+            higher_is_better=True,
+            unit="dB",
+            function="bench.metrics.pixel:psnr",
+            tolerance=Tolerance(0.05),
+            convention={"range": 255, "cap": 100, "average": "per image"},
+        ),
+        MetricEntry(
+            name="ssim",
+            title="SSIM",
+            kind="pair",
+            higher_is_better=True,
+            unit="",
+            function="bench.metrics.ssim:ssim",
+            tolerance=Tolerance(0.002),
+            smallest_side=11,
+            convention=_SSIM,
+        ),
+        MetricEntry(
+            name="ms-ssim",
+            title="MS-SSIM",
+            kind="pair",
+            higher_is_better=True,
+            unit="",
+            function="bench.metrics.ssim:ms_ssim",
+            tolerance=Tolerance(0.002),
+            smallest_side=161,
+            convention={**_SSIM, "scales": 5},
+        ),
+        _lpips("alex", "alexnet"),
+        _lpips("vgg", "vgg16"),
+        _lpips("squeeze", "squeezenet1_1"),
+        _frechet("fd-r64", "FD-R64", "r64.fc2"),
+        _prdc("precision", "r64.fc2", "-r64"),
+        _prdc("recall", "r64.fc2", "-r64"),
+        _prdc("density", "r64.fc2", "-r64"),
+        _prdc("coverage", "r64.fc2", "-r64"),
+    )
+}
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "r64": ("fd-r64", "precision-r64", "recall-r64", "density-r64", "coverage-r64"),
+    "lpips": ("lpips-alex", "lpips-vgg", "lpips-squeeze"),
+}
+"""Short names for several metrics at once."""

@@ -1,0 +1,70 @@
+"""The Fréchet distance between two Gaussians (Dowson and Landau 1982; Heusel et al. 2017, eq. 6), in float64."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.linalg
+
+from bench.contract import MetricProtocol
+from bench.vectors import Features, Moments
+
+
+def frechet(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
+    """``{"value": d}``; see :func:`frechet_distance`."""
+    return {"value": frechet_distance(reference, candidate)}
+
+
+def frechet_distance(one: Features, other: Features) -> float:
+    """``|m1 - m2|^2 + tr(C1) + tr(C2) - 2 tr((C1 C2)^(1/2))``, at least 0; covariances divided by N - 1.
+
+    The last trace is taken from symmetric eigenvalues, or, where a set has fewer images than dimensions, from
+    singular values of its centred features: never from a matrix square root of the non-symmetric product.
+    """
+    a, b = one.moments, other.moments
+    spread = float(np.trace(a.covariance) + np.trace(b.covariance))
+    shift = float(np.sum((a.mean - b.mean) ** 2))
+    return max(shift + spread - 2 * _root_trace(one, other), 0.0)
+
+
+def _root_trace(one: Features, other: Features) -> float:
+    small_one, small_other = _factor(one), _factor(other)
+    if small_one is not None and small_other is not None:
+        return float(np.linalg.svd(small_one @ small_other.T, compute_uv=False).sum())
+    if small_one is not None:
+        return _root_sum(small_one @ other.moments.covariance @ small_one.T)
+    if small_other is not None:
+        return _root_sum(small_other @ one.moments.covariance @ small_other.T)
+    return covariance_root_trace(one.moments, other.moments)
+
+
+def _factor(features: Features) -> np.ndarray | None:
+    """Float64 ``F [N, D]`` with ``F^T F`` the covariance, when that is smaller than the covariance itself."""
+    if features.values is None or features.count > features.dimensions:
+        return None
+    centred = np.asarray(features.values, dtype=np.float64) - features.moments.mean
+    return centred / np.sqrt(features.count - 1)
+
+
+def covariance_root_trace(one: Moments, other: Moments) -> float:
+    """``tr((C1 C2)^(1/2)) = sum sqrt(eig(L^T C2 L))`` with ``C1 = L L^T``."""
+    root = _root(one.covariance)
+    return _root_sum(root.T @ other.covariance @ root)
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """``L`` with ``L L^T`` the covariance: Cholesky, or the eigenvectors where the matrix is singular."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        values, vectors = scipy.linalg.eigh(covariance)
+        return vectors * np.sqrt(np.clip(values, 0, None))
+
+
+def _root_sum(symmetric: np.ndarray) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = scipy.linalg.eigvalsh((symmetric + symmetric.T) / 2, driver="evr", check_finite=False)
+    return float(np.sqrt(np.clip(values, 0, None)).sum())

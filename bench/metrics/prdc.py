@@ -1,0 +1,148 @@
+"""Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), in bounded memory.
+
+A ball around every image reaches to its k-th nearest neighbour of the same set. Squared distances of whole blocks are
+estimated in float32 on features minus the reference mean; whatever the rounding error leaves undecided is computed
+again in float64. The answer is that of float64 brute force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contract import MetricProtocol, UsageError
+from bench.vectors import Features
+
+ROWS = 256
+"""Rows of a block of distances; a block is ``[ROWS, N]``."""
+PAIRS = 4096
+"""Pairs whose exact distances are computed at once."""
+SPARE = 8
+"""Neighbours looked at beyond the k-th before a row is searched whole."""
+
+
+def prdc(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
+    """``{"precision", "recall", "density", "coverage"}`` with k = ``protocol.neighbours``; balls are closed."""
+    k = protocol.neighbours
+    mean = _mean(reference)
+    real, fake = _Cloud(reference, mean), _Cloud(candidate, mean)
+    real_radii, fake_radii = _squared_radii(real, k), _squared_radii(fake, k)
+    in_ball = np.zeros(real.count, dtype=bool)
+    recalled = np.zeros(real.count, dtype=bool)
+    precise, balls = 0, 0
+    for rows in _blocks(fake.count):
+        block = _Block(fake, rows, real)
+        inside = block.within(torch.from_numpy(real_radii)[None])
+        precise += int(inside.any(dim=1).sum())
+        balls += int(inside.sum())
+        in_ball |= inside.any(dim=0).numpy()
+        recalled |= block.within(torch.from_numpy(fake_radii[rows])[:, None]).any(dim=0).numpy()
+    return {
+        "precision": precise / fake.count,
+        "recall": float(recalled.mean()),
+        "density": balls / (k * fake.count),
+        "coverage": float(in_ball.mean()),
+    }
+
+
+def _mean(reference: Features) -> np.ndarray:
+    total = np.zeros(reference.dimensions)
+    for rows in _blocks(reference.count):
+        total += reference.vectors[rows].sum(axis=0, dtype=np.float64)
+    return total / reference.count
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, ROWS):
+        yield slice(start, min(start + ROWS, count))
+
+
+@dataclass(frozen=True)
+class _Cloud:
+    """A set of points: exact float32 ``values [N, D]`` and the float64 ``mean`` that is taken off before products."""
+
+    features: Features
+    mean: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return self.features.count
+
+    @cached_property
+    def centred(self) -> Tensor:
+        """Float32 ``[N, D]``."""
+        centred = np.empty(self.features.vectors.shape, dtype=np.float32)
+        for rows in _blocks(self.count):
+            centred[rows] = self.features.vectors[rows] - self.mean
+        return torch.from_numpy(centred)
+
+    @cached_property
+    def norms(self) -> Tensor:
+        """Squared lengths of the centred points, float32 ``[N]``."""
+        return torch.cat([self.centred[rows].square().sum(dim=1) for rows in _blocks(self.count)])
+
+    def exact(self, rows: np.ndarray) -> np.ndarray:
+        """Float64 ``[len(rows), D]``, as they are."""
+        return np.asarray(self.features.vectors[rows], dtype=np.float64)
+
+
+class _Block:
+    """Squared distances of some rows of one cloud to all of another, and how far float32 may be wrong about them."""
+
+    def __init__(self, one: _Cloud, rows: slice, other: _Cloud) -> None:
+        self._one, self._rows, self._other = one, rows, other
+        norms = one.norms[rows, None]
+        self.estimate = torch.addmm(other.norms[None], one.centred[rows], other.centred.T, alpha=-2).add_(norms)
+        reach = norms.double().sqrt() + other.norms.max().double().sqrt()
+        unit = torch.finfo(torch.float32).eps / 2 * (one.features.dimensions + 16)
+        self.error = (unit * reach.square()).float()
+
+    def within(self, squared_radii: Tensor) -> Tensor:
+        """Bool ``[rows, N]``: exact squared distance <= ``squared_radii`` (float64, broadcast)."""
+        gap = self.estimate - squared_radii.float()
+        sure = gap < -self.error
+        rows, columns = (gap.abs_() <= self.error).nonzero(as_tuple=True)
+        if len(rows):
+            radii = squared_radii.expand(self.estimate.shape)[rows, columns].numpy()
+            distances = self.exact(rows.numpy(), columns.numpy())
+            sure[rows, columns] = torch.from_numpy(distances <= radii)
+        return sure
+
+    def exact(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Float64 squared distances of pairs (row of the block, column)."""
+        distances = np.empty(len(rows))
+        for start in range(0, len(rows), PAIRS):
+            part = slice(start, start + PAIRS)
+            one = self._one.exact(rows[part] + self._rows.start)
+            distances[part] = ((one - self._other.exact(columns[part])) ** 2).sum(axis=1)
+        return distances
+
+
+def _squared_radii(cloud: _Cloud, k: int) -> np.ndarray:
+    """Float64 ``[N]``: squared distance to the k-th nearest other point of the same cloud."""
+    if cloud.count <= k:
+        raise UsageError(
+            f"{cloud.features.name} holds {cloud.count} images; precision and recall need at least k + 1 = {k + 1}."
+        )
+    return np.concatenate([_block_radii(_Block(cloud, rows, cloud), rows, k) for rows in _blocks(cloud.count)])
+
+
+def _block_radii(block: _Block, rows: slice, k: int) -> np.ndarray:
+    index = torch.arange(rows.stop - rows.start)
+    block.estimate[index, index + rows.start] = torch.inf
+    count = min(k + SPARE, block.estimate.shape[1])
+    nearest, columns = block.estimate.topk(count, dim=1, largest=False, sorted=True)
+    limit = nearest[:, k - 1 : k] + 2 * block.error
+    exact = block.exact(index.repeat_interleave(count).numpy(), columns.flatten().numpy()).reshape(-1, count)
+    exact[(nearest == torch.inf).numpy()] = np.inf
+    radii = np.partition(exact, k - 1, axis=1)[:, k - 1]
+    for row in (nearest[:, -1] <= limit[:, 0]).nonzero().flatten().tolist():
+        found = (block.estimate[row] <= limit[row]).nonzero().flatten().numpy()
+        distances = block.exact(np.full(len(found), row), found)
+        radii[row] = np.partition(distances, k - 1)[k - 1]
+    return radii

@@ -1,0 +1,138 @@
+"""What a measurement consists of: image sets, and metrics with signature and key, or a reason. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bench import networks
+from bench.contract import FeatureEntry, ImageArray, MetricEntry, MetricProtocol
+from bench.digest import of_value
+from bench.registry import lookup
+from bench.vectors import Statistics
+
+Images = ImageArray | Sequence[ImageArray] | Statistics
+"""An image set: one array, or one array per image size; or, as a reference only, the statistics of its features."""
+
+
+class ImageSet:
+    """Arrays or statistics under one interface."""
+
+    def __init__(self, name: str, images: Images) -> None:
+        self.name = name
+        self.statistics = images if isinstance(images, Statistics) else None
+        self.arrays: tuple[ImageArray, ...] = ()
+        if not isinstance(images, Statistics):
+            self.arrays = tuple(images) if isinstance(images, Sequence) else (images,)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of one array, its own; of several, of their digests in order."""
+        if self.statistics is not None:
+            return self.statistics.digest
+        digests = [array.digest for array in self.arrays]
+        return digests[0] if len(digests) == 1 else of_value(digests)
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return self.statistics.count if self.statistics is not None else sum(len(array) for array in self.arrays)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """``[N, 3, H, W]`` of each array."""
+        return [array.pixels.shape for array in self.arrays]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none."""
+
+    entry: MetricEntry
+    feature: str | None
+    signature: Mapping[str, Any]
+    key: str
+    reason: str | None
+
+
+class Itemizer:
+    """Gives every metric of one measurement its signature and its keys, by content alone."""
+
+    def __init__(
+        self,
+        reference: ImageSet,
+        candidate: ImageSet,
+        entries: Mapping[str, FeatureEntry],
+        protocol: MetricProtocol,
+    ) -> None:
+        self._reference = reference
+        self._candidate = candidate
+        self._entries = entries
+        self._protocol = protocol
+        self._identities: dict[str, str] = {}
+
+    def item(self, entry: MetricEntry) -> Item:
+        """The metric with its signature and key, or with the reason of its absence."""
+        feature = None if entry.features is None else self._protocol.features.get(entry.features, entry.features)
+        needs = (*entry.needs, *(self._extractor(feature).needs if feature else ()))
+        absent = [name for name in dict.fromkeys(needs) if not networks.available(name)]
+        reason = "; ".join(networks.reason(name) for name in absent) or self._obstacle(entry, feature)
+        if reason:
+            return Item(entry, feature, {}, "", reason)
+        signature = self._signature(entry, feature, needs)
+        key = of_value({**signature, "function": entry.function, "candidate": self._candidate.digest})
+        return Item(entry, feature, signature, key, None)
+
+    def _extractor(self, feature: str) -> FeatureEntry:
+        return lookup(self._entries, feature.partition(".")[0], "feature extractor")
+
+    def _obstacle(self, entry: MetricEntry, feature: str | None) -> str | None:
+        """Why these images cannot be measured with this metric."""
+        one, other = self._reference, self._candidate
+        if one.statistics is not None:
+            if feature is None:
+                return f"{one.name} is a statistics file; {entry.title} compares image with image"
+            if entry.reads == "both" and feature not in one.statistics.features:
+                kept = ", ".join(one.statistics.features)
+                return f"{one.name} holds statistics of {kept}, not of {feature}; choose the protocol they belong to"
+        if entry.kind == "pair" and one.count != other.count:
+            return f"{one.name} holds {one.count} images and {other.name} {other.count}; pairs need equal counts"
+        if entry.kind == "pair" and one.shapes != other.shapes:
+            return f"the images of {one.name} and {other.name} differ in size; {entry.title} compares equal sizes"
+        sides = [min(shape[2:]) for images in (one, other) for shape in images.shapes]
+        if min(sides) < entry.smallest_side:
+            return (
+                f"{entry.title} needs at least {entry.smallest_side} pixels a side, one here has {min(sides)}"
+            )
+        return None
+
+    def _signature(self, entry: MetricEntry, feature: str | None, needs: Sequence[str]) -> dict[str, Any]:
+        signature: dict[str, Any] = {"metric": entry.name, "version": entry.version, **entry.convention}
+        if feature is not None:
+            extractor = self._extractor(feature)
+            signature |= {"features": feature, "features version": extractor.version, **extractor.convention}
+        if needs:
+            signature["weights"] = ", ".join(self._identity(name) for name in dict.fromkeys(needs))
+        signature |= {name: getattr(self._protocol, name) for name in entry.settings}
+        if entry.reads == "both":
+            signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count}
+        return {**signature, "count": self._candidate.count}
+
+    def _identity(self, name: str) -> str:
+        if name not in self._identities:
+            self._identities[name] = networks.identity(name)
+        return self._identities[name]
+
+    def feature_key(self, images: ImageSet, feature: str) -> str:
+        """The key of one set's features: images, extractor with version, convention and weights."""
+        extractor = self._extractor(feature)
+        recipe = {
+            "images": images.digest,
+            "features": feature,
+            "version": extractor.version,
+            "convention": dict(extractor.convention),
+            "weights": [self._identity(name) for name in extractor.needs],
+        }
+        return of_value(recipe)
