@@ -94,7 +94,8 @@ def column_of(spec: ColumnSpec, name: str, sources: Sequence[Source]) -> Column:
     present = [s.measurement for s in sources if s.measurement.value is not None]
     commonest = Counter(signature_id(m.signature) for m in present).most_common(1)[0][0]
     model = next(m for m in present if signature_id(m.signature) == commonest)
-    return Column(name, spec.heading(name), spec.show, model.higher_is_better, spec.unit, model.signature)
+    higher = model.higher_is_better if spec.ranked else None
+    return Column(name, spec.heading(name), spec.show, higher, spec.unit, model.signature)
 
 
 def cell_of(column: Column, sources: Sequence[Source], notes: Notes, why_absent: str) -> Cell:

@@ -31,6 +31,11 @@ def significant(digits: int) -> Show:
     return show
 
 
+def exactly(value: float) -> str:
+    """Prints all digits."""
+    return f"{value:.12g}"
+
+
 def signed(decimals: int) -> Show:
     """Prints a difference with its sign."""
 
@@ -74,7 +79,7 @@ class ColumnSpec:
     """The measurements whose names match ``pattern``; ``{}`` in ``title`` takes what ``*`` matched.
 
     ``stages`` are separated by spaces; the first in which a row has the measurement counts. ``fact`` names the
-    result's fact that stands for the measurement where there is none.
+    result's fact that stands for the measurement where there is none. Not ``ranked``: nothing is best.
     """
 
     stages: str
@@ -83,6 +88,7 @@ class ColumnSpec:
     show: Show
     unit: str = ""
     fact: str = ""
+    ranked: bool = True
 
     def matches(self, names: Iterable[str]) -> list[str]:
         """The names that this column stands for, sorted."""
@@ -137,12 +143,12 @@ def _prdc(stage: str) -> tuple[ColumnSpec, ...]:
 COST = (
     ColumnSpec("cost", "decoder-parameters", "decoder parameters", count),
     ColumnSpec("cost", "decoder-grid-parameters", "grid parameters", count),
-    ColumnSpec("cost", "decoder-gmac", "decoder GMAC", significant(3)),
-    ColumnSpec("cost", "decoder-gmac-fvcore", "decoder GMAC (fvcore)", significant(3)),
+    ColumnSpec("cost", "decoder-gmac", "decoder GMAC", significant(4)),
+    ColumnSpec("cost", "decoder-gmac-fvcore", "decoder GMAC (fvcore)", significant(4)),
 )
 BUDGET = (
     ColumnSpec("train", "images-seen", "images seen", fixed(0), fact="images_seen"),
-    ColumnSpec("train", "training-seconds", "training time", duration, fact="seconds"),
+    ColumnSpec("train", "training-seconds", "training time", duration, fact="seconds", ranked=False),
 )
 
 TABLES: tuple[TableSpec, ...] = (
@@ -175,11 +181,11 @@ TABLES: tuple[TableSpec, ...] = (
             *COST,
             ColumnSpec("cost", "codebook-parameters", "codebook parameters", count),
             ColumnSpec("cost", "encoder-parameters", "encoder parameters", count),
-            ColumnSpec("cost", "encoder-gmac", "encoder GMAC", significant(3)),
-            ColumnSpec("cost", "encoder-gmac-fvcore", "encoder GMAC (fvcore)", significant(3)),
-            ColumnSpec("cost", "encode-images-per-second", "encode", significant(3), "images/s"),
-            ColumnSpec("cost", "decode-images-per-second", "decode", significant(3), "images/s"),
-            ColumnSpec("cost", "peak-memory-bytes", "peak memory", mebibytes),
+            ColumnSpec("cost", "encoder-gmac", "encoder GMAC", significant(4)),
+            ColumnSpec("cost", "encoder-gmac-fvcore", "encoder GMAC (fvcore)", significant(4)),
+            ColumnSpec("cost recon", "encode-images-per-second", "encode", significant(3), "images/s"),
+            ColumnSpec("cost recon", "decode-images-per-second", "decode", significant(3), "images/s"),
+            ColumnSpec("cost recon", "peak-memory-bytes", "peak memory", mebibytes),
         ),
     ),
     TableSpec("generation", "Generation", (*_distances("gen", ""), *_prdc("gen"))),
@@ -189,10 +195,44 @@ TABLES: tuple[TableSpec, ...] = (
         (
             *BUDGET,
             ColumnSpec("train", "steps", "steps", fixed(0), fact="steps"),
-            ColumnSpec("train", "training-flops", "training FLOPs", powers, fact="flops"),
+            ColumnSpec("train", "training-flops", "training FLOPs", powers, fact="flops", ranked=False),
             ColumnSpec("prior", "images-seen", "prior: images seen", fixed(0), fact="images_seen"),
-            ColumnSpec("prior", "training-seconds", "prior: time", duration, fact="seconds"),
-            ColumnSpec("prior", "training-flops", "prior: FLOPs", powers, fact="flops"),
+            ColumnSpec("prior", "training-seconds", "prior: time", duration, fact="seconds", ranked=False),
+            ColumnSpec("prior", "training-flops", "prior: FLOPs", powers, fact="flops", ranked=False),
         ),
     ),
 )
+
+SPECS: dict[str, TableSpec] = {spec.name: spec for spec in TABLES}
+
+QUOTED: dict[str, TableSpec] = {
+    "recon": TableSpec(
+        "reconstruction",
+        "Reconstruction",
+        (
+            *SPECS["reconstruction"].columns[:4],
+            LPIPS,
+            ColumnSpec("recon", "lpips", "LPIPS (network not said)", fixed(4)),
+            ColumnSpec("recon", "psim", "PSIM", fixed(2)),
+            *_distances("recon", "r"),
+        ),
+    ),
+    "gen": SPECS["generation"],
+    "cost": TableSpec(
+        "cost",
+        "Decoder cost",
+        (
+            ColumnSpec("cost", "total-parameters", "all parameters", count),
+            *SPECS["cost"].columns,
+        ),
+    ),
+    "generator": TableSpec(
+        "generators",
+        "Generator cost",
+        (
+            ColumnSpec("cost", "generator-parameters", "parameters", count),
+            ColumnSpec("cost", "generator-gmac", "GMAC", significant(4)),
+        ),
+    ),
+}
+"""The kinds of tables of published numbers."""

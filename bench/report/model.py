@@ -86,7 +86,7 @@ class Absent:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of one kind (``name``) about one dataset and preset; ``key`` names its files."""
+    """A table of one kind (``name``) about one dataset and preset; ``remark`` is a last line under it."""
 
     name: str
     title: str
@@ -96,6 +96,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     absent: tuple[Absent, ...] = ()
+    remark: str = ""
 
     @property
     def key(self) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from bench.record import signature_id
@@ -28,7 +29,8 @@ def foot(table: Table) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for absent in table.absent:
         reasons.setdefault(absent.reason, []).append(absent.title)
-    return lines + [f"Absent from every row: {', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
+    lines += [f"Absent from every row: {', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
+    return lines + ([table.remark] if table.remark else [])
 
 
 def _refs(notes: Sequence[int]) -> str:
@@ -108,7 +110,8 @@ def to_text(table: Table, width: int = 120) -> str:
     lines = [caption(table), "=" * len(caption(table))]
     for block in _blocks(labels, columns, width):
         lines += ["", *_align(labels, block, height - len(table.rows))]
-    lines += ["", *foot(table), "* best, ' second best; numbers that print alike are marked alike."]
+    under = [*foot(table), "* best, ' second best; numbers that print alike are marked alike."]
+    lines += ["", *(wrapped for line in under for wrapped in wrap(line, width, subsequent_indent="    "))]
     return "\n".join(lines) + "\n"
 
 
@@ -118,17 +121,22 @@ def _plain_cell(row: Row, table: Table, index: int) -> str:
     return _cell_text(cell) + _interval(row, table, index) + mark + _refs(cell.notes)
 
 
-def _wrap_heading(column: Sequence[str]) -> list[str]:
-    """Breaks a heading at spaces so that it is not much wider than its numbers."""
-    widest = max((len(text) for text in column[1:]), default=0)
+def break_heading(heading: str, width: int) -> list[str]:
+    """Lines of at most ``width`` characters, broken at spaces; an arrow stays with its word."""
     lines = [""]
-    for word in column[0].split(" "):
+    for word in re.sub(" (?=[↑↓])", "\u00a0", heading).split(" "):
         joined = f"{lines[-1]} {word}".strip()
-        if lines[-1] and len(joined) > max(widest, 9):
+        if lines[-1] and len(joined) > width:
             lines.append(word)
         else:
             lines[-1] = joined
-    return [*(f"{line} " for line in lines), *column[1:]]
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
+def _wrap_heading(column: Sequence[str]) -> list[str]:
+    """Breaks a heading so that it is not much wider than its numbers."""
+    widest = max((len(text) for text in column[1:]), default=0)
+    return [*(f"{line} " for line in break_heading(column[0], max(widest, 9))), *column[1:]]
 
 
 def _blocks(labels: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> list[list[Sequence[str]]]:

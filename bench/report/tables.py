@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.record import Result
 from bench.report.cells import RowResults, cell_of, column_of, measurements, name_of, rows_of, why_absent, with_floor
-from bench.report.columns import TABLES, ColumnSpec, TableSpec
+from bench.report.columns import SPECS, ColumnSpec, TableSpec
 from bench.report.model import Absent, Cell, Column, Notes, Row, Source, Table
 from bench.report.rank import mark_rows
-
-SPECS: Mapping[str, TableSpec] = {spec.name: spec for spec in TABLES}
 
 
 def comparison(results: Sequence[Result]) -> tuple[Table, ...]:

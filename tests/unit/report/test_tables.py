@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_results import MISSING, SIGNATURE, number, recon, result, usual
 
 from bench.record import Measurement
 from bench.report.columns import fixed
@@ -16,6 +15,7 @@ from bench.report.model import Cell, Column
 from bench.report.rank import mark
 from bench.report.render import to_csv, to_json, to_markdown, to_text
 from bench.report.tables import comparison, tables
+from tests.unit.report.sample_results import MISSING, SIGNATURE, number, recon, result, usual
 
 
 def cell(table, method, column):

@@ -1,0 +1,125 @@
+"""Published, ours, difference: measured numbers beside those that papers print for the same configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from bench.record import Measurement, Result
+from bench.report.cells import RowResults, cell_of, column_of, name_of, rows_of
+from bench.report.columns import QUOTED, exactly, signed
+from bench.report.model import Cell, Column, Notes, Row, Source, Table
+from bench.report.quoted import REASONS, Quote, QuotedRow, QuotedTable
+
+COLUMNS = (
+    Column("published", "published", exactly),
+    Column("ours", "ours", exactly),
+    Column("difference", "ours − published", exactly),
+)
+EQUIVALENT: Mapping[str, tuple[str, ...]] = {"lpips": ("lpips-alex", "lpips-vgg"), "rfid": ("rfid", "fid")}
+"""Which of our measurements a published one may be held against, where the names are not equal."""
+
+
+def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) -> tuple[Table, ...]:
+    """One table per dataset and preset that has both; one row per method and metric.
+
+    Only results in the published configuration take part: preset ``paper`` or published weights (``@`` in the label).
+    Where the numbers differ by more than the published rounding, a footnote gives a reason of
+    :data:`bench.report.quoted.REASONS`.
+    """
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        if result.preset == "paper" or "@" in result.method:
+            groups.setdefault((result.dataset, result.preset), []).append(result)
+    made = (_table(dataset, preset, rows_of(members), quoted) for (dataset, preset), members in groups.items())
+    return tuple(table for table in made if table.rows)
+
+
+def _table(dataset: str, preset: str, rows: Sequence[RowResults], quoted: Sequence[QuotedTable]) -> Table:
+    notes = Notes()
+    made = [
+        _row(row, name, quote, (table, quoted_row), notes)
+        for row in rows
+        for table in quoted
+        if not table.superseded and table.dataset in (dataset, None)
+        for quoted_row in table.rows
+        if corresponds(row, quoted_row)
+        for name, quote in quoted_row.values.items()
+    ]
+    kept = tuple(row for row in made if row is not None)
+    return Table("published", "Published and measured", dataset, preset, COLUMNS, kept, notes.texts())
+
+
+def corresponds(row: RowResults, quoted: QuotedRow) -> bool:
+    """Whether a measured row is of the quoted method and, where the source gives it, of the quoted code size."""
+    if quoted.bench is None or name_of(row.method) != quoted.bench:
+        return False
+    if quoted.code is None:
+        return True
+    if re.search(rf":{re.escape(quoted.code)}(?=[@:]|$)", row.method):
+        return True
+    sizes = sorted(int(size) for size in quoted.code.split("x"))
+    shapes = [r.facts["code_shape"] for results in row.stages.values() for r in results if r.facts.get("code_shape")]
+    return any(sorted(shape) == sizes for shape in shapes)
+
+
+def _row(row: RowResults, name: str, quote: Quote, origin: tuple[QuotedTable, QuotedRow], notes: Notes) -> Row | None:
+    """A metric's row, or None where we have no such number."""
+    table = origin[0]
+    for spec in QUOTED[table.kind].columns:
+        for own in EQUIVALENT.get(name, (name,)):
+            if spec.matches([own]) and (sources := row.sources(spec, own)):
+                ours = cell_of(column_of(spec, own, sources), sources, notes, "") if _present(sources) else None
+                return _compared(row, spec.heading(own), quote, ours, origin, notes) if ours else None
+    return None
+
+
+def _present(sources: Sequence[Source]) -> bool:
+    return any(s.measurement.value is not None for s in sources)
+
+
+def _compared(
+    row: RowResults, heading: str, quote: Quote, ours: Cell, origin: tuple[QuotedTable, QuotedRow], notes: Notes
+) -> Row:
+    table, quoted = origin
+    millions = heading.endswith("parameters")
+    published = Cell(quote.value, text=quote.text(millions), notes=(notes.add(table.reference),))
+    difference = (ours.value or 0.0) - quote.value
+    rounding = float(Decimal(1).scaleb(int(quote.number.as_tuple().exponent))) / 2
+    why: tuple[int, ...] = ()
+    if abs(difference) > rounding * (1 + 1e-9):
+        name = next(k for k, v in quoted.values.items() if v is quote)
+        why = (notes.add(reason(name, table, quoted, row, ours.sources[0].measurement)),)
+    shown = f"{signed(3)(difference / 1e6)}M" if millions else signed(_decimals(quote))(difference)
+    return Row(
+        f"{row.method} · {heading}", quoted.label, row.seeds, (published, ours, Cell(difference, text=shown, notes=why))
+    )
+
+
+def _decimals(quote: Quote) -> int:
+    return max(0, -int(quote.number.as_tuple().exponent))
+
+
+def reason(name: str, table: QuotedTable, quoted: QuotedRow, row: RowResults, ours: Measurement) -> str:
+    """The footnote that says why a number differs: a known reason, or what can be told from the protocols."""
+    if name in quoted.differs:
+        code, text = quoted.differs[name]
+        return f"Differs ({code}: {REASONS[code]}). {text}"
+    found = [code for code in REASONS if _applies(code, name, table, row, ours)] or ["unknown"]
+    return f"Differs. Reasons to be weighed: {'; '.join(f'{code} ({REASONS[code]})' for code in found)}."
+
+
+def _applies(code: str, name: str, table: QuotedTable, row: RowResults, ours: Measurement) -> bool:
+    protocol = table.protocol
+    if code == "counting":
+        return table.kind == "cost"
+    if table.kind == "cost":
+        return False
+    if code in ("weights", "budget"):
+        return "@" not in row.method
+    if code == "lpips-network":
+        return name == "lpips" or (name.startswith("lpips-") and name != ours.name)
+    if code == "count":
+        return protocol.get("count") is not None and ours.n != protocol["count"]
+    return code in ("reference", "split", "crop", "resize") and protocol.get(code, "") is None

@@ -1,0 +1,209 @@
+"""Published numbers as data (``results/quoted``), and the literature's tables made from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bench.contract import UsageError
+from bench.report.columns import QUOTED, ColumnSpec, exactly
+from bench.report.model import Cell, Column, Notes, Row, Table
+from bench.report.rank import mark_rows
+
+QUOTED_SCHEMA = 1
+CONFIDENCE = {
+    "source": "read in the source",
+    "copy": "read through a copy",
+    "measured": "measured on the official code, not published",
+}
+REASONS = {
+    "reference": "another reference set",
+    "split": "another split",
+    "crop": "another crop",
+    "resize": "another resize",
+    "count": "another number of images",
+    "lpips-network": "another LPIPS network",
+    "weights": "other weights",
+    "budget": "another training budget",
+    "counting": "another way of counting",
+    "unknown": "the cause is not known",
+}
+"""Why a measurement differs from a published number; nothing else may be given as a reason."""
+
+WITHIN = "Marks are given within one table of one source: between sources the protocols differ or are not known."
+HIGHER_IS_BETTER = frozenset({"psnr", "ssim", "ms-ssim", "is", "precision", "recall", "f1", "density", "coverage"})
+
+
+@dataclass(frozen=True)
+class Quote:
+    """One published number as the source prints it; ``spread`` is what stands there after ±."""
+
+    number: Decimal
+    spread: Decimal | None = None
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        return float(self.number)
+
+    def text(self, millions: bool) -> str:
+        """The number with the digits that the source gives, in millions (``42.5M``) if asked."""
+        parts = [n for n in (self.number, self.spread) if n is not None]
+        return " ± ".join(f"{n.scaleb(-6):f}M" if millions and n else f"{n:f}" for n in parts)
+
+
+@dataclass(frozen=True)
+class QuotedRow:
+    """``bench`` is the corresponding method of this harness; ``differs`` maps a metric to (reason, explanation)."""
+
+    method: str
+    values: Mapping[str, Quote]
+    code: str | None = None
+    bench: str | None = None
+    notes: tuple[str, ...] = ()
+    differs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The source's name for the method, with the shape of the codes where it matters."""
+        return f"{self.method} {self.code.replace('x', '×')}" if self.code else self.method
+
+
+@dataclass(frozen=True)
+class QuotedTable:
+    """One table of one source; see ``results/quoted/README.md``."""
+
+    source: str
+    citation: Mapping[str, Any]
+    id: str
+    where: str
+    kind: str
+    dataset: str | None
+    resolution: int | None
+    confidence: str
+    rows: tuple[QuotedRow, ...]
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    through: str | None = None
+    notes: tuple[str, ...] = ()
+    superseded: bool = False
+
+    @property
+    def reference(self) -> str:
+        """The citation as one footnote: what, where, how sure, under which protocol."""
+        about = self.citation
+        who = ", ".join(str(part) for part in (about["authors"], about["year"]) if part)
+        sure = CONFIDENCE[self.confidence] + (f" ({self.through})" if self.through else "")
+        known = "; ".join(f"{name.replace('_', ' ')}: {value or 'not said'}" for name, value in self.protocol.items())
+        return f"Quoted from {about['title']}{f' ({who})' if who else ''}, {self.where}, {about['url']}; {sure}." + (
+            f" Protocol: {known}." if known else ""
+        )
+
+
+def load_quoted(folder: Path) -> tuple[QuotedTable, ...]:
+    """All tables of the files in ``folder``, sorted by file name.
+
+    Raises :class:`UsageError` that names the file when the folder or a field is missing or has an unknown value.
+    """
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise UsageError(f"There are no published numbers in {folder}; name the folder with --quoted.")
+    return tuple(table for file in files for table in _read(file))
+
+
+def _read(file: Path) -> list[QuotedTable]:
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+        if raw["schema"] != QUOTED_SCHEMA:
+            raise UsageError(f"{file} has schema {raw['schema']}; this program knows {QUOTED_SCHEMA}.")
+        made = [_table(raw, table) for table in raw["tables"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file} does not hold published numbers ({type(error).__name__}: {error}).") from error
+    for table in made:
+        _check(table, file)
+    return made
+
+
+def _table(raw: Mapping[str, Any], table: Mapping[str, Any]) -> QuotedTable:
+    told = {key: table[key] for key in table if key not in ("rows", "notes")}
+    rows = tuple(_row(row) for row in table["rows"])
+    return QuotedTable(raw["source"], raw["citation"], rows=rows, notes=tuple(table.get("notes", ())), **told)
+
+
+def _row(raw: Mapping[str, Any]) -> QuotedRow:
+    values = {k: _quote(v) for k, v in raw["values"].items()}
+    differs = {k: (v[0], v[1]) for k, v in raw.get("differs", {}).items()}
+    return QuotedRow(raw["method"], values, raw.get("code"), raw.get("bench"), tuple(raw.get("notes", ())), differs)
+
+
+def _quote(raw: Any) -> Quote:
+    return Quote(Decimal(raw["value"]), Decimal(raw["spread"])) if isinstance(raw, dict) else Quote(Decimal(raw))
+
+
+def _check(table: QuotedTable, file: Path) -> None:
+    if table.confidence not in CONFIDENCE:
+        raise UsageError(f"{file}: '{table.confidence}' is no confidence; use one of {', '.join(CONFIDENCE)}.")
+    if table.kind not in QUOTED:
+        raise UsageError(f"{file}: '{table.kind}' is no kind of table; use one of {', '.join(QUOTED)}.")
+    for row in table.rows:
+        for reason, _ in row.differs.values():
+            if reason not in REASONS:
+                raise UsageError(f"{file}: '{reason}' is no reason; use one of {', '.join(REASONS)}.")
+        unknown = [name for name in row.values if not _spec(table.kind, name)]
+        if unknown:
+            raise UsageError(f"{file}: no column of '{table.kind}' is called '{unknown[0]}'.")
+
+
+def _spec(kind: str, name: str) -> ColumnSpec | None:
+    return next((spec for spec in QUOTED[kind].columns if spec.matches([name])), None)
+
+
+def literature(quoted: Sequence[QuotedTable], dataset: str | None) -> tuple[Table, ...]:
+    """The literature's tables for a dataset (None: for every one), one per kind.
+
+    Numbers that do not depend on the dataset are always there; superseded ones never. Marks are given within one
+    table of one source, since only there the protocols are sure to agree.
+    """
+    current = [table for table in quoted if not table.superseded]
+    known = sorted({table.dataset for table in current if table.dataset})
+    if dataset is not None and dataset not in known:
+        raise UsageError(f"Nothing is quoted for the dataset '{dataset}'; there is: {', '.join(known)}.")
+    wanted: list[str | None] = [*known, None] if dataset is None else [dataset, None]
+    return tuple(
+        _literature(kind, [t for t in current if t.kind == kind and t.dataset == name], name or "")
+        for name in wanted
+        for kind in QUOTED
+        if any(t.kind == kind and t.dataset == name for t in current)
+    )
+
+
+def _literature(kind: str, members: Sequence[QuotedTable], dataset: str) -> Table:
+    notes = Notes()
+    present = {name for table in members for row in table.rows for name in row.values}
+    columns = tuple(
+        Column(name, spec.heading(name), exactly, name in HIGHER_IS_BETTER, spec.unit)
+        for spec in QUOTED[kind].columns
+        for name in spec.matches(present)
+    )
+    rows = []
+    for table in members:
+        citation = (notes.add(" ".join((table.reference, *table.notes))),)
+        for row in table.rows:
+            own = tuple(notes.add(text) for text in row.notes)
+            cells = tuple(_cell(column, row.values.get(column.name)) for column in columns)
+            rows.append(Row(row.label, row.method, (), cells, (*citation, *own), f"{table.source}/{table.id}"))
+    spec = QUOTED[kind]
+    return Table(
+        spec.name, spec.title, dataset, "published", columns, mark_rows(columns, rows), notes.texts(), remark=WITHIN
+    )
+
+
+def _cell(column: Column, quote: Quote | None) -> Cell:
+    if quote is None:
+        return Cell()
+    deviation = float(quote.spread) if quote.spread is not None else None
+    text = quote.text(millions=column.name.endswith("parameters"))
+    return Cell(quote.value, deviation, text=text, comparable=True)
