@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]
 def silent(description: str, total: int) -> Iterator[Advance]:
     """Shows nothing."""
     yield lambda count: None
+
+
+SECONDS_BETWEEN_LINES = 5.0
 
 
 def bars(console: Console) -> Progress:
@@ -57,15 +61,18 @@ def _live(console: Console) -> Progress:
 
 @contextmanager
 def _lines(description: str, total: int) -> Iterator[Advance]:
-    """A line on stderr at every tenth of the work, for logs."""
-    done, said = 0, 0
+    """A line on stderr every few seconds, for logs."""
+    done, started = 0, time.monotonic()
+    said = started
 
     def advance(count: int) -> None:
         nonlocal done, said
         done += count
-        tenth = 10 * done // max(total, 1)
-        if tenth > said:
-            said = tenth
-            print(f"{description}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201
+        now = time.monotonic()
+        if now - said > SECONDS_BETWEEN_LINES:
+            said = now
+            left = (total - done) * (now - started) / max(done, 1)
+            sys.stderr.write(f"{description}: {done}/{total}, {done / (now - started):.0f}/s, {left:.0f} s left\n")
+            sys.stderr.flush()
 
     yield advance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from bench import codes as codes_of
@@ -13,6 +14,8 @@ from bench.session import Outcome, Session
 from bench.stages import tokenizers
 
 if TYPE_CHECKING:
+    import torch
+
     from bench.arrays import Frozen
 
 VERSION = 1
@@ -52,24 +55,12 @@ def absent_weights(metric: MetricEntry) -> list[str]:
 
 
 def run(cell: Cell, session: Session) -> Outcome:
-    """Encodes, decodes, measures."""
-    from bench.rate import Meter
+    """Encodes, decodes, measures. Reconstructions that are in the cache are only measured."""
     from bench.tasks.measure import measure
-    from bench.tasks.reconstruct import reconstruct
 
     device = session.device()
-    tokenizer = tokenizers.tokenizer(cell, session, device)
     reference = session.val
-    meter = Meter(RATE_BITS)
-    shapes: list[Codes] = []
-
-    def see(codes: Codes) -> None:
-        meter.update(codes)
-        if not shapes:
-            shapes.append(codes_of.take(codes, [0]))
-
-    folder = session.cache / "images" / digest.of_value(images_recipe(cell, session))[:32]
-    candidate = reconstruct(tokenizer, reference, folder, device, session.batch(), see, session.progress)
+    candidate = reconstructions(cell, session, device)
     measured = measure(
         reference,
         candidate,
@@ -81,19 +72,39 @@ def run(cell: Cell, session: Session) -> Outcome:
         session.batch(),
         session.progress,
     )
-    clocked = _clock(tokenizer, session) if session.config.clock else ()
-    pixels = session.preset.resolution**2
+    made = candidate.manifest["made"]
     return Outcome(
-        metrics=(*measured.measurements, *meter.measurements(pixels), *clocked),
-        facts={
-            "revision": tokenizer.revision,
-            "reconstructions": candidate.digest,
-            "images": len(reference),
-            **code_facts(shapes[0]),
-        },
+        metrics=(*measured.measurements, *(Measurement(**m) for m in made["rate"]), *_clock(cell, session, device)),
+        facts={"reconstructions": candidate.digest, "images": len(reference), **made["facts"]},
         per_image=measured.per_image,
         pictures={"examples.png": strip(reference, candidate)},
     )
+
+
+def reconstructions(cell: Cell, session: Session, device: torch.device) -> Frozen:
+    """The decoded images; the manifest's "made" holds the rate and the shape of the codes they came from."""
+    from bench.arrays import existing
+    from bench.rate import Meter
+    from bench.tasks.reconstruct import reconstruct
+
+    folder = session.cache / "images" / digest.of_value(images_recipe(cell, session))[:32]
+    there = existing(folder)
+    if there is not None:
+        return there
+    tokenizer = tokenizers.tokenizer(cell, session, device)
+    meter = Meter(RATE_BITS)
+    first: list[Codes] = []
+
+    def see(codes: Codes) -> None:
+        meter.update(codes)
+        if not first:
+            first.append(codes_of.take(codes, [0]))
+
+    def made() -> dict[str, Any]:
+        rate = [dataclasses.asdict(m) for m in meter.measurements(session.preset.resolution**2)]
+        return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0])}}}
+
+    return reconstruct(tokenizer, session.val, folder, device, session.batch(), see, session.progress, made)
 
 
 def code_facts(codes: Codes) -> dict[str, Any]:
@@ -102,11 +113,14 @@ def code_facts(codes: Codes) -> dict[str, Any]:
     return {"code_kind": codes_of.KINDS[type(codes)], "code_shape": codes_of.shape(codes), "grid": grid}
 
 
-def _clock(tokenizer: Any, session: Session) -> tuple[Measurement, ...]:
+def _clock(cell: Cell, session: Session, device: torch.device) -> tuple[Measurement, ...]:
+    if not session.config.clock:
+        return ()
     from bench.session import head
     from bench.tasks.clock import clock
 
-    return clock(tokenizer, head(session.val, session.batch()).pixels, session.device())
+    tokenizer = tokenizers.tokenizer(cell, session, device)
+    return clock(tokenizer, head(session.val, session.batch()).pixels, device)
 
 
 def strip(reference: ImageArray, candidate: Frozen) -> bytes:

@@ -135,6 +135,7 @@ class _Run:
 
     def start(self) -> None:
         """Resumes, or writes the first checkpoint."""
+        self.gathered = _transient_buffers(self.learner)
         restored = checkpoint.restore(self.folder, self.learner, self.average)
         if restored:
             self.progressed = restored
@@ -172,6 +173,8 @@ class _Run:
         self.pending.clear()
         restored = checkpoint.restore(self.folder, self.learner, self.average)
         assert restored is not None, "start() wrote a checkpoint"
+        for name in self.gathered:
+            self.learner.module.get_buffer(name).copy_(self.gathered[name])
         self.progressed = restored
         self.progressed.micro_batch = halved
         self.upcoming = self.loader.submit(self.load, restored.step)
@@ -328,6 +331,12 @@ class _Run:
             curve=tuple(done.curve),
             previews=tuple(done.previews),
         )
+
+
+def _transient_buffers(learner: Learner) -> dict[str, Tensor]:
+    """Copies of the buffers that no checkpoint holds: what is gathered within a step and applied at its end."""
+    kept = learner.module.state_dict().keys()
+    return {name: b.detach().clone() for name, b in learner.module.named_buffers() if name not in kept}
 
 
 def _turns(phase: Phase, steps: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from bench import codes as codes_of
 from bench import images
@@ -28,11 +28,12 @@ def reconstruct(
     batch: int,
     see: Callable[[Codes], None],
     progress: Progress,
+    facts: Callable[[], Mapping[str, Any]],
     noise_seed: int | None = None,
 ) -> Frozen:
     """The reconstructions of ``reference``, uint8 ``[N, 3, H, W]``, frozen in ``folder``.
 
-    ``see`` is shown every batch of codes, on the CPU. ``noise_seed`` turns the paper's decoding noise on, seeded per
+    ``see`` is shown every batch of codes, on the CPU; ``facts()`` is asked at the end, for the manifest. ``noise_seed`` turns the paper's decoding noise on, seeded per
     image. Raises :class:`BenchError` when the tokenizer gives NaN or images of another size.
     """
     import torch
@@ -49,7 +50,7 @@ def reconstruct(
             check_decoded(decoded, pixels, first)
             writer.append(Block(images.to_uint8(decoded).cpu().numpy()))
             advance(len(pixels))
-        return writer.finish()
+        return writer.finish(facts())
 
 
 def check_decoded(decoded: torch.Tensor, pixels: torch.Tensor, first: int) -> None:
