@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import PIL
 
-from bench import arrays, census, digest, freezing, images
+from bench import arrays, census, digest, freezing, images, registry
 from bench.contract import Dataset, DatasetRequest, IntegrityError, UsageError
 from bench.files import explained, locked, write_atomically
 from bench.members import Members, subset
@@ -37,6 +37,7 @@ def dataset(
 
     ``split`` is the rule that made them, in words; ``facts`` what the dataset itself adds.
     """
+    registry.lookup(images.PROTOCOLS, request.protocol, "data protocol")
     frozen_val = freeze(request, val, "val")
     frozen_train = freeze(request, train, "train") if train is not None else None
     about = {
@@ -89,7 +90,7 @@ def freeze(request: DatasetRequest, members: Members, part: str) -> arrays.Froze
             digest.of_value(recipe),
             labelled=members.labels is not None,
         )
-    _check_bad(request, members, frozen)
+    check_bad(request, frozen)
     return frozen
 
 
@@ -170,6 +171,8 @@ class _Producer:
         while self._ticked < reached:
             next(self._ticks, None)
             self._ticked += 1
+        if reached == len(self._names):
+            next(self._ticks, None)
 
 
 def _wrapped(request: DatasetRequest, title: str, total: int) -> Iterator[int]:
@@ -177,12 +180,21 @@ def _wrapped(request: DatasetRequest, title: str, total: int) -> Iterator[int]:
     return numbers if request.progress is None else request.progress(numbers, title, total)
 
 
-def _check_bad(request: DatasetRequest, members: Members, frozen: arrays.Frozen) -> None:
-    bad = frozen.manifest["bad"]
+def check_bad(request: DatasetRequest, frozen: arrays.Frozen) -> None:
+    """Raises :class:`UsageError` for a set without images, and under ``--on-bad fail`` for one that left some out."""
+    bad, origin = frozen.manifest["bad"], frozen.manifest["origin"]
     if not len(frozen):
-        raise UsageError(f"No image of {members.origin} can be used ({bad['count']} are bad). {bad['examples'][0]}")
+        raise UsageError(f"No image of {origin} can be used ({bad['count']} are bad). {bad['examples'][0]}")
     if bad["count"] and request.on_bad == "fail":
-        raise UsageError(f"{bad['count']} images of {members.origin} are bad. {bad['examples'][0]}")
+        raise UsageError(f"{bad['count']} images of {origin} are bad. {bad['examples'][0]}")
+
+
+def pinned_lines(file: Path, sha256: str) -> list[str]:
+    """The words of a published list file, checked against its digest; raises :class:`IntegrityError`."""
+    found = digest.of_file(file)
+    if found != sha256:
+        raise IntegrityError(f"{file} is not the published list: its SHA-256 is {found}, not {sha256}.")
+    return file.read_text().split()
 
 
 # --------------------------------------------------------------------------------------------------------------

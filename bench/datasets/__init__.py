@@ -2,10 +2,24 @@
 
 from bench.contract import DatasetEntry
 
+_FOLDER, _LSUN = "bench.datasets.folder:open_folder", "bench.datasets.lsun:open_lsun"
+
 _ENTRIES = (
     DatasetEntry("photos", "Embedded photographs", "bench.datasets.photos:open_photos"),
-    DatasetEntry("folder", "Folder or zip of images", "bench.datasets.folder:open_folder", takes_path=True),
-    DatasetEntry("zip", "Zip of images", "bench.datasets.folder:open_folder", takes_path=True),
+    DatasetEntry("folder", "Folder or zip of images", _FOLDER, takes_path=True),
+    DatasetEntry("zip", "Zip of images, also of NVIDIA's dataset_tool", _FOLDER, takes_path=True),
+    DatasetEntry("npz", "ADM-type .npz batch", "bench.datasets.npz:open_npz", takes_path=True),
+    DatasetEntry("wds", "WebDataset shards", "bench.datasets.webdataset:open_webdataset", takes_path=True),
+    DatasetEntry("hf", "Hugging Face dataset", "bench.datasets.huggingface:open_hf", takes_path=True),
+    DatasetEntry("church", "LSUN church, official split", _LSUN, aliases=("church_outdoor",)),
+    DatasetEntry("church-ldm", "LSUN church, LDM's lists", _LSUN),
+    DatasetEntry("church-rqvae", "LSUN church, RQ-VAE's split (val = train)", _LSUN, protocol="rqvae"),
+    DatasetEntry("bedroom", "LSUN bedroom, official split", _LSUN),
+    DatasetEntry("bedroom-ldm", "LSUN bedroom, LDM's lists", _LSUN),
+    DatasetEntry("tower", "LSUN tower, official split", _LSUN),
+    DatasetEntry("ffhq", "FFHQ", "bench.datasets.ffhq:open_ffhq", protocol="stylegan"),
+    DatasetEntry("imagenet", "ImageNet (ILSVRC 2012)", "bench.datasets.imagenet:open_imagenet", protocol="adm"),
+    DatasetEntry("cifar10", "CIFAR-10", "bench.datasets.cifar10:open_cifar10"),
 )
 
 DATASETS: dict[str, DatasetEntry] = {entry.name: entry for entry in _ENTRIES}

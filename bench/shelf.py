@@ -1,0 +1,101 @@
+"""What was prepared under a dataset's name: which frozen sets, at which resolution and protocol, from where.
+
+A dataset with a name (church, ffhq, ...) is prepared once, explicitly; a run then opens the frozen sets without the
+source. Where another resolution is wanted and the source is still there, it is prepared from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench import arrays, prepare
+from bench.contract import Dataset, DatasetRequest, IntegrityError, Missing
+from bench.files import explained, write_atomically
+
+Build = Callable[[DatasetRequest, Path], Dataset]
+
+
+def named(request: DatasetRequest, build: Build, remedy: str) -> Dataset:
+    """The dataset as it was prepared, or prepared now from ``request.path`` or from where it was last prepared.
+
+    Raises :class:`bench.contract.Missing` with ``remedy`` where there is neither.
+    """
+    if request.path is None:
+        known = recall(request)
+        if known is not None:
+            return known
+    path = Path(request.path).expanduser() if request.path else last_source(request)
+    if path is None:
+        raise Missing(remedy)
+    if not path.exists():
+        raise Missing(f"There is no {path}. {remedy}")
+    dataset = build(request, path)
+    remember(request, dataset, path)
+    return dataset
+
+
+def remember(request: DatasetRequest, dataset: Dataset, source: Path) -> None:
+    """Notes that ``dataset`` was prepared from ``source``."""
+    folder = _folder(request)
+    entry = {
+        "name": dataset.name,
+        "resolution": dataset.resolution,
+        "protocol": dataset.protocol,
+        "train": _set_name(dataset.train) if dataset.train is not None else None,
+        "val": _set_name(dataset.val),
+        "facts": dict(dataset.facts),
+        "source": str(source.resolve()),
+    }
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f"{request.resolution}-{request.protocol}.json", json.dumps(entry, indent=1).encode())
+
+
+def recall(request: DatasetRequest) -> Dataset | None:
+    """The dataset as it was prepared before; None where it was not, or where its frozen sets are gone or damaged."""
+    entry = _read(_folder(request) / f"{request.resolution}-{request.protocol}.json")
+    if entry is None:
+        return None
+    try:
+        val = arrays.open_frozen(request.cache / "sets" / entry["val"])
+        train = arrays.open_frozen(request.cache / "sets" / entry["train"]) if entry["train"] else None
+    except IntegrityError:
+        return None
+    for split in (train, val):
+        if split is not None:
+            prepare.check_bad(request, split)
+    return Dataset(entry["name"], entry["resolution"], entry["protocol"], train, val, entry["facts"])
+
+
+def last_source(request: DatasetRequest) -> Path | None:
+    """Where the dataset was last prepared from, whatever the resolution, if that still exists."""
+    files = sorted(_folder(request).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    sources = [Path(entry["source"]) for file in files if (entry := _read(file)) is not None]
+    return next((source for source in sources if source.exists()), None)
+
+
+def entries(cache: Path) -> Iterator[dict[str, Any]]:
+    """Everything that was prepared by name, for ``data list``."""
+    for file in sorted((cache / "prepared").glob("*/*.json")):
+        entry = _read(file)
+        if entry is not None:
+            yield entry
+
+
+def _folder(request: DatasetRequest) -> Path:
+    return request.cache / "prepared" / request.name
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(file.read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def _set_name(images: Any) -> str:
+    folder: Path = images.folder
+    return folder.name
