@@ -167,9 +167,9 @@ def freeze(
     :class:`bench.contract.BenchError` for a full or read-only disk.
     """
     with locked(folder):
-        existing = _open_or_remove(folder)
-        if existing is not None:
-            return existing
+        there = existing(folder)
+        if there is not None:
+            return there
         writer = Writer(folder, *size, recipe=recipe, labelled=labelled)
         require_space(folder.parent, (count - writer.done) * 3 * size[0] * size[1])
         for start in range(writer.done, count, block):
@@ -178,7 +178,8 @@ def freeze(
         return writer.finish(facts(writer.sources))
 
 
-def _open_or_remove(folder: Path) -> Frozen | None:
+def existing(folder: Path) -> Frozen | None:
+    """The frozen folder if it is there and undamaged; a damaged one is removed, to be made anew."""
     if not folder.exists():
         return None
     try:

@@ -83,7 +83,7 @@ def run(cell: Cell, session: Session) -> Outcome:
 
 def reconstructions(cell: Cell, session: Session, device: torch.device) -> Frozen:
     """The decoded images; the manifest's "made" holds the rate and the shape of the codes they came from."""
-    from bench.arrays import existing
+    from bench.freezing import existing
     from bench.rate import Meter
     from bench.tasks.reconstruct import reconstruct
 
