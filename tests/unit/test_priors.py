@@ -13,7 +13,7 @@ from methods.layers.priors import choosing, common
 from methods.layers.priors.diffusion import DiffusionLearner
 from methods.layers.priors.gpt import GPTLearner
 from methods.layers.priors.rq_transformer import RQTransformerLearner, soft_targets, soften
-from methods.layers.priors.settings import GPT, Choice, Classes, Diffusion, Optimisation, RQTransformer, UNetShape
+from methods.layers.priors.settings import GPT, Choice, Diffusion, Optimisation, RQTransformer, UNetShape, choice
 
 PLAN = Optimisation(batch=8, rate=3e-3)
 UNET = UNetShape(channels=(16, 32), attention=(False, True), layers=1, head_channels=8, groups=8)
@@ -176,15 +176,15 @@ def drawn_without_cache(prior, seeds, labels=None):
     shape = (len(seeds), -1, depth) if depth > 1 else (len(seeds), -1)
     length = prior.sample(seeds[:1]).tensor.numel()
     flat = torch.zeros(len(seeds), length, dtype=torch.long)
-    absent = prior.settings.classes.count if prior.settings.classes else 0
+    absent = prior.settings.classes
     for position in range(length):
         codes = flat.reshape(shape)
         logits = module(codes, labels).reshape(len(seeds), length, -1)[:, position]
         if prior.settings.classes:
             without = module(codes, torch.full_like(labels, absent)).reshape(len(seeds), length, -1)[:, position]
-            guidance = prior.settings.classes.guidance
+            guidance = prior.settings.guidance
             logits = without + guidance * (logits - without)
-        flat[:, position] = choosing.draw(logits, prior.settings.choice, generators)
+        flat[:, position] = choosing.draw(logits, choice(prior.settings), generators)
     return flat
 
 
@@ -193,10 +193,8 @@ def drawn_without_cache(prior, seeds, labels=None):
 @torch.no_grad()
 def test_the_cache_changes_nothing(make, guided):
     settings = {gpt: GPT_TINY, rq: RQ_TINY}[make]
-    settings = replace(
-        settings, choice=Choice(top_k=8, top_p=0.95), classes=Classes(3, guidance=2.0) if guided else None
-    )
-    prior = shaken(make(settings))
+    classes = {"classes": 3, "guidance": 2.0} if guided else {}
+    prior = shaken(make(replace(settings, top_k=8, top_p=0.95, **classes)))
     seeds = list(range(20))
     labels = torch.arange(20) % 3 if guided else None
     cached = prior.sample(seeds, Condition(labels=labels)).tensor.flatten(1)
@@ -275,11 +273,11 @@ def test_hard_targets_are_plain_cross_entropy():
 
 @pytest.mark.parametrize(("make", "settings"), [(diffusion, DIFFUSION), (gpt, GPT_TINY), (rq, RQ_TINY)])
 def test_classes_condition_the_samples(make, settings):
-    prior = shaken(make(replace(settings, classes=Classes(3))))
+    prior = shaken(make(replace(settings, classes=3)))
     seeds = list(range(6))
 
     def drawn(label, guidance=1.0):
-        guided = shaken(make(replace(settings, classes=Classes(3, guidance=guidance))))
+        guided = shaken(make(replace(settings, classes=3, guidance=guidance)))
         return guided.sample(seeds, Condition(labels=torch.full((6,), label))).tensor
 
     assert not torch.equal(drawn(0), drawn(2))
@@ -298,14 +296,14 @@ def test_classes_condition_the_samples(make, settings):
 
 
 def test_labels_are_dropped_at_the_stated_rate():
-    from methods.layers.priors.labels import training_labels
+    from methods.layers.priors.labels import Classes, training_labels
 
     batch = Batch(range(4000), labels=torch.ones(4000, dtype=torch.long))
-    dropped = training_labels(batch, Classes(5, drop=0.1))
+    dropped = training_labels(batch, Classes(5, 0.1, 1.0))
     assert float((dropped == 5).float().mean()) == pytest.approx(0.1, abs=0.02)
     assert set(dropped.tolist()) == {1, 5}
     with pytest.raises(UsageError, match="needs a dataset with labels"):
-        training_labels(Batch([0]), Classes(5))
+        training_labels(Batch([0]), Classes(5, 0.1, 1.0))
 
 
 @pytest.mark.parametrize(("make", "example"), EVERY)
@@ -321,7 +319,7 @@ def test_weights_of_another_tokenizers_prior_are_refused(make, example):
 
 def test_the_revision_follows_weights_and_settings():
     first, again = gpt().finish(), gpt().finish()
-    other = gpt(replace(GPT_TINY, choice=Choice(top_k=3))).finish()
+    other = gpt(replace(GPT_TINY, top_k=3)).finish()
     assert first.revision == again.revision
     assert first.revision != other.revision
     assert first.revision != shaken(gpt()).revision
@@ -366,3 +364,11 @@ def test_weight_decay_spares_embeddings_biases_and_norms():
     assert {names[id(p)].split(".")[-1] for p in decayed["params"]} == {"weight"}
     assert {names[id(p)] for p in spared["params"]} >= {"codes.weight", "positions.weight", "body.norm.weight"}
     assert len(decayed["params"]) + len(spared["params"]) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"top_k": 0}, "top_k"), ({"top_p": 1.5}, "top_p"), ({"temperature": 0.0}, "temp")]
+)
+def test_impossible_choices_are_refused(change, message):
+    with pytest.raises(UsageError, match=message):
+        gpt(replace(GPT_TINY, **change)).finish().sample([0])

@@ -25,8 +25,8 @@ class DiffusionModel(nn.Module):
 
     def __init__(self, settings: Diffusion, example: Continuous, tokenizer_revision: str) -> None:
         super().__init__()
-        classes = settings.classes.count + 1 if settings.classes else 0
-        self.unet = build_unet(settings.unet, example.tensor.shape[1], classes)
+        embedded = settings.classes + 1 if settings.classes else 0
+        self.unet = build_unet(settings.unet, example.tensor.shape[1], embedded)
         shift, scale = scaling(settings, example)
         self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
@@ -82,7 +82,7 @@ class DiffusionLearner:
         gamma, time = self.times(batch.seeds)
         noise = seeding.normal(batch.seeds, tuple(clean.shape[1:]), "noise", clean.device)
         z = gamma.sqrt().float()[:, None, None, None] * clean + (1 - gamma).sqrt().float()[:, None, None, None] * noise
-        labels = labelling.training_labels(batch, self.settings.classes)
+        labels = labelling.training_labels(batch, labelling.classes(self.settings))
         error = self.module(z, time, labels).float() - noise
         each = (error.abs() if self.settings.loss == "l1" else error.square()).flatten(1).mean(1)
         if self.settings.min_snr is not None:
@@ -124,7 +124,7 @@ class DiffusionPrior:
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
         """Codes float32 ``[N, C, h, w]``, clamped to their bounds; NaN is refused."""
         device = self.module.scale.device
-        labels = labelling.sampling_labels(condition, self.settings.classes, seeds)
+        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds)
         labels = None if labels is None else labels.to(device)
 
         def predict(z: Tensor, t: int) -> Tensor:
@@ -138,7 +138,7 @@ class DiffusionPrior:
 
     def noise(self, z: Tensor, t: int, labels: Tensor | None) -> Tensor:
         """The noise in ``z`` at timestep ``t``, guided where the settings say so."""
-        guidance = labelling.guidance(self.settings.classes)
+        guidance = labelling.guidance(labelling.classes(self.settings))
         rows = z.repeat(guidance.copies, 1, 1, 1)
         prediction = self.module(rows, self.times[t].to(z).expand(len(rows)), guidance.rows(labels))
         return guidance.merged(prediction)

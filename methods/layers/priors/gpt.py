@@ -15,7 +15,7 @@ from bench.contract import Batch, Codes, Condition, Indices, Losses, Phase, Seed
 from methods.layers.priors import common
 from methods.layers.priors import labels as labelling
 from methods.layers.priors.choosing import draw
-from methods.layers.priors.settings import GPT, Choice
+from methods.layers.priors.settings import GPT, Choice, choice
 from methods.layers.priors.transformer import Transformer, initialise
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class GPTModel(nn.Module):
     def __init__(self, settings: GPT, length: int, vocab: int, tokenizer_revision: str) -> None:
         super().__init__()
         width = settings.width
-        self.length, self.vocab, self.classes = length, vocab, settings.classes
+        self.length, self.vocab, self.classes = length, vocab, labelling.classes(settings)
         self.codes = nn.Embedding(vocab, width)
-        self.start = nn.Embedding(settings.classes.count + 1 if settings.classes else 1, width)
+        self.start = nn.Embedding(settings.classes + 1, width)
         self.positions = nn.Embedding(length, width)
         self.body = Transformer(settings.layers, width, settings.heads, settings.dropout)
         self.dropout = nn.Dropout(settings.dropout)
@@ -86,7 +86,7 @@ class GPTLearner:
     def loss(self, batch: Batch, step: int) -> Losses:
         """Mean cross-entropy per code, in nats."""
         codes = _indices(batch.codes).tensor.flatten(1)
-        logits = self.module(codes, labelling.training_labels(batch, self.settings.classes))
+        logits = self.module(codes, labelling.training_labels(batch, labelling.classes(self.settings)))
         entropy = F.cross_entropy(logits.flatten(0, 1).float(), codes.flatten())
         return Losses(entropy, {"bits-per-code": entropy.detach() / math.log(2)})
 
@@ -109,9 +109,9 @@ class GPTPrior:
     @torch.no_grad()
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
         """Codes int64 ``[N, *shape]`` of the tokenizer's vocabulary."""
-        labels = labelling.sampling_labels(condition, self.settings.classes, seeds)
+        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds)
         labels = None if labels is None else labels.to(self.module.owner.device)
-        drawn = self.module.generate(self.settings.choice, labels, common.generators(seeds))
+        drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
         return Indices(drawn.unflatten(1, self.shape), self.module.vocab)
 
 

@@ -13,7 +13,21 @@ from bench.contract import Condition, Seeds, UsageError
 
 if TYPE_CHECKING:
     from bench.contract import Batch
-    from methods.layers.priors.settings import Classes
+    from methods.layers.priors.settings import GPT, Diffusion, RQTransformer
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A prior's ``count`` classes, the probability ``drop`` that training hides one, and the guidance of sampling."""
+
+    count: int
+    drop: float
+    guidance: float
+
+
+def classes(settings: Diffusion | GPT | RQTransformer) -> Classes | None:
+    """The classes of a prior with these settings, None for none."""
+    return Classes(settings.classes, settings.drop, settings.guidance) if settings.classes else None
 
 
 def check_labels(labels: Tensor | None, classes: Classes | None, count: int) -> Tensor | None:
@@ -73,7 +87,7 @@ class Guidance:
         return torch.cat([labels, torch.full_like(labels, self.absent)])
 
     def merged(self, predictions: Tensor) -> Tensor:
-        """U + strength (c - u) of the predictions with (c) and without (u) the class (Ho and Salimans 2021, eq. 6)."""
+        """Predictions c with and u without the class become u + strength (c - u) (Ho and Salimans 2021, equation 6)."""
         if self.copies == 1:
             return predictions
         conditional, unconditional = predictions.chunk(2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from methods.layers.priors.settings import GPT, Choice, Diffusion, Optimisation, RQTransformer, UNetShape
+from methods.layers.priors.settings import GPT, Diffusion, Optimisation, RQTransformer, UNetShape
 
 
 def half_life(decay: float, batch: int) -> float:
@@ -73,7 +73,7 @@ VQGAN_FACESHQ = GPT(
     heads=16,
     width=1024,
     optimisation=Optimisation(batch=24, rate=24 * 4.5e-6, betas=(0.9, 0.95), weight_decay=0.01),
-    choice=Choice(top_k=250),
+    top_k=250,
 )
 """Esser et al. 2021, ``faceshq_transformer.yaml``. The paper's rate is 4.5e-6 per image of the batch."""
 
@@ -86,6 +86,6 @@ RQ_350M = RQTransformer(
     heads=16,
     width=1024,
     optimisation=Optimisation(batch=256, rate=5e-4, betas=(0.9, 0.95), weight_decay=1e-4, cosine=True, clip=1.0),
-    choice=Choice(top_k=250),
+    top_k=250,
 )
 """Lee et al. 2022, ``lsun-church256-sqgan-8x8x4-350M-simp.yaml``: batch 256, 300 epochs."""

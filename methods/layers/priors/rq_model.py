@@ -26,12 +26,12 @@ class RQModel(nn.Module):
         """``shape`` is (positions, depth); ``codebook`` float ``[vocab, channels]`` is the tokenizer's, kept fixed."""
         super().__init__()
         (self.positions_count, self.depth), width = shape, settings.width
-        self.classes = settings.classes
+        self.classes = labelling.classes(settings)
         self.register_buffer("codebook", codebook.detach().clone().float())
         self.codebook: Tensor
         self.body_input = nn.Linear(codebook.shape[1], width)
         self.head_input = nn.Linear(codebook.shape[1], width)
-        self.start = nn.Embedding(settings.classes.count + 1 if settings.classes else 1, width)
+        self.start = nn.Embedding(settings.classes + 1, width)
         self.positions = nn.Embedding(self.positions_count, width)
         self.depths = nn.Embedding(self.depth, width)
         self.body = Transformer(settings.body_layers, width, settings.heads, settings.dropout)

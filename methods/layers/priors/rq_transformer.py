@@ -14,7 +14,7 @@ from bench.contract import Batch, Codes, Condition, Indices, Losses, Phase, Seed
 from methods.layers.priors import common
 from methods.layers.priors import labels as labelling
 from methods.layers.priors.rq_model import RQModel
-from methods.layers.priors.settings import RQTransformer
+from methods.layers.priors.settings import RQTransformer, choice
 
 if TYPE_CHECKING:
     from bench.contract import Build, Tokenizer
@@ -45,7 +45,7 @@ class RQTransformerLearner:
     def loss(self, batch: Batch, step: int) -> Losses:
         """Mean cross-entropy per code, in nats, towards soft targets where the settings say so."""
         codes = _stacked(batch.codes).tensor.flatten(1, -2)
-        labels = labelling.training_labels(batch, self.settings.classes)
+        labels = labelling.training_labels(batch, labelling.classes(self.settings))
         temperature = self.settings.soft_temperature
         if temperature is None:
             logs = self.module(codes, labels).float().log_softmax(-1)
@@ -100,9 +100,9 @@ class RQTransformerPrior:
     @torch.no_grad()
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
         """Codes int64 ``[N, *shape]``, depth last."""
-        labels = labelling.sampling_labels(condition, self.settings.classes, seeds)
+        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds)
         labels = None if labels is None else labels.to(self.module.owner.device)
-        drawn = self.module.generate(self.settings.choice, labels, common.generators(seeds))
+        drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
         return Indices(drawn.reshape(len(seeds), *self.shape), len(self.module.codebook))
 
 

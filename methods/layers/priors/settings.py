@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from bench.contract import UsageError
 
 Schedule = Literal["scaled-linear", "linear", "cosine", "chen-linear", "cosine-variant", "cosine-variant-v2"]
 Sampler = Literal["ddim", "ancestral", "dpm++"]
@@ -47,16 +49,8 @@ class Optimisation:
     half_life: float | None = None
 
 
-@dataclass(frozen=True)
-class Classes:
-    """Class conditioning: ``count`` classes, labels dropped with probability ``drop`` in training so that the prior
-    also learns to do without, and classifier-free guidance of strength ``guidance`` in sampling (1 is none; Ho and
-    Salimans 2021 write w = guidance - 1).
-    """
-
-    count: int
-    drop: float = 0.1
-    guidance: float = 1.0
+SAMPLING = {"sampling": True}
+"""Marks a field that only sampling reads: another value needs no new training."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +64,10 @@ class Diffusion:
     - ``min_snr``: the gamma of min-SNR weighting, None for equal weights.
     - ``scaling``: codes are divided by their standard deviation ("std"), mapped from their bounds to [-1, 1]
       ("bounds") or taken as they are ("none").
-    - ``sampler``, ``steps``: network evaluations per sample; ``eta`` is DDIM's.
-    - ``clip_sample``: clamp the predicted clean codes to [-1, 1] at every step (the ancestral sampler and DDIM).
+    - ``classes``: number of classes, 0 for none; labels are dropped with probability ``drop`` in training.
+    - ``sampler``, ``steps``: network evaluations per sample; ``eta`` is DDIM's. ``clip_sample``: clamp the predicted
+      clean codes to [-1, 1] at every step (the ancestral sampler and DDIM).
+    - ``guidance``: strength of classifier-free guidance, 1 for none (Ho and Salimans 2021 write w = guidance - 1).
     """
 
     unet: UNetShape
@@ -84,42 +80,42 @@ class Diffusion:
     min_snr: float | None = None
     loss: Literal["l1", "l2"] = "l2"
     scaling: Literal["std", "bounds", "none"] = "std"
-    sampler: Sampler = "ddim"
-    steps: int = 50
-    eta: float = 0.0
-    clip_sample: bool = False
-    classes: Classes | None = None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How the next index is drawn: from the ``top_k`` likeliest of them (None: all), of those from the smallest set
-    that holds the share ``top_p`` of the probability, at ``temperature``.
-    """
-
-    top_k: int | None = None
-    top_p: float = 1.0
-    temperature: float = 1.0
+    classes: int = 0
+    drop: float = 0.1
+    sampler: Sampler = field(default="ddim", metadata=SAMPLING)
+    steps: int = field(default=50, metadata=SAMPLING)
+    eta: float = field(default=0.0, metadata=SAMPLING)
+    clip_sample: bool = field(default=False, metadata=SAMPLING)
+    guidance: float = field(default=1.0, metadata=SAMPLING)
 
 
 @dataclass(frozen=True)
 class GPT:
-    """A decoder-only transformer over the codes in raster order."""
+    """A decoder-only transformer over the codes in raster order.
+
+    ``top_k``, ``top_p`` and ``temperature`` say how the next index is drawn: from the k likeliest (None: all), of
+    those from the smallest set that holds the share p of the probability. Classes as in :class:`Diffusion`.
+    """
 
     layers: int
     heads: int
     width: int
     optimisation: Optimisation
     dropout: float = 0.0
-    choice: Choice = Choice()
-    classes: Classes | None = None
+    classes: int = 0
+    drop: float = 0.1
+    top_k: int | None = field(default=None, metadata=SAMPLING)
+    top_p: float = field(default=1.0, metadata=SAMPLING)
+    temperature: float = field(default=1.0, metadata=SAMPLING)
+    guidance: float = field(default=1.0, metadata=SAMPLING)
 
 
 @dataclass(frozen=True)
 class RQTransformer:
     """A spatial transformer over positions and a depth transformer over the codes of one position.
 
-    ``soft_temperature`` is the temperature of soft targets and stochastic codes, None for hard targets.
+    ``soft_temperature`` is the temperature of soft targets and stochastic codes, None for hard targets. The rest as
+    in :class:`GPT`.
     """
 
     body_layers: int
@@ -129,5 +125,29 @@ class RQTransformer:
     optimisation: Optimisation
     soft_temperature: float | None = 0.5
     dropout: float = 0.0
-    choice: Choice = Choice()
-    classes: Classes | None = None
+    classes: int = 0
+    drop: float = 0.1
+    top_k: int | None = field(default=None, metadata=SAMPLING)
+    top_p: float = field(default=1.0, metadata=SAMPLING)
+    temperature: float = field(default=1.0, metadata=SAMPLING)
+    guidance: float = field(default=1.0, metadata=SAMPLING)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the next index is drawn; see :class:`GPT`."""
+
+    top_k: int | None = None
+    top_p: float = 1.0
+    temperature: float = 1.0
+
+
+def choice(settings: GPT | RQTransformer) -> Choice:
+    """The part of the settings that drawing an index reads. Raises :class:`UsageError` for impossible values."""
+    if settings.top_k is not None and settings.top_k < 1:
+        raise UsageError(f"top_k={settings.top_k} leaves no index to draw; give at least 1, or none for all.")
+    if not 0 < settings.top_p <= 1:
+        raise UsageError(f"top_p={settings.top_p} is not a share of the probability; give more than 0 and at most 1.")
+    if not settings.temperature > 0:
+        raise UsageError(f"temperature={settings.temperature} is not above 0; top_k=1 draws the likeliest index.")
+    return Choice(settings.top_k, settings.top_p, settings.temperature)
