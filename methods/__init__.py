@@ -6,6 +6,7 @@ Each path names a :class:`bench.contract.MethodEntry`; the modules named here im
 METHODS: dict[str, str] = {
     "brics": "methods.brics.adapter:ENTRY",
     "downsample": "methods.downsample.adapter:ENTRY",
+    "vqgan": "methods.vqgan.adapter:ENTRY",
     "avif": "methods.codecs.adapter:AVIF",
     "jpeg": "methods.codecs.adapter:JPEG",
     "jpeg2000": "methods.codecs.adapter:JPEG2000",

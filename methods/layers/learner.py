@@ -1,0 +1,153 @@
+"""How the four autoencoders are trained: one generator phase and, where there is one, a discriminator phase."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.contract import Averaged, Batch, Losses, Phase
+from bench.images import to_signed
+from methods.layers.discriminator import NLayerDiscriminator
+from methods.layers.losses import adaptive_weight, hinge_discriminator, hinge_generator
+
+if TYPE_CHECKING:
+    from bench.contract import Build, Tokenizer
+    from methods.layers.model import Autoencoder, Pass
+    from methods.layers.settings import AutoencoderSettings
+
+
+class AutoencoderLearner:
+    """Trains an autoencoder as Esser et al. 2021 (section 3.1) do; see :class:`bench.contract.Learner`.
+
+    ``model`` is a module that is an :class:`methods.layers.model.Autoencoder`; ``product`` makes the tokenizer of it.
+    """
+
+    averaged: Averaged | None = None
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        settings: AutoencoderSettings,
+        build: Build,
+        product: Callable[[], Tokenizer],
+    ) -> None:
+        self.model, self.settings, self.comm, self.product = model, settings, build.comm, product
+        self.channels_last = build.channels_last
+        self.batch = settings.batch
+        self.perceptual = _perceptual(settings, build)
+        self.module = nn.ModuleDict({"autoencoder": _module(model)})
+        self.phases = [self._generator_phase()]
+        if settings.disc_weight:
+            self.discriminator = NLayerDiscriminator(settings.disc_width, settings.disc_layers).to(build.device)
+            self.module["discriminator"] = self.discriminator
+            self.phases.append(self._discriminator_phase())
+
+    def after_step(self, step: int) -> None:
+        """Applies the codebook's statistics."""
+        self.model.after_step(step, self.comm)
+
+    def finish(self) -> Tokenizer:
+        """The tokenizer, in evaluation mode."""
+        self.model.settle()
+        return self.product()
+
+    def _generator_phase(self) -> Phase:
+        trained = [p for p in self.module["autoencoder"].parameters() if p.requires_grad]
+        return Phase(
+            "autoencoder",
+            _adam(trained, self.settings),
+            trained,
+            self._generator_loss,
+            schedule=self._schedule,
+            clip=self.settings.clip,
+        )
+
+    def _discriminator_phase(self) -> Phase:
+        trained = list(self.discriminator.parameters())
+        return Phase(
+            "discriminator",
+            _adam(trained, self.settings),
+            trained,
+            self._discriminator_loss,
+            start=self.settings.disc_start,
+            schedule=self._schedule,
+        )
+
+    def _schedule(self, step: int, steps: int) -> float:
+        """Linear warm-up, then constant or a half cosine to zero (Loshchilov & Hutter 2017, eq. 5)."""
+        s = self.settings
+        if step < s.warmup:
+            return (step + 1) / s.warmup
+        if s.schedule == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (step - s.warmup) / max(steps - s.warmup, 1)))
+
+    def _images(self, batch: Batch) -> Tensor:
+        assert batch.images is not None
+        images = to_signed(batch.images)
+        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+
+    def _generator_loss(self, batch: Batch, step: int) -> Losses:
+        images = self._images(batch)
+        passed = self.model.reconstruct(images, batch.seeds, step, gather=True)
+        likelihood, parts = self._likelihood(images, passed)
+        total = likelihood + passed.bottleneck
+        if self.settings.disc_weight and step >= self.settings.disc_start:
+            adversarial = hinge_generator(self.discriminator(passed.reconstruction).float())
+            weight = self.settings.disc_weight * self._adaptive_weight(likelihood, adversarial)
+            total = total + weight * adversarial
+            parts |= {"adversarial": adversarial.detach(), "adaptive-weight": weight}
+        return Losses(total, parts)
+
+    def _likelihood(self, images: Tensor, passed: Pass) -> tuple[Tensor, dict[str, Tensor]]:
+        """The reconstruction term, and what of it is logged."""
+        s = self.settings
+        decoded = passed.reconstruction.float()
+        distance = (F.l1_loss if s.reconstruction == "l1" else F.mse_loss)(decoded, images)
+        parts = {s.reconstruction: distance.detach(), **passed.parts}
+        total = distance
+        if self.perceptual is not None:
+            perceptual = self.perceptual(decoded, images).mean()
+            parts["lpips-vgg"] = perceptual.detach()
+            total = total + s.perceptual_weight * perceptual
+        return total * (images[0].numel() if s.reduction == "sum" else 1), parts
+
+    def _adaptive_weight(self, likelihood: Tensor, adversarial: Tensor) -> Tensor:
+        """The published weight, from gradients averaged over the processes."""
+        last = self.model.decoder.conv_out.weight
+        gradients = [torch.autograd.grad(loss, last, retain_graph=True)[0] for loss in (likelihood, adversarial)]
+        both = self.comm.all_reduce_mean(torch.stack(gradients).float())
+        return adaptive_weight(both[0], both[1])
+
+    def _discriminator_loss(self, batch: Batch, step: int) -> Losses:
+        images = self._images(batch)
+        with torch.no_grad():
+            fake = self.model.reconstruct(images, batch.seeds, step, gather=False).reconstruction
+        real_logits, fake_logits = self.discriminator(images).float(), self.discriminator(fake.detach()).float()
+        parts = {"logits-real": real_logits.detach().mean(), "logits-fake": fake_logits.detach().mean()}
+        return Losses(hinge_discriminator(real_logits, fake_logits), parts)
+
+
+def _module(model: Autoencoder) -> nn.Module:
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def _adam(parameters: list[nn.Parameter], settings: AutoencoderSettings) -> torch.optim.Adam:
+    fused = parameters[0].device.type == "cuda"
+    return torch.optim.Adam(parameters, lr=settings.lr, betas=settings.betas, fused=fused)
+
+
+def _perceptual(settings: AutoencoderSettings, build: Build) -> nn.Module | None:
+    """LPIPS with its VGG16, or None where it has no weight. Not part of the learner's state."""
+    if not settings.perceptual_weight:
+        return None
+    from bench.perceptual import lpips_network
+
+    assert build.weights is not None, "a loss that needs weights is built with a way to find them"
+    return lpips_network("vgg", build.device, build.weights("vgg16"))
