@@ -304,6 +304,13 @@ class NoSettings:
 
 STAGES = ("train", "recon", "cost", "prior", "sample", "gen")
 
+PRIOR_FIELD: Mapping[str, str] = {"stage": "prior"}
+SAMPLE_FIELD: Mapping[str, str] = {"stage": "sample"}
+"""Metadata of a settings field that matters from that stage on: another value needs no new training before it.
+
+``schedule: str = dataclasses.field(default="b", metadata=PRIOR_FIELD)`` is not part of the tokenizer's recipe.
+"""
+
 
 @dataclass(frozen=True)
 class MethodEntry:
@@ -316,7 +323,11 @@ class MethodEntry:
     - ``learner(settings, build) -> Learner``: what trains the tokenizer.
     - ``checkpoint(settings, build, path) -> Tokenizer``: published or foreign weights, loaded strictly.
     - ``identify(path) -> (variant, resolution)``: what a foreign checkpoint file or run folder holds.
-    - ``prior_learner(settings, build, tokenizer, codes) -> Learner``: trains a prior on codes.
+    - ``prior_settings(preset, variant) -> frozen dataclass``: the prior's own configuration, to whose fields the
+      options apply as well. Fields with the metadata ``{"sampling": True}`` do not matter for its training; a field
+      ``classes`` above 0 says that it is conditioned on labels below that number.
+    - ``prior_learner(prior_settings, build, tokenizer, codes) -> Learner``: trains a prior; ``codes`` are some of the
+      training set's, for shapes and statistics.
     - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
     - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.networks`) in its losses.
     - ``images``: ready-made samples or reconstructions instead of a tokenizer (``samples:``, ``recons:``).
@@ -331,6 +342,7 @@ class MethodEntry:
     learner: str | None = None
     checkpoint: str | None = None
     identify: str | None = None
+    prior_settings: str | None = None
     prior_learner: str | None = None
     parts: str | None = None
     networks: str | None = None

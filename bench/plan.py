@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import registry
+from bench import digest, registry
 from bench.contract import STAGES, DatasetEntry, MethodEntry, NoSettings, UsageError
 from bench.grammar import Method, parse_list
 from bench.presets import DEFAULT_PRESET, PRESETS, Preset
@@ -63,7 +63,10 @@ def set_of(values: Sequence[int]) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row and seed of the comparison; ``stages`` are those asked for and their predecessors, in order."""
+    """One row and seed of the comparison; ``stages`` are those asked for and their predecessors, in order.
+
+    ``settings`` are the tokenizer's, ``prior`` the prior's, None where the method has none.
+    """
 
     method: Method
     entry: MethodEntry
@@ -71,6 +74,7 @@ class Cell:
     seed: int
     stages: tuple[str, ...]
     task: str | None = None
+    prior: Any = None
 
     @property
     def label(self) -> str:
@@ -136,7 +140,24 @@ def resolve(method: Method, entry: MethodEntry, preset: str) -> Any:
             raise UsageError(f"'{method.label}': {entry.title} has no variants.")
     else:
         settings = registry.load(entry.settings)(preset, method.variant)
-    return with_options(settings, dict(method.options), f"'{method.label}'")
+    own, theirs = _field_names(settings), _field_names(_prior_defaults(method, entry, preset))
+    options = {key: value for key, value in method.options if key in own or key not in theirs}
+    return with_options(settings, options, f"'{method.label}'", allowed=own | theirs)
+
+
+def resolve_prior(method: Method, entry: MethodEntry, preset: str) -> Any:
+    """The settings of the method's prior, with those of the options that are its; None where it has none."""
+    settings = _prior_defaults(method, entry, preset)
+    options = {key: value for key, value in method.options if key in _field_names(settings)}
+    return with_options(settings, options, f"'{method.label}'")
+
+
+def _prior_defaults(method: Method, entry: MethodEntry, preset: str) -> Any:
+    return registry.load(entry.prior_settings)(preset, method.variant) if entry.prior_settings else None
+
+
+def _field_names(settings: Any) -> frozenset[str]:
+    return frozenset() if settings is None else frozenset(field.name for field in dataclasses.fields(settings))
 
 
 def parse_methods(texts: Sequence[str], table: Mapping[str, MethodEntry]) -> list[Method]:
@@ -177,9 +198,18 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry]) -> list[Cell]:
         registry.lookup(PRESETS, config.preset, "preset")
     stages = stages_with_predecessors(config.stages)
     return [
-        Cell(method, table[method.name], resolve(method, table[method.name], config.preset), seed, stages, config.task)
+        Cell(
+            method=method,
+            entry=entry,
+            settings=resolve(method, entry, config.preset),
+            seed=seed,
+            stages=stages,
+            task=config.task,
+            prior=resolve_prior(method, entry, config.preset),
+        )
         for method in parse_methods(config.methods, table)
-        for seed in (config.seeds if is_random(method, table[method.name]) else config.seeds[:1])
+        for entry in (table[method.name],)
+        for seed in (config.seeds if is_random(method, entry) else config.seeds[:1])
     ]
 
 
@@ -197,3 +227,16 @@ def dataset_of(text: str, table: Mapping[str, DatasetEntry]) -> tuple[DatasetEnt
         form = f"{name}:PATH" if entry.takes_path else name
         raise UsageError(f"The dataset is written '{form}', not '{text}'.")
     return entry, path if colon else None
+
+
+def settings_until(settings: Any, stage: str) -> dict[str, Any]:
+    """The settings as plain values, without the fields that only matter after ``stage`` (see ``PRIOR_FIELD``)."""
+    later = STAGES[STAGES.index(stage) + 1 :]
+    plain: dict[str, Any] = digest.plain(settings)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.metadata.get("stage") in later:
+            del plain[field.name]
+        elif dataclasses.is_dataclass(value):
+            plain[field.name] = settings_until(value, stage)
+    return plain
