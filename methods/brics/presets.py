@@ -1,0 +1,162 @@
+"""The sizes of BRICS at every preset. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from bench.contract import PRIOR_FIELD, UsageError
+
+VARIANTS = ("8x8x4", "8x8x8", "16x16x4", "16x16x8", "16x16x16", "32x32x4", "32x32x8", "64x64x4")
+"""Code sizes: height x width x channels of the key codes."""
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """One group of grids: ``levels`` cubes of ``coarsest`` to ``finest`` cells, of at most 2^``table_log2`` entries.
+
+    ``channels`` is the length of an entry; entries start uniform in [-``init``, ``init``].
+    """
+
+    coarsest: int = 16
+    finest: int = 64
+    levels: int = 16
+    channels: int = 4
+    table_log2: int = 18
+    init: float = 1e-4
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """``width`` doubles from level to level up to ``widest``; ``attention`` lists the sides that have it.
+
+    ``patch`` is the factor of the pixel unshuffle before the first convolution (and of the shuffle after the
+    decoder); 1 for none.
+    """
+
+    width: int = 32
+    widest: int = 512
+    blocks: int = 2
+    attention: tuple[int, ...] = ()
+    patch: int = 1
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """Weights of the losses; 0 leaves a loss, and the network it needs, out.
+
+    ``r1`` is gamma, ``r1_every`` the steps between two turns of R1; the discriminator is
+    ``discriminator_base / side`` channels wide at each side, at most 512.
+    """
+
+    mse: float = 20.0
+    perceptual: float = 5.0
+    adversarial: float = 1.0
+    kl: float = 1e-6
+    r1: float = 4.0
+    r1_every: int = 16
+    discriminator_base: int = 32768
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A BRICS tokenizer and its training.
+
+    - ``code_side``, ``code_channels``: size of the key codes; each channel has a group of grids.
+    - ``codes``: "d" keys with bounded training noise (the paper's relaxed precision), "c" keys regularised by a KL
+      term, "plain" neither. ``schedule``: the prior's noise schedule, "a" or "b" as the paper letters them.
+    - ``key_gain`` multiplies the encoder's output before the sigmoid.
+    - ``feature_side``, ``feature_channels``: the map that the grids fill and the decoder starts from.
+    - ``hidden``, ``group_style``: widths of a group's MLPs and of its style.
+    - ``layers``: 3x3 layers of a decoder block, besides its upsampling layer.
+    - ``synthesis_noise``: whether the decoder has noise inputs while it is trained.
+    - ``half_life``: of the moving average of weights, in images; 0 for none.
+    """
+
+    code_side: int
+    code_channels: int
+    codes: str = "d"
+    schedule: str = field(default="b", metadata=PRIOR_FIELD)
+    key_gain: float = 1.0
+    feature_side: int = 64
+    feature_channels: int = 512
+    hidden: int = 64
+    group_style: int = 128
+    mapping_rate: float = 0.01
+    layers: int = 2
+    synthesis_noise: bool = True
+    grids: GridSettings = field(default_factory=GridSettings)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+    batch: int = 32
+    learning_rate: float = 2e-3
+    grid_learning_rate: float = 2e-3
+    beta1: float = 0.0
+    beta2: float = 0.99
+    warm_up: float = 0.0
+    cosine: bool = False
+    half_life: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        if self.codes not in ("d", "c", "plain"):
+            raise UsageError(f"BRICS has no codes '{self.codes}'; write codes=d, codes=c or codes=plain.")
+        if self.schedule not in ("a", "b"):
+            raise UsageError(f"BRICS has no schedule '{self.schedule}'; write schedule=a or schedule=b.")
+
+    @property
+    def key_noise(self) -> float:
+        """Standard deviation of the keys' training noise: two of it are half a cell of the finest grid."""
+        return 1 / (4 * self.grids.finest) if self.codes == "d" else 0.0
+
+
+_PLAIN_MSE = LossSettings(mse=1.0, perceptual=0.0, adversarial=0.0, kl=1e-6, r1=0.0)
+
+_SMOKE = Settings(
+    code_side=8, code_channels=4, key_gain=4.0, feature_side=8, feature_channels=32, hidden=16, group_style=16,
+    layers=1, synthesis_noise=False,
+    grids=GridSettings(coarsest=4, finest=8, levels=3, init=0.1),
+    encoder=EncoderSettings(width=8, blocks=1, patch=2), losses=_PLAIN_MSE,
+    batch=16, grid_learning_rate=1e-2, beta1=0.9, warm_up=0.05, cosine=True, half_life=0,
+)  # fmt: skip
+
+_SMALL = Settings(
+    code_side=16, code_channels=4, key_gain=4.0, feature_side=16, feature_channels=96, hidden=32, group_style=32,
+    layers=1, synthesis_noise=False,
+    grids=GridSettings(coarsest=4, finest=16, levels=6, init=0.1),
+    encoder=EncoderSettings(width=24, blocks=1, patch=2), losses=_PLAIN_MSE,
+    batch=16, grid_learning_rate=1e-2, beta1=0.9, warm_up=0.05, cosine=True, half_life=0,
+)  # fmt: skip
+
+_MEDIUM = Settings(
+    code_side=16, code_channels=8, feature_side=32, feature_channels=256,
+    grids=GridSettings(coarsest=4, finest=32, table_log2=16),
+)  # fmt: skip
+
+_PAPER = Settings(code_side=64, code_channels=4, encoder=EncoderSettings(attention=(64,)))
+
+_PRESETS = {"smoke": _SMOKE, "small": _SMALL, "medium": _MEDIUM, "paper": _PAPER}
+
+_PAPER_GRIDS = {
+    "16x16x8": GridSettings(coarsest=4),
+    "32x32x8": GridSettings(coarsest=4),
+    "32x32x4": GridSettings(coarsest=4),
+    "16x16x16": GridSettings(coarsest=8, finest=256, table_log2=16),
+}
+"""Candidates for code sizes whose grids were not published; the README says which of them fit the printed counts."""
+
+
+def settings(preset: str, variant: str | None) -> Settings:
+    """The settings of a preset at a code size such as "16x16x8", or at the preset's default."""
+    base = _PRESETS[preset]
+    if variant is None:
+        return base
+    match = re.fullmatch(r"(\d+)x(\d+)x(\d+)", variant)
+    if not match or match[1] != match[2]:
+        raise UsageError(f"BRICS has no code size '{variant}'; write one such as {', '.join(VARIANTS)}.")
+    side, channels = int(match[1]), int(match[3])
+    sized = replace(base, code_side=side, code_channels=channels, feature_side=max(base.feature_side, side))
+    if preset == "paper":
+        attention = base.encoder.attention if side == base.code_side else ()
+        grids = _PAPER_GRIDS.get(variant, base.grids)
+        return replace(sized, grids=grids, encoder=replace(base.encoder, attention=attention))
+    return sized

@@ -1,0 +1,59 @@
+"""The trained tokenizer: uint8 images to key codes and back to images in [0, 1]."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bench import digest, seeding
+from bench.contract import Codes, Continuous, Seeds, UsageError
+from bench.images import from_signed, to_signed
+from methods.brics.model import Autoencoder, DecoderNoise
+
+
+def decoder_noise(model: Autoencoder, seeds: Seeds, device: torch.device) -> DecoderNoise:
+    """The paper's noise for one image per seed: on the keys and, where the decoder has them, its noise inputs."""
+    settings = model.settings
+    keys = synthesis = None
+    if settings.key_noise:
+        shape = (settings.code_channels, settings.feature_side, settings.feature_side)
+        keys = seeding.normal(seeds, shape, "brics-keys", device)
+    if settings.synthesis_noise:
+        synthesis = seeding.normal(seeds, (model.synthesis.noise_size,), "brics-synthesis", device)
+    return DecoderNoise(keys, synthesis)
+
+
+class BricsTokenizer:
+    """See :class:`bench.contract.Tokenizer`. Codes are :class:`Continuous`, float32 ``[N, C, s, s]`` in [0, 1]."""
+
+    def __init__(self, model: Autoencoder, resolution: int, channels_last: bool = False) -> None:
+        self.model = model
+        self.resolution = resolution
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    @cached_property
+    def revision(self) -> str:
+        """Digest of weights, settings and resolution."""
+        return digest.of_weights(self.model.state_dict(), [self.model.settings, self.resolution])
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Codes:
+        """Key codes of the posterior's mode. Raises :class:`UsageError` for images of another size."""
+        if images.shape[-2:] != (self.resolution, self.resolution):
+            height, width = images.shape[-2:]
+            raise UsageError(
+                f"This BRICS tokenizer takes {self.resolution}x{self.resolution} px, not {width}x{height}; "
+                "prepare the images at its resolution."
+            )
+        signed = to_signed(images).contiguous(memory_format=self.layout)
+        return Continuous(self.model.posterior(signed).mode(), 0.0, 1.0)
+
+    @torch.no_grad()
+    def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
+        """Images float32 ``[N, 3, S, S]`` in [0, 1]; ``noise`` turns on the noise of keys and decoder."""
+        if not isinstance(codes, Continuous):
+            raise UsageError(f"BRICS decodes continuous codes, not {type(codes).__name__}.")
+        on = DecoderNoise() if noise is None else decoder_noise(self.model, noise, codes.tensor.device)
+        return from_signed(self.model.decode(codes.tensor, on)).clamp(0, 1)
