@@ -144,6 +144,18 @@ class Tokenizer(Protocol):
         ...
 
 
+class RateModel(Protocol):
+    """Further rates of a tokenizer's codes, from statistics that the harness lets it gather on training images."""
+
+    def update(self, images: Tensor, codes: Codes) -> None:
+        """Training images, uint8 ``[N, 3, H, W]``, and their codes."""
+        ...
+
+    def bits(self, images: Tensor, codes: Codes) -> Mapping[str, np.ndarray]:
+        """By name of the rate, bits of each image, float64 ``[N]``."""
+        ...
+
+
 class Comm(Protocol):
     """What a learner may ask of the other processes of its training run."""
 
@@ -324,13 +336,15 @@ class MethodEntry:
     - ``checkpoint(settings, build, path) -> Tokenizer``: published or foreign weights, loaded strictly.
     - ``identify(path) -> (variant, resolution)``: what a foreign checkpoint file or run folder holds.
     - ``prior_settings(preset, variant) -> frozen dataclass``: the prior's own configuration, to whose fields the
-      options apply as well. Fields with the metadata ``{"sampling": True}`` do not matter for its training; a field
+      options apply as well. Fields marked ``SAMPLE_FIELD`` do not matter for its training; a field
       ``classes`` above 0 says that it is conditioned on labels below that number.
     - ``prior_learner(prior_settings, build, tokenizer, codes) -> Learner``: trains a prior; ``codes`` are some of the
       training set's, for shapes and statistics.
+    - ``rates(settings, build) -> RateModel``: rates of the codes beyond the fixed-length one.
     - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
     - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.networks`) in its losses.
-    - ``images``: ready-made samples or reconstructions instead of a tokenizer (``samples:``, ``recons:``).
+    - ``images(settings) -> ReadyImages``: ready-made samples or reconstructions instead of a tokenizer
+      (``samples:``, ``recons:``).
     - ``source``: the folder's ``source.toml`` with checkpoints, licences and citations.
     """
 
@@ -344,6 +358,7 @@ class MethodEntry:
     identify: str | None = None
     prior_settings: str | None = None
     prior_learner: str | None = None
+    rates: str | None = None
     parts: str | None = None
     networks: str | None = None
     images: str | None = None
@@ -457,6 +472,24 @@ class ImageArray(Protocol):
     def labels(self) -> np.ndarray | None: ...
 
     def __len__(self) -> int: ...
+
+
+class ReadyImages(Protocol):
+    """Images made elsewhere that take part as a row: ``samples:NAME=PATH``, ``recons:NAME=PATH``.
+
+    ``kind`` says whether they are measured against the training split or, paired by file name, against the
+    validation images. ``digest`` identifies the files without decoding them.
+    """
+
+    @property
+    def kind(self) -> Literal["samples", "recons"]: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    def read(self, cache: Path, reference: ImageArray | None) -> ImageArray:
+        """The images, frozen in the cache; reconstructions in the order of ``reference``. Nothing is resized."""
+        ...
 
 
 @dataclass(frozen=True)

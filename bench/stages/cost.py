@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import digest, registry
-from bench.plan import Cell
+from bench import registry
+from bench.plan import Cell, settings_until
 from bench.session import Outcome, Session
 
 VERSION = 1
@@ -22,7 +22,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "stage": "cost",
         "version": VERSION,
         "method": cell.method.name,
-        "settings": digest.plain(cell.settings),
+        "settings": settings_until(cell.settings, "train"),
         "resolution": session.preset.resolution,
     }
 

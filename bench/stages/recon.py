@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from bench import codes as codes_of
 from bench import digest, networks
 from bench.contract import Codes, ImageArray, MetricEntry
+from bench.pictures import strip
 from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
-from bench.stages import tokenizers
+from bench.stages import ready, tokenizers
 
 if TYPE_CHECKING:
     import torch
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 
 VERSION = 1
 EXAMPLES = 16
+NOTHING_MADE: dict[str, Any] = {"rate": [], "facts": {}}
+"""What is known of the codes behind ready-made reconstructions."""
+
 RATE_BITS = 8
 """The bit depth at which the rate of bounded continuous codes is stated ("8-bit keys")."""
 
 
 def obstacle(cell: Cell) -> str | None:
     """Methods without a tokenizer have no reconstructions."""
-    return tokenizers.obstacle(cell)
+    return None if ready.has(cell, "recons") else tokenizers.obstacle(cell)
 
 
 def recipe(cell: Cell, session: Session) -> dict[str, Any]:
@@ -41,12 +45,8 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
 
 def images_recipe(cell: Cell, session: Session) -> dict[str, Any]:
     """What decides the reconstructed pixels."""
-    return {
-        "stage": "recon",
-        "version": VERSION,
-        "tokenizer": tokenizers.identity(cell, session),
-        "images": session.val.digest,
-    }
+    made = {"ready": ready.identity(cell)} if ready.has(cell, "recons") else tokenizers.identity(cell, session)
+    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": session.val.digest}
 
 
 def absent_weights(metric: MetricEntry) -> list[str]:
@@ -58,9 +58,13 @@ def run(cell: Cell, session: Session) -> Outcome:
     """Encodes, decodes, measures. Reconstructions that are in the cache are only measured."""
     from bench.tasks.measure import measure
 
-    device = session.device()
-    reference = session.val
-    candidate = reconstructions(cell, session, device)
+    device, reference = session.device(), session.val
+    candidate: ImageArray
+    if ready.has(cell, "recons"):
+        candidate, made = ready.load(cell, session), NOTHING_MADE
+    else:
+        frozen = reconstructions(cell, session, device)
+        candidate, made = frozen, frozen.manifest["made"]
     measured = measure(
         reference,
         candidate,
@@ -72,12 +76,11 @@ def run(cell: Cell, session: Session) -> Outcome:
         session.batch(),
         session.progress,
     )
-    made = candidate.manifest["made"]
     return Outcome(
         metrics=(*measured.measurements, *(Measurement(**m) for m in made["rate"]), *_clock(cell, session, device)),
         facts={"reconstructions": candidate.digest, "images": len(reference), **made["facts"]},
         per_image=measured.per_image,
-        pictures={"examples.png": strip(reference, candidate)},
+        pictures={"examples.png": strip([reference.pixels[:EXAMPLES], candidate.pixels[:EXAMPLES]])},
     )
 
 
@@ -121,17 +124,3 @@ def _clock(cell: Cell, session: Session, device: torch.device) -> tuple[Measurem
 
     tokenizer = tokenizers.tokenizer(cell, session, device)
     return clock(tokenizer, head(session.val, session.batch()).pixels, device)
-
-
-def strip(reference: ImageArray, candidate: Frozen) -> bytes:
-    """A PNG of two rows, originals above their reconstructions: the first :data:`EXAMPLES` images."""
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    rows = [np.concatenate(list(array.pixels[:EXAMPLES]), axis=2) for array in (reference, candidate)]
-    picture = np.concatenate(rows, axis=1).transpose(1, 2, 0)
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, format="PNG")
-    return buffer.getvalue()

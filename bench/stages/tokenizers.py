@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import digest, registry, weights
 from bench.contract import UsageError
-from bench.plan import Cell
+from bench.plan import Cell, settings_until
 from bench.session import Session
 from bench.stages import train
 
@@ -28,12 +28,12 @@ def identity(cell: Cell, session: Session) -> dict[str, Any]:
     """What decides the tokenizer, as plain values and without building it."""
     ready = weights.find(cell.method, cell.entry, session.cache)
     if ready is not None:
-        return {"weights": ready.digest, "method": cell.method.name, "settings": digest.plain(cell.settings)}
+        return {"weights": ready.digest, "method": cell.method.name, "settings": settings_until(cell.settings, "train")}
     if train.obstacle(cell) is None:
         return {"train": digest.of_value(train.recipe(cell, session))}
     return {
         "method": cell.method.name,
-        "settings": digest.plain(cell.settings),
+        "settings": settings_until(cell.settings, "train"),
         "resolution": session.preset.resolution,
     }
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import digest, registry
-from bench.contract import BenchError
-from bench.plan import Cell
-from bench.record import Measurement
+from bench.plan import Cell, settings_until
 from bench.session import Outcome, Session
-from bench.store import write_file
+from bench.stages import training
+from bench.tasks.source import ImageSource
 
 if TYPE_CHECKING:
+    import torch
+
     from bench.contract import Learner, Tokenizer
-    from bench.tasks.fit import FitReport
 
 VERSION = 1
-REPORT = "report.json"
 PREVIEW_IMAGES = 256
 
 
@@ -37,7 +34,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "stage": "train",
         "version": VERSION,
         "method": cell.method.name,
-        "settings": digest.plain(cell.settings),
+        "settings": settings_until(cell.settings, "train"),
         "resolution": session.preset.resolution,
         "images": session.train.digest,
         "images_seen": session.preset.images_seen,
@@ -55,62 +52,17 @@ def folder(cell: Cell, session: Session) -> Path:
 def run(cell: Cell, session: Session) -> Outcome:
     """Trains, or reads the report of a run that is finished."""
     where = folder(cell, session)
-    report = finished(where) or _train(cell, session, where)
-    measurements = (
-        Measurement("images-seen", float(report["images_seen"]), "images", n=report["images_seen"]),
-        Measurement("training-seconds", report["seconds"], "s", higher_is_better=False, n=report["steps"]),
-        Measurement("training-flops", report["flops"], "FLOP", higher_is_better=False, n=report["steps"]),
-    )
-    return Outcome(measurements, facts=report)
+    budget = training.Budget(session.preset.images_seen, cell.seed, session.preset.previews)
 
+    def build(device: torch.device, comm: Any) -> Learner:
+        learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, session.build(cell.seed, device, comm))
+        return learner
 
-def finished(where: Path) -> dict[str, Any] | None:
-    """The report of a finished run: report and final weights are both there."""
-    from bench.tasks.checkpoint import FINAL
-
-    if not ((where / REPORT).exists() and (where / FINAL).exists()):
-        return None
-    report: dict[str, Any] = json.loads((where / REPORT).read_text(encoding="utf-8"))
-    return report
-
-
-def _train(cell: Cell, session: Session, where: Path) -> dict[str, Any]:
-    import torch
-    from filelock import FileLock, Timeout
-
-    from bench import seeding
-    from bench.tasks.checkpoint import CHECKPOINT
-    from bench.tasks.comm import comm
-    from bench.tasks.fit import FitPlan, fit
-    from bench.tasks.source import ImageSource
-
-    fabric = session.fabric()
-    where.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(where / "lock", timeout=0):
-            torch.manual_seed(seeding.derive(cell.seed, "initialisation"))
-            build = session.build(cell.seed, fabric.device, comm(fabric))
-            learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, build)
-            learner.module.to(fabric.device)
-            plan = FitPlan(
-                images=session.preset.images_seen,
-                seed=cell.seed,
-                flip=session.preset.flip,
-                micro_batch=session.config.micro_batch,
-                previews=session.preset.previews,
-            )
-            preview = _preview(session) if session.preset.previews else None
-            report = fit(learner, ImageSource(session.train), plan, fabric, where, session.progress, preview)
-            if fabric.global_rank == 0:
-                write_file(where / REPORT, lambda path: path.write_text(_to_json(report), encoding="utf-8"))
-                (where / CHECKPOINT).unlink(missing_ok=True)
-    except Timeout as error:
-        raise BenchError(f"Another process is training this very run in {where}; wait for it to end.") from error
-    return json.loads(_to_json(report))
-
-
-def _to_json(report: FitReport) -> str:
-    return json.dumps(dataclasses.asdict(report), indent=2) + "\n"
+    report = training.finished(where)
+    if report is None:
+        preview = _preview(session) if budget.previews else None
+        report = training.train(build, ImageSource(session.train), budget, session, where, preview)
+    return Outcome(training.measurements(report), facts=report)
 
 
 def _preview(session: Session) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.contract import UsageError
+from bench.contract import SAMPLE_FIELD, UsageError
 
 Schedule = Literal["scaled-linear", "linear", "cosine", "chen-linear", "cosine-variant", "cosine-variant-v2"]
 Sampler = Literal["ddim", "ancestral", "dpm++"]
@@ -49,7 +49,7 @@ class Optimisation:
     half_life: float | None = None
 
 
-SAMPLING = {"sampling": True}
+SAMPLING = SAMPLE_FIELD
 """Marks a field that only sampling reads: another value needs no new training."""
 
 

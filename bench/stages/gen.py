@@ -1,0 +1,71 @@
+"""Generation: drawn or ready-made images against the whole training split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import digest
+from bench.contract import ImageArray, MetricEntry, UsageError
+from bench.plan import Cell
+from bench.session import Outcome, Session
+from bench.stages import ready
+from bench.stages import sample as sampling
+from bench.stages.recon import absent_weights
+
+VERSION = 1
+
+
+def obstacle(cell: Cell) -> str | None:
+    """Needs a prior or ready-made samples."""
+    return None if ready.has(cell, "samples") else sampling.obstacle(cell)
+
+
+def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+    """The samples, the reference and the metrics with the weights that are at hand."""
+    images = ready.identity(cell) if ready.has(cell, "samples") else digest.of_value(sampling.recipe(cell, session))
+    return {
+        "stage": "gen",
+        "version": VERSION,
+        "samples": images,
+        "reference": session.train.digest,
+        "metrics": [[m.name, m.version, absent_weights(m)] for m in set_metrics(session)],
+        "protocol": session.protocol.name,
+    }
+
+
+def set_metrics(session: Session) -> list[MetricEntry]:
+    """The metrics of image sets."""
+    return [metric for metric in session.tables.metrics.values() if metric.kind == "set"]
+
+
+def run(cell: Cell, session: Session) -> Outcome:
+    """Measures the samples against the training split."""
+    from bench.tasks.measure import measure
+
+    candidate = images_of(cell, session)
+    measured = measure(
+        session.train,
+        candidate,
+        set_metrics(session),
+        session.tables.features,
+        session.protocol,
+        session.device(),
+        session.cache,
+        session.batch(),
+        session.progress,
+    )
+    return Outcome(measured.measurements, facts={"samples": candidate.digest, "images": len(candidate)})
+
+
+def images_of(cell: Cell, session: Session) -> ImageArray:
+    """The cell's samples; ready-made ones must have the run's size: nothing is resized silently."""
+    if not ready.has(cell, "samples"):
+        return sampling.samples(cell, session)
+    images = ready.load(cell, session)
+    height, width = images.pixels.shape[2:]
+    if (height, width) != (session.preset.resolution, session.preset.resolution):
+        raise UsageError(
+            f"'{cell.label}' holds images of {width}x{height} pixels, but this run measures at "
+            f"{session.preset.resolution}; resize them yourself, or choose another --preset."
+        )
+    return images

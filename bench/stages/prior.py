@@ -1,0 +1,103 @@
+"""Training a prior on the codes of the training images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import digest, registry
+from bench.plan import Cell, settings_until
+from bench.session import Outcome, Session
+from bench.stages import tokenizers, training
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.contract import Learner, Prior, Tokenizer
+    from bench.tasks.encode import CodeSource
+
+VERSION = 1
+STATISTICS = 2048
+"""Codes that the prior's learner sees when it is built, for scales and bounds."""
+
+
+def obstacle(cell: Cell) -> str | None:
+    """Methods without a prior cannot generate."""
+    return None if cell.entry.prior_learner else "no prior is defined for it"
+
+
+def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+    """Tokenizer, prior settings, images and budget."""
+    return {
+        "stage": "prior",
+        "version": VERSION,
+        "tokenizer": tokenizers.identity(cell, session),
+        "prior": settings_until(cell.prior, "prior"),
+        "task": cell.task,
+        "images": session.train.digest,
+        "images_seen": session.preset.prior_images_seen,
+        "flip": session.preset.flip,
+        "precision": session.preset.precision,
+        "seed": cell.seed,
+    }
+
+
+def folder(cell: Cell, session: Session) -> Path:
+    """Where the run's checkpoint, final weights and report are."""
+    return session.cache / "runs" / digest.of_value(recipe(cell, session))[:32]
+
+
+def run(cell: Cell, session: Session) -> Outcome:
+    """Encodes the training images once, trains the prior, or reads the report of a finished run."""
+    where = folder(cell, session)
+    budget = training.Budget(session.preset.prior_images_seen, cell.seed)
+    report = training.finished(where) or _train(cell, session, where, budget)
+    return Outcome(training.measurements(report), facts=report)
+
+
+def _train(cell: Cell, session: Session, where: Path, budget: training.Budget) -> dict[str, Any]:
+    device = session.device()
+    tokenizer = tokenizers.tokenizer(cell, session, device)
+    source = codes_of_training_set(tokenizer, session, device)
+
+    def build(device: torch.device, comm: Any) -> Learner:
+        return _learner(cell, session, device, comm, tokenizer, source)
+
+    return training.train(build, source, budget, session, where)
+
+
+def codes_of_training_set(tokenizer: Tokenizer, session: Session, device: torch.device) -> CodeSource:
+    """The codes of the training images (and of their mirror images), from the cache."""
+    from bench.tasks.encode import encode
+
+    return encode(
+        tokenizer,
+        session.train,
+        session.cache,
+        device=device,
+        batch=session.batch(),
+        flip=session.preset.flip,
+        progress=session.progress,
+    )
+
+
+def _learner(
+    cell: Cell, session: Session, device: torch.device, comm: Any, tokenizer: Tokenizer, source: CodeSource
+) -> Learner:
+    build = session.build(cell.seed, device, comm)
+    learner: Learner = registry.load(str(cell.entry.prior_learner))(
+        cell.prior, build, tokenizer, source.head(STATISTICS)
+    )
+    return learner
+
+
+def trained(cell: Cell, session: Session, device: torch.device, tokenizer: Tokenizer) -> Prior:
+    """The prior of a finished run, with the sampling settings of this cell."""
+    from bench.tasks.checkpoint import FINAL, load_final
+    from bench.tasks.comm import Alone
+
+    source = codes_of_training_set(tokenizer, session, device)
+    learner = _learner(cell, session, device, Alone(), tokenizer, source)
+    load_final(folder(cell, session) / FINAL, learner)
+    learner.module.to(device)
+    return learner.finish()  # type: ignore[return-value]

@@ -1,0 +1,96 @@
+"""What training a tokenizer and training a prior have in common: the lock, the loop's plan, the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import seeding
+from bench.contract import BenchError
+from bench.record import Measurement
+from bench.session import Session
+from bench.store import write_bytes
+
+if TYPE_CHECKING:
+    from bench.contract import Learner
+    from bench.tasks.fit import Source
+
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Images seen, seed, and how many previews on the way."""
+
+    images: int
+    seed: int
+    previews: int = 0
+
+
+def finished(where: Path) -> dict[str, Any] | None:
+    """The report of a finished run: report and final weights are both there."""
+    from bench.tasks.checkpoint import FINAL
+
+    if not ((where / REPORT).exists() and (where / FINAL).exists()):
+        return None
+    report: dict[str, Any] = json.loads((where / REPORT).read_text(encoding="utf-8"))
+    return report
+
+
+def measurements(report: Mapping[str, Any]) -> tuple[Measurement, ...]:
+    """The budget as numbers of the table."""
+    return (
+        Measurement("images-seen", float(report["images_seen"]), "images", n=report["images_seen"]),
+        Measurement("training-seconds", report["seconds"], "s", higher_is_better=False, n=report["steps"]),
+        Measurement("training-flops", report["flops"], "FLOP", higher_is_better=False, n=report["steps"]),
+    )
+
+
+def train(
+    build: Callable[[Any, Any], Learner],
+    source: Source,
+    budget: Budget,
+    session: Session,
+    where: Path,
+    preview: Callable[[Learner], Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
+    """Builds the learner with the seed's initial weights and trains it in the folder ``where``; gives the report.
+
+    Raises :class:`BenchError` when another process is training the same recipe.
+    """
+    import torch
+    from filelock import FileLock, Timeout
+
+    from bench.tasks.checkpoint import CHECKPOINT
+    from bench.tasks.comm import comm
+    from bench.tasks.fit import FitPlan, fit
+
+    fabric = session.fabric()
+    where.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(where / "lock", timeout=0)
+    try:
+        if fabric.global_rank == 0:
+            lock.acquire()
+        torch.manual_seed(seeding.derive(budget.seed, "initialisation"))
+        learner = build(fabric.device, comm(fabric))
+        learner.module.to(fabric.device)
+        plan = FitPlan(
+            images=budget.images,
+            seed=budget.seed,
+            flip=session.preset.flip,
+            micro_batch=session.config.micro_batch,
+            previews=budget.previews,
+        )
+        report = dataclasses.asdict(fit(learner, source, plan, fabric, where, session.progress, preview))
+        if fabric.global_rank == 0:
+            write_bytes(where / REPORT, json.dumps(report, indent=2).encode())
+            (where / CHECKPOINT).unlink(missing_ok=True)
+        return json.loads(json.dumps(report))
+    except Timeout as error:
+        raise BenchError(f"Another process is training this very run in {where}; wait for it to end.") from error
+    finally:
+        lock.release()
