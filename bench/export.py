@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from bench.arrays import Frozen
-from bench.files import explained
 from bench.members import NVIDIA_INDEX
+from bench.store import write_file
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member, so that equal images give equal files."""
@@ -31,7 +30,7 @@ def nvidia(images: Frozen, path: Path) -> None:
                 archive.writestr(zipfile.ZipInfo(name, EPOCH), png(pixels))
             archive.writestr(zipfile.ZipInfo(NVIDIA_INDEX, EPOCH), json.dumps({"labels": labels}))
 
-    _whole(path, write)
+    write_file(path, write)
 
 
 def adm(images: Frozen, path: Path) -> None:
@@ -42,7 +41,7 @@ def adm(images: Frozen, path: Path) -> None:
         with file.open("wb") as opened:
             np.savez(opened, *arrays)
 
-    _whole(path, write)
+    write_file(path, write)
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -65,14 +64,3 @@ def sheet(images: Frozen, count: int, columns: int) -> bytes:
 
 
 FORMATS: dict[str, Callable[[Frozen, Path], None]] = {"nvidia": nvidia, "adm": adm}
-
-
-def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes beside the file and renames it, so that a part of it is never taken for the whole."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with explained(path):
-        try:
-            write(partial)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)

@@ -49,7 +49,7 @@ _DECODING_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-"""What Pillow raises for damaged files, beside UnidentifiedImageError (an OSError): found by fuzzing."""
+"""What Pillow's readers raise for damaged files; all of it means that the file cannot be used."""
 
 Filter = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 Protocol = Callable[[np.ndarray, int], np.ndarray]

@@ -14,6 +14,7 @@ from typing import Any
 from bench import arrays, prepare
 from bench.contract import Dataset, DatasetRequest, IntegrityError, Missing
 from bench.files import explained, write_atomically
+from bench.grammar import folder_name
 
 Build = Callable[[DatasetRequest, Path], Dataset]
 
@@ -33,13 +34,14 @@ def named(request: DatasetRequest, build: Build, remedy: str) -> Dataset:
     if not path.exists():
         raise Missing(f"There is no {path}. {remedy}")
     dataset = build(request, path)
-    remember(request, dataset, path)
+    remember(request.cache, dataset, path)
     return dataset
 
 
-def remember(request: DatasetRequest, dataset: Dataset, source: Path) -> None:
-    """Notes that ``dataset`` was prepared from ``source``."""
-    folder = _folder(request)
+def remember(cache: Path, dataset: Dataset, source: Path | None = None) -> None:
+    """Notes what was prepared, and from where; without ``source`` an earlier note of it is kept."""
+    file = _file(cache, dataset.name, dataset.resolution, dataset.protocol)
+    before = _read(file) or {}
     entry = {
         "name": dataset.name,
         "resolution": dataset.resolution,
@@ -47,16 +49,16 @@ def remember(request: DatasetRequest, dataset: Dataset, source: Path) -> None:
         "train": _set_name(dataset.train) if dataset.train is not None else None,
         "val": _set_name(dataset.val),
         "facts": dict(dataset.facts),
-        "source": str(source.resolve()),
+        "source": str(source.resolve()) if source is not None else before.get("source"),
     }
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{request.resolution}-{request.protocol}.json", json.dumps(entry, indent=1).encode())
+    with explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, json.dumps(entry, indent=1).encode())
 
 
 def recall(request: DatasetRequest) -> Dataset | None:
     """The dataset as it was prepared before; None where it was not, or where its frozen sets are gone or damaged."""
-    entry = _read(_folder(request) / f"{request.resolution}-{request.protocol}.json")
+    entry = _read(_file(request.cache, request.name, request.resolution, request.protocol))
     if entry is None:
         return None
     try:
@@ -72,8 +74,9 @@ def recall(request: DatasetRequest) -> Dataset | None:
 
 def last_source(request: DatasetRequest) -> Path | None:
     """Where the dataset was last prepared from, whatever the resolution, if that still exists."""
-    files = sorted(_folder(request).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    sources = [Path(entry["source"]) for file in files if (entry := _read(file)) is not None]
+    folder = _file(request.cache, request.name, 0, "").parent
+    files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    sources = [Path(entry["source"]) for file in files if (entry := _read(file)) is not None and entry["source"]]
     return next((source for source in sources if source.exists()), None)
 
 
@@ -85,8 +88,8 @@ def entries(cache: Path) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _folder(request: DatasetRequest) -> Path:
-    return request.cache / "prepared" / request.name
+def _file(cache: Path, name: str, resolution: int, protocol: str) -> Path:
+    return cache / "prepared" / folder_name(name) / f"{resolution}-{protocol}.json"
 
 
 def _read(file: Path) -> dict[str, Any] | None:

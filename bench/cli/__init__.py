@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from bench.cli import cache, cost, env, listing, report, run, selftest
+from bench.cli import cache, cost, data, env, fetch, listing, report, run, selftest
 from bench.contract import BenchError
 
 INTERRUPTED = 130
@@ -37,8 +37,10 @@ app.command("list")(listing.show)
 app.command("selftest")(selftest.selftest)
 app.command("env")(env.env)
 app.command("cost")(cost.cost)
+app.command("fetch")(fetch.fetch)
 app.command("report")(report.report)
 app.add_typer(cache.app, name="cache")
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

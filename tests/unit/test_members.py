@@ -170,10 +170,7 @@ def shard(path, files, mode="w"):
 
 
 def test_shards_give_images_and_labels_by_key(tmp_path):
-    for i in range(2):
-        shard(
-            tmp_path / f"s-{i:03d}.tar", {"a.png": png(i), "a.cls": b"%d" % (i + 4), "a.json": b"{}", "c/b.png": png(9)}
-        )
+    shard(tmp_path / "s-001.tar", {"a.png": png(1), "a.cls": b"5", "a.json": b"{}", "c/b.png": png(9)})
     shard(tmp_path / "s-000.tar", {"a.png": png(0), "a.cls": b"4", "c/b.seg.png": png(9), "c/b.cls": b"7\n"})
     found = tars.opened(tars.shards(str(tmp_path / "s-{000..000}.tar")))
     assert found.names == ("s-000/a.png", "s-000/c/b.seg.png")

@@ -1,0 +1,245 @@
+"""``data``: prepare, verify, list, show and export datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bench.contract import IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from bench.arrays import Frozen
+    from bench.contract import Dataset
+
+app = typer.Typer(help="Prepare, verify, list, show and export datasets.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="a dataset as in `run --dataset`: photos, church, folder:PATH, ...")]
+Resolution = Annotated[int, typer.Option("--resolution", "-r", min=1, help="side of the square images, in pixels")]
+ProtocolName = Annotated[
+    str | None, typer.Option("--protocol", help="crop and resize: ldm, stylegan, rqvae, adm; default: the dataset's")
+]
+OnBad = Annotated[str, typer.Option("--on-bad", help="skip or fail when an image is unreadable or too small")]
+SplitName = Annotated[str, typer.Option("--split", help="train or val")]
+
+
+@app.command("prepare")
+def prepare(
+    name: Name,
+    source: Annotated[Path | None, typer.Option("--from", help="the data as they were downloaded")] = None,
+    resolution: Resolution = 256,
+    protocol: ProtocolName = None,
+    on_bad: OnBad = "skip",
+    offline: Annotated[bool, typer.Option("--offline", help="open no connection")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="threads that decode")] = 2,
+) -> None:
+    """Decode, crop and resize a dataset once, into the cache; an interrupted preparation goes on where it was."""
+    from bench import shelf
+    from bench.store import cache_root
+
+    dataset = _open(name, resolution, protocol, source, on_bad, offline, workers)
+    shelf.remember(cache_root(), dataset)
+    for line in _described(dataset):
+        typer.echo(line)
+
+
+@app.command("verify")
+def verify(
+    name: Annotated[str | None, typer.Argument(help="what `data list` names; none: every frozen set")] = None,
+) -> None:
+    """Compare every prepared image with its digest; exits 5 where one is damaged."""
+    from bench import arrays
+
+    damaged: list[str] = []
+    for title, folder in _to_verify(name):
+        try:
+            frozen = arrays.open_frozen(folder)
+            arrays.verify(frozen)
+            typer.echo(f"ok       {title}: {len(frozen)} images, {frozen.digest[:12]}")
+        except IntegrityError as error:
+            damaged.append(str(error))
+            typer.echo(f"damaged  {title}: {error}")
+    if damaged:
+        raise IntegrityError(f"{len(damaged)} frozen sets are damaged; running or preparing again makes them anew.")
+
+
+@app.command("list")
+def list_() -> None:
+    """List what is prepared: by name, and every frozen set."""
+    from bench import shelf
+    from bench.store import cache_root
+
+    for entry in shelf.entries(cache_root()):
+        counts = entry["facts"]
+        typer.echo(
+            f"{entry['name']}  {entry['resolution']} px  {entry['protocol']}  "
+            f"train {counts['train']['count'] if counts['train'] else 0}  val {counts['val']['count']}  "
+            f"from {entry['source'] or entry['facts']['origin']}"
+        )
+    for folder in _set_folders():
+        typer.echo(_set_line(folder))
+
+
+@app.command("show")
+def show(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="the PNG file to write")] = Path("sheet.png"),
+    split: SplitName = "val",
+    count: Annotated[int, typer.Option("--count", min=1, help="how many images")] = 64,
+    columns: Annotated[int, typer.Option("--columns", min=1, help="images in a row")] = 8,
+    resolution: Resolution = 256,
+    protocol: ProtocolName = None,
+) -> None:
+    """Write a contact sheet of the first images of a split."""
+    from bench import export
+    from bench.store import write_bytes
+
+    frozen = _split(_open(name, resolution, protocol), split)
+    write_bytes(out, export.sheet(frozen, min(count, len(frozen)), columns))
+    typer.echo(f"{out}: {min(count, len(frozen))} of {len(frozen)} images of {name}, {split}")
+
+
+@app.command("export")
+def export_(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", help="the file to write")],
+    layout: Annotated[str, typer.Option("--format", help="nvidia: dataset_tool zip; adm: .npz batch")] = "nvidia",
+    split: SplitName = "train",
+    resolution: Resolution = 256,
+    protocol: ProtocolName = None,
+) -> None:
+    """Write a prepared split in the layout of another tool."""
+    from bench import export
+    from bench.registry import lookup
+
+    write = lookup(export.FORMATS, layout, "format")
+    frozen = _split(_open(name, resolution, protocol), split)
+    write(frozen, out)
+    typer.echo(f"{out}: {len(frozen)} images of {name}, {split}")
+
+
+# --------------------------------------------------------------------------------------------------------------
+
+
+def _open(
+    name: str,
+    resolution: int,
+    protocol: str | None,
+    source: Path | None = None,
+    on_bad: str = "skip",
+    offline: bool = False,
+    workers: int = 2,
+) -> Dataset:
+    """The dataset, prepared now where it is not yet; downloaded first where that was asked for and is allowed."""
+    from bench.contract import DatasetRequest
+    from bench.datasets import DATASETS
+    from bench.plan import dataset_of
+    from bench.registry import load
+    from bench.store import cache_root
+
+    entry, path = dataset_of(name, DATASETS)
+    if source is not None and path is not None:
+        raise UsageError(f"'{name}' names its path already; leave --from out.")
+    request = DatasetRequest(
+        name=entry.name,
+        path=path or (str(source) if source is not None else None),
+        resolution=resolution,
+        protocol=protocol or entry.protocol,
+        cache=cache_root(),
+        offline=offline,
+        on_bad=_policy(on_bad),
+        workers=workers,
+        progress=_progress,
+    )
+    dataset: Dataset = load(entry.open)(request)
+    return dataset
+
+
+def _policy(text: str) -> Literal["skip", "fail"]:
+    if text == "skip":
+        return "skip"
+    if text == "fail":
+        return "fail"
+    raise UsageError(f"--on-bad is skip or fail, not '{text}'.")
+
+
+def _split(dataset: Dataset, split: str) -> Frozen:
+    from bench.arrays import as_frozen
+
+    chosen = {"train": dataset.train, "val": dataset.val}.get(split)
+    if chosen is None:
+        raise UsageError(f"There is no split '{split}' in {dataset.name}; it is train or val.")
+    return as_frozen(chosen)
+
+
+def _to_verify(name: str | None) -> list[tuple[str, Path]]:
+    """The folders to verify, with a title each."""
+    from bench import shelf
+    from bench.store import cache_root
+
+    if name is None:
+        return [(folder.name[:12], folder) for folder in _set_folders()]
+    found = [
+        (f"{name} {entry['resolution']} px {entry['protocol']} {split}", cache_root() / "sets" / entry[split])
+        for entry in shelf.entries(cache_root())
+        for split in ("train", "val")
+        if entry["name"] == name and entry[split]
+    ]
+    if not found:
+        raise UsageError(f"'{name}' is not prepared; `data list` shows what is, `data prepare` prepares it.")
+    return found
+
+
+def _set_folders() -> list[Path]:
+    from bench.store import cache_root
+
+    root = cache_root() / "sets"
+    return sorted(p for p in root.iterdir() if p.is_dir() and "." not in p.name) if root.is_dir() else []
+
+
+def _set_line(folder: Path) -> str:
+    from bench import arrays
+
+    try:
+        frozen = arrays.open_frozen(folder)
+    except IntegrityError as error:
+        return f"{folder.name[:12]}  damaged: {error}"
+    made = frozen.manifest["made_from"]
+    return (
+        f"{folder.name[:12]}  {len(frozen)} images  {made['resolution']} px  {made['protocol']}  "
+        f"from {frozen.manifest['origin']}  bad {frozen.manifest['bad']['count']}"
+    )
+
+
+def _described(dataset: Dataset) -> Iterator[str]:
+    """What was prepared, and everything odd about it."""
+    facts = dataset.facts
+    yield f"{dataset.name}: {dataset.resolution} px, protocol {dataset.protocol}, split: {facts['split']}"
+    for part in ("train", "val"):
+        about = facts[part]
+        if about is None:
+            continue
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(about["encodings"].items()))
+        yield f"  {part}: {about['count']} images ({kinds}), digest {about['digest'][:12]}"
+        for note, count in sorted(about["notes"].items()):
+            yield f"    {note}: {count}"
+        if about["bad"]:
+            yield f"    left out: {about['bad']} bad images, for example: {about['bad_examples'][0]}"
+    if facts["duplicates"]["count"]:
+        names = ", ".join(facts["duplicates"]["examples"][:3])
+        yield f"  {facts['duplicates']['count']} validation images are also in training, for example {names}"
+    if facts.get("complete") is False:
+        yield f"  not the whole published dataset: {facts.get('counts')} of {facts.get('published_counts', 'more')}"
+
+
+def _progress(items: Iterator[int], description: str, total: int) -> Iterator[int]:
+    from rich.console import Console
+
+    from bench.progress import bars
+
+    with bars(Console(stderr=True))(description, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
