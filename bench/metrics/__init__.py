@@ -1,6 +1,9 @@
 """The table of metrics: plain data, loaded when named."""
 
+from collections.abc import Iterable
+
 from bench.contract import MetricEntry, Tolerance
+from bench.registry import lookup
 
 _SSIM: dict[str, str | int | float] = {
     "window": "gaussian 11 sigma 1.5",
@@ -105,3 +108,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "lpips": ("lpips-alex", "lpips-vgg", "lpips-squeeze"),
 }
 """Short names for several metrics at once."""
+
+
+def expand(texts: Iterable[str]) -> list[MetricEntry]:
+    """The metrics of comma-separated names and groups, each once; an unknown name is a UsageError."""
+    known = {**METRICS, **GROUPS}
+    names: dict[str, None] = {}
+    for text in texts:
+        for name in filter(None, (piece.strip() for piece in text.split(","))):
+            lookup(known, name, "metric")
+            names |= dict.fromkeys(GROUPS.get(name, (name,)))
+    return [METRICS[name] for name in names]
