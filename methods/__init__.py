@@ -5,6 +5,7 @@ Each path names a :class:`bench.contract.MethodEntry`; the modules named here im
 
 METHODS: dict[str, str] = {
     "brics": "methods.brics.adapter:ENTRY",
+    "dct": "methods.dct.adapter:ENTRY",
     "downsample": "methods.downsample.adapter:ENTRY",
     "vqgan": "methods.vqgan.adapter:ENTRY",
     "avif": "methods.codecs.adapter:AVIF",

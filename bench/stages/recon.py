@@ -12,7 +12,7 @@ from bench.pictures import strip
 from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
-from bench.stages import ready, tokenizers
+from bench.stages import rates, ready, tokenizers
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +40,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "metrics": [[m.name, m.version, absent_weights(m)] for m in session.tables.metrics.values()],
         "protocol": session.protocol.name,
         "clock": session.config.clock,
+        "rates": rates.recipe(cell, session),
     }
 
 
@@ -77,7 +78,12 @@ def run(cell: Cell, session: Session) -> Outcome:
         session.progress,
     )
     return Outcome(
-        metrics=(*measured.measurements, *(Measurement(**m) for m in made["rate"]), *_clock(cell, session, device)),
+        metrics=(
+            *measured.measurements,
+            *(Measurement(**m) for m in made["rate"]),
+            *rates.rates(cell, session, device),
+            *_clock(cell, session, device),
+        ),
         facts={"reconstructions": candidate.digest, "images": len(reference), **made["facts"]},
         per_image=measured.per_image,
         pictures={"examples.png": strip([reference.pixels[:EXAMPLES], candidate.pixels[:EXAMPLES]])},

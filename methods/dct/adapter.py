@@ -1,0 +1,16 @@
+"""DCT's entry and settings. No torch at import."""
+
+from __future__ import annotations
+
+from bench.contract import MethodEntry
+
+ENTRY = MethodEntry(
+    name="dct",
+    title="DCT",
+    summary="sparse quantised block-DCT coefficients (dct:q=50), no training; DCTransformer as its prior",
+    settings="methods.dct.presets:settings",
+    tokenizer="methods.dct.model:tokenizer",
+    rates="methods.dct.rates:DctRates",
+    parts="methods.dct.parts:parts",
+    source="methods.dct",
+)
