@@ -513,12 +513,14 @@ class DatasetEntry:
     """One row of ``bench.datasets.DATASETS``.
 
     ``open(request) -> Dataset`` with :class:`DatasetRequest`; raises :class:`Missing` with the remedy.
+    ``download(request, progress) -> Path`` brings the source into the cache, where its licence allows that.
     ``takes_path``: written ``name:PATH`` on the command line. ``protocol`` is the default data protocol.
     """
 
     name: str
     title: str
     open: str
+    download: str | None = None
     takes_path: bool = False
     protocol: str = "ldm"
     aliases: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from bench.contract import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from bench.arrays import Frozen
-    from bench.contract import Dataset
+    from bench.contract import Dataset, DatasetEntry, DatasetRequest
 
 app = typer.Typer(help="Prepare, verify, list, show and export datasets.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ def prepare(
     from bench import shelf
     from bench.store import cache_root
 
-    dataset = _open(name, resolution, protocol, source, on_bad, offline, workers)
+    dataset = _open(name, resolution, protocol, source, on_bad, offline, workers, may_download=True)
     shelf.remember(cache_root(), dataset)
     for line in _described(dataset):
         typer.echo(line)
@@ -131,6 +131,7 @@ def _open(
     on_bad: str = "skip",
     offline: bool = False,
     workers: int = 2,
+    may_download: bool = False,
 ) -> Dataset:
     """The dataset, prepared now where it is not yet; downloaded first where that was asked for and is allowed."""
     from bench.contract import DatasetRequest
@@ -153,8 +154,27 @@ def _open(
         workers=workers,
         progress=_progress,
     )
+    if may_download:
+        request = _brought(entry, request)
     dataset: Dataset = load(entry.open)(request)
     return dataset
+
+
+def _brought(entry: DatasetEntry, request: DatasetRequest) -> DatasetRequest:
+    """The request with the path of the downloaded source, where there is no other and it may be downloaded."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from bench import shelf
+    from bench.progress import bars
+    from bench.registry import load
+
+    here = request.path is not None or shelf.recall(request) is not None or shelf.last_source(request) is not None
+    if here or entry.download is None or request.offline:
+        return request
+    path: Path = load(entry.download)(request, bars(Console(stderr=True)))
+    return replace(request, path=str(path))
 
 
 def _policy(text: str) -> Literal["skip", "fail"]:

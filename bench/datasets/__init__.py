@@ -3,6 +3,7 @@
 from bench.contract import DatasetEntry
 
 _FOLDER, _LSUN = "bench.datasets.folder:open_folder", "bench.datasets.lsun:open_lsun"
+_LSUN_FILES, _CIFAR10_FILES = "bench.datasets.lsun:download", "bench.datasets.cifar10:download"
 
 _ENTRIES = (
     DatasetEntry("photos", "Embedded photographs", "bench.datasets.photos:open_photos"),
@@ -11,15 +12,15 @@ _ENTRIES = (
     DatasetEntry("npz", "ADM-type .npz batch", "bench.datasets.npz:open_npz", takes_path=True),
     DatasetEntry("wds", "WebDataset shards", "bench.datasets.webdataset:open_webdataset", takes_path=True),
     DatasetEntry("hf", "Hugging Face dataset", "bench.datasets.huggingface:open_hf", takes_path=True),
-    DatasetEntry("church", "LSUN church, official split", _LSUN, aliases=("church_outdoor",)),
+    DatasetEntry("church", "LSUN church, official split", _LSUN, _LSUN_FILES, aliases=("church_outdoor",)),
     DatasetEntry("church-ldm", "LSUN church, LDM's lists", _LSUN),
-    DatasetEntry("church-rqvae", "LSUN church, RQ-VAE's split (val = train)", _LSUN, protocol="rqvae"),
-    DatasetEntry("bedroom", "LSUN bedroom, official split", _LSUN),
+    DatasetEntry("church-rqvae", "LSUN church, RQ-VAE's split (val = train)", _LSUN, _LSUN_FILES, protocol="rqvae"),
+    DatasetEntry("bedroom", "LSUN bedroom, official split", _LSUN, _LSUN_FILES),
     DatasetEntry("bedroom-ldm", "LSUN bedroom, LDM's lists", _LSUN),
-    DatasetEntry("tower", "LSUN tower, official split", _LSUN),
+    DatasetEntry("tower", "LSUN tower, official split", _LSUN, _LSUN_FILES),
     DatasetEntry("ffhq", "FFHQ", "bench.datasets.ffhq:open_ffhq", protocol="stylegan"),
     DatasetEntry("imagenet", "ImageNet (ILSVRC 2012)", "bench.datasets.imagenet:open_imagenet", protocol="adm"),
-    DatasetEntry("cifar10", "CIFAR-10", "bench.datasets.cifar10:open_cifar10"),
+    DatasetEntry("cifar10", "CIFAR-10", "bench.datasets.cifar10:open_cifar10", _CIFAR10_FILES),
 )
 
 DATASETS: dict[str, DatasetEntry] = {entry.name: entry for entry in _ENTRIES}

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench import digest, images, prepare, shelf
 from bench.contract import Dataset, DatasetRequest, UsageError
 from bench.members import Members
+
+if TYPE_CHECKING:
+    from bench.progress import Progress
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -43,6 +47,17 @@ def remedy(request: DatasetRequest) -> str:
             "    where PATH is cifar-10-binary.tar.gz or the folder cifar-10-batches-bin out of it.",
         )
     )
+
+
+def download(request: DatasetRequest, progress: Progress) -> Path:
+    """Brings the binary archive into the cache and checks its published MD5."""
+    from bench import fetch
+    from bench.pins import File
+
+    if request.resolution > SIDE:
+        raise UsageError(remedy(request))
+    file = File("cifar-10-binary.tar.gz", URL, f"md5:{MD5}", "https://www.cs.toronto.edu/~kriz/cifar.html")
+    return fetch.obtain(file, request.cache / "downloads" / "cifar10", progress)
 
 
 def build(request: DatasetRequest, path: Path) -> Dataset:

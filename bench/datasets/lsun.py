@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bench import lmdbs, members, prepare, shelf
 from bench.contract import Dataset, DatasetRequest, Missing, UsageError
+from bench.files import require_space
 from bench.members import Members
+
+if TYPE_CHECKING:
+    from bench.progress import Progress
 
 URL = "http://dl.yf.io/lsun/scenes/"
 LISTS_URL = "https://ommer-lab.com/files/lsun.zip"
@@ -32,14 +36,15 @@ class Listed:
 class Split:
     """One way to divide an LSUN category: ``rule`` says how, in the words that the result carries.
 
-    ``counts`` are the published numbers of training and validation images; ``size`` is of the download.
+    ``counts`` are the published numbers of training and validation images; ``gigabytes`` is the size of the download,
+    which unpacks to as much again.
     """
 
     category: str
     kind: Literal["official", "rqvae", "ldm"]
     rule: str
     counts: tuple[int, int]
-    size: str
+    gigabytes: float
     lists: tuple[Listed, Listed] | None = None
 
 
@@ -48,14 +53,14 @@ _RQVAE = "training database for both: RQ-VAE's code builds its validation set fr
 _LDM = "LDM's lists, both drawn from the training database (Rombach et al. 2022)"
 
 SPLITS = {
-    "church": Split("church_outdoor", "official", _OFFICIAL, (126_227, 300), "2.3 GB"),
-    "church-rqvae": Split("church_outdoor", "rqvae", _RQVAE, (126_227, 126_227), "2.3 GB"),
+    "church": Split("church_outdoor", "official", _OFFICIAL, (126_227, 300), 2.3),
+    "church-rqvae": Split("church_outdoor", "rqvae", _RQVAE, (126_227, 126_227), 2.3),
     "church-ldm": Split(
         "church_outdoor",
         "ldm",
         _LDM,
         (121_227, 5_000),
-        "2.3 GB",
+        2.3,
         (
             Listed(
                 "church_outdoor_train.txt", 121_227, "09803053af3890e60fd95cdabc13386153ab936843ba8fc9a3882c786b5e501b"
@@ -63,19 +68,19 @@ SPLITS = {
             Listed("church_outdoor_val.txt", 5_000, "b7ca4c3ee2e4f7f5cf5e7d7ffd4cff6068bb494b6b56f403acad3740fe3c8968"),
         ),
     ),
-    "bedroom": Split("bedroom", "official", _OFFICIAL, (3_033_042, 300), "43 GB"),
+    "bedroom": Split("bedroom", "official", _OFFICIAL, (3_033_042, 300), 43),
     "bedroom-ldm": Split(
         "bedroom",
         "ldm",
         _LDM,
         (3_028_042, 5_000),
-        "43 GB",
+        43,
         (
             Listed("bedrooms_train.txt", 3_028_042, "bc526bffc92cb68521eb05f70e8fe49ffb2067f6c7dcb49ccb0fd60f8080d9d9"),
             Listed("bedrooms_val.txt", 5_000, "a18fa23e66d305c064a4bef8386875a5a3a98ead0e248939b41e7a65be132529"),
         ),
     ),
-    "tower": Split("tower", "official", _OFFICIAL, (708_264, 300), "11 GB"),
+    "tower": Split("tower", "official", _OFFICIAL, (708_264, 300), 11),
 }
 """Counts and list digests as published by LSUN and, for the lists, as recorded by users of LDM's archive."""
 
@@ -90,16 +95,49 @@ def remedy(request: DatasetRequest, split: Split) -> str:
     """What to do where the data are not there, in one screen."""
     asked = f"data prepare {request.name} --resolution {request.resolution} --protocol {request.protocol}"
     lines = [
-        f"LSUN {request.name} is not prepared at {request.resolution} px with the protocol {request.protocol}. Run",
-        f"  python -m bench {asked}",
-        f"    to download {split.category}_train_lmdb.zip and _val_lmdb.zip ({split.size}) from {URL}, or",
+        f"LSUN {request.name} is not prepared at {request.resolution} px with the protocol {request.protocol}. Run"
+    ]
+    if split.lists is None:
+        lines += [
+            f"  python -m bench {asked}",
+            f"    to download {' and '.join(archives(split))} ({split.gigabytes:g} GB) from {URL}, or",
+        ]
+    lines += [
         f"  python -m bench {asked} --from PATH",
         "    with PATH holding the LMDB folders, the zip files, or folders of images named train and val.",
     ]
-    if split.lists:
+    if split.lists is not None:
         names = " and ".join(listed.file for listed in split.lists)
-        lines.append(f"    This split also needs {names} of {LISTS_URL} in PATH.")
+        lines.append(f"    PATH also holds {names} out of {LISTS_URL}; the images are at {URL}{archives(split)[0]}.")
     return "\n".join(lines)
+
+
+def archives(split: Split) -> tuple[str, ...]:
+    """The files to download for a split."""
+    parts = ("train", "val") if split.kind == "official" else ("train",)
+    return tuple(f"{split.category}_{part}_lmdb.zip" for part in parts)
+
+
+def download(request: DatasetRequest, progress: Progress) -> Path:
+    """Brings the zip files into the cache, resuming what an earlier call left; free space is checked first.
+
+    LSUN publishes no digests: the first download records them. A split by LDM's lists is not downloaded, since the
+    lists must be got by hand.
+    """
+    from bench import fetch
+    from bench.pins import File
+
+    split = SPLITS[request.name]
+    if split.lists is not None:
+        raise Missing(remedy(request, split))
+    folder = request.cache / "downloads" / "lsun"
+    folder.mkdir(parents=True, exist_ok=True)
+    absent = [name for name in archives(split) if not (folder / name).is_file()]
+    if f"{split.category}_train_lmdb.zip" in absent:
+        require_space(folder, int(2 * split.gigabytes * 1e9))
+    for name in absent:
+        fetch.obtain(File(name, URL + name, "none", "LSUN publishes no digest"), folder, progress)
+    return folder
 
 
 def build(request: DatasetRequest, path: Path, split: Split) -> Dataset:
