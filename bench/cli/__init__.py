@@ -39,6 +39,7 @@ app.command("env")(env.env)
 app.command("cost")(cost.cost)
 app.command("fetch")(fetch.fetch)
 app.command("report")(report.report)
+app.command("plot")(report.plot)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 

@@ -1,33 +1,146 @@
-"""``report``: tables, figures and the page from results."""
+"""``report`` and ``plot``: tables, figures and the page from results."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.contract import GateFailed, UsageError
+from bench.registry import suggestion
+
+if TYPE_CHECKING:
+    from bench.report.build import Content, Options
+    from bench.report.figures import Plan
+
 RESULTS = Path("results/local")
+QUOTED = Path("results/quoted")
+REPORTS = Path("reports/local")
+KINDS = (
+    "reconstructions", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time", "training",
+    "code-use",
+)  # fmt: skip
+
+Results = Annotated[list[Path] | None, typer.Option("--results", "-r", help="file or folder; repeat; results/local")]
+Out = Annotated[Path, typer.Option(help="folder for the files")]
+DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="only this dataset")]
+Quoted = Annotated[Path, typer.Option(help="folder of published numbers")]
+QuotedOnly = Annotated[bool, typer.Option("--quoted-only", help="print the literature's tables; needs no results")]
+Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 1 unless --out follows from the results")]
+Formats = Annotated[str | None, typer.Option("--format", help="of md,latex,csv,json,html,figures,model-index; all")]
+Intervals = Annotated[bool, typer.Option("--intervals", help="bootstrap intervals beside pair metrics")]
+Title = Annotated[str | None, typer.Option(help="title of the report")]
 
 
 def report(
-    results: Annotated[list[Path], typer.Option(help="Result file or folder; may be repeated.")] = [RESULTS],  # noqa: B006
-    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("reports/local"),
-) -> None:
-    """Turn results into tables: Markdown and CSV."""
+    results: Results = None,
+    out: Out = REPORTS,
+    dataset: DatasetName = None,
+    quoted: Quoted = QUOTED,
+    quoted_only: QuotedOnly = False,
+    check: Check = False,
+    formats: Formats = None,
+    intervals: Intervals = False,
+    title: Title = None,
+) -> int:
+    """Turn results into tables, figures and one HTML page."""
+    from bench.report import build
+    from bench.report.render import to_text
+
+    options = _options(formats, intervals, title)
+    made = _content(results, dataset, quoted, quoted_only, options)
+    if check:
+        _verify(build.check(made, out), out)
+        return 0
+    if quoted_only:
+        for table in made.tables:
+            typer.echo(to_text(table))
+        if out == REPORTS:
+            return 0
+    for path in build.write(made, out):
+        typer.echo(path, err=True)
+    return 0
+
+
+def _options(formats: str | None, intervals: bool, title: str | None) -> Options:
+    from bench.report.build import FORMATS, TITLE, Options
+
+    wanted = tuple(name.strip() for name in formats.split(",")) if formats else FORMATS
+    for name in wanted:
+        if name not in FORMATS:
+            raise UsageError(f"There is no report format '{name}'.{suggestion(name, FORMATS)}")
+    return Options(title or TITLE, wanted, intervals)
+
+
+def _content(
+    results: list[Path] | None, dataset: str | None, quoted: Path, quoted_only: bool, options: Options
+) -> Content:
+    from bench.report import build
     from bench.report.load import load
-    from bench.report.render import to_csv, to_markdown
-    from bench.report.tables import tables
-    from bench.store import write_file
+    from bench.report.quoted import load_quoted
 
-    made = tables([loaded.result for loaded in load(results)])
-    files = {"report.md": "\n".join(to_markdown(table) for table in made)}
-    files |= {f"{table.key}.csv": to_csv(table) for table in made}
-    for name, text in files.items():
-        write_file(out / name, partial(_write, text=text))
-        typer.echo(out / name, err=True)
+    if quoted_only:
+        return build.published_only(load_quoted(quoted), dataset, options)
+    found = [item for item in load(results or [RESULTS]) if dataset in (None, item.result.dataset)]
+    if not found:
+        raise UsageError(f"There are no results on '{dataset}' there; leave --dataset away to see all.")
+    return build.content(found, load_quoted(quoted) if quoted.is_dir() else (), options)
 
 
-def _write(temporary: Path, text: str) -> None:
-    temporary.write_text(text, encoding="utf-8")
+def _verify(problems: list[str], out: Path) -> None:
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        count = len(problems)
+        raise GateFailed(
+            f"The report in {out} does not follow from the results ({count} {'file' if count == 1 else 'files'}); "
+            "make it again with the same command without --check."
+        )
+    typer.echo(f"The report in {out} follows from the results.")
+
+
+Kind = Annotated[str | None, typer.Argument(help="kind of figure; without one, the figures there are")]
+PlotOut = Annotated[Path, typer.Option(help="a .svg or .png file, or a folder")]
+
+
+def plot(
+    kind: Kind = None,
+    results: Results = None,
+    out: PlotOut = REPORTS / "figures",
+    dataset: DatasetName = None,
+) -> int:
+    """Draw single figures: rate-distortion, training, reconstructions and others."""
+    from bench.report.figures import plans
+    from bench.report.load import load
+
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"There is no figure '{kind}'.{suggestion(kind, KINDS)}")
+    found = [item for item in load(results or [RESULTS]) if dataset in (None, item.result.dataset)]
+    there = plans(found)
+    if kind is None:
+        for plan in there:
+            typer.echo(f"{plan.name}\t{plan.caption}")
+        return 0
+    wanted = [plan for plan in there if plan.name.endswith(f"-{kind}")]
+    if not wanted:
+        raise UsageError(f"These results have no data for '{kind}'; see what they have with: python -m bench plot.")
+    _draw(wanted, out)
+    return 0
+
+
+def _draw(wanted: list[Plan], out: Path) -> None:
+    from bench.report.drawing import save
+    from bench.store import write_bytes
+
+    single = out.suffix in (".svg", ".png")
+    if single and len(wanted) > 1:
+        names = ", ".join(plan.name for plan in wanted)
+        raise UsageError(
+            f"{out} can hold one figure, these are {len(wanted)} ({names}); add --dataset or name a folder."
+        )
+    for plan in wanted:
+        figure = plan.draw()
+        for path in [out] if single else [out / f"{plan.name}.svg", out / f"{plan.name}.png"]:
+            write_bytes(path, save(figure, "svg" if path.suffix == ".svg" else "png"))
+            typer.echo(path, err=True)

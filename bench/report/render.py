@@ -111,7 +111,10 @@ def to_text(table: Table, width: int = 120) -> str:
     for block in _blocks(labels, columns, width):
         lines += ["", *_align(labels, block, height - len(table.rows))]
     under = [*foot(table), "* best, ' second best; numbers that print alike are marked alike."]
-    lines += ["", *(wrapped for line in under for wrapped in wrap(line, width, subsequent_indent="    "))]
+    lines += [
+        "",
+        *(wrapped for line in under for wrapped in wrap(line, width, subsequent_indent="    ", break_on_hyphens=False)),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,191 @@
+"""A whole report: which files it has, writing them, and checking that they still follow from their results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bench
+from bench.contract import UsageError
+from bench.grammar import folder_name
+from bench.report import drawing, figures, latex, model_index, page, pictures, render
+from bench.report.load import Loaded
+from bench.report.model import Table
+from bench.report.published import against_published
+from bench.report.quoted import QuotedTable, literature
+from bench.report.significance import with_statistics
+from bench.report.tables import tables
+from bench.store import write_bytes
+
+FORMATS = ("md", "latex", "csv", "json", "html", "figures", "model-index")
+FIGURES = "figures.json"
+TITLE = "Image tokenizers compared"
+
+Pictures = Mapping[str, bytes]
+"""Content of the figure files by path."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a report should hold. ``intervals`` prints confidence intervals beside pair metrics."""
+
+    title: str = TITLE
+    formats: tuple[str, ...] = FORMATS
+    intervals: bool = False
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that the files of a report are made from."""
+
+    lead: str
+    tables: tuple[Table, ...]
+    plans: tuple[figures.Plan, ...] = ()
+    strips: tuple[page.Strip, ...] = ()
+    options: Options = field(default_factory=Options)
+
+
+def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: Options) -> Content:
+    """The content of a report on results, with the literature of the same datasets beside them."""
+    plain = [loaded.result for loaded in results]
+    own = with_statistics(tables(plain), results, options.intervals)
+    known = {table.dataset for table in quoted}
+    datasets = [name for name in dict.fromkeys(r.dataset for r in plain) if name in known]
+    beside = tuple(table for name in datasets for table in literature(quoted, name))
+    measured = ", ".join(dict.fromkeys(r.dataset for r in plain))
+    lead = (
+        f"{_many(len(plain), 'result')} of {_many(len({r.method for r in plain}), 'method')} on {measured}, "
+        f"made with image-tokenizer-bench {bench.__version__}."
+    )
+    made = (*own, *against_published(plain, quoted), *_once(beside))
+    return Content(lead, made, tuple(figures.plans(results)), _strips(results), options)
+
+
+def published_only(quoted: Sequence[QuotedTable], dataset: str | None, options: Options) -> Content:
+    """The content of a report that quotes and measures nothing."""
+    made = literature(quoted, dataset)
+    return Content("Published numbers only: nothing here was measured by this program.", made, options=options)
+
+
+def texts(content: Content, drawn: Pictures) -> dict[str, str]:
+    """All text files of a report by path. ``drawn`` holds the figures, which the page embeds."""
+    made: dict[str, str] = {}
+    title, formats = content.options.title, content.options.formats
+    if "md" in formats:
+        body = "\n".join(render.to_markdown(table) for table in content.tables)
+        made["report.md"] = f"# {render.escape_markdown(title)}\n\n{render.escape_markdown(content.lead)}\n\n{body}"
+    if "latex" in formats:
+        made["report.tex"] = latex.document(content.tables)
+        made |= {f"tables/{table.key}.tex": latex.to_latex(table) for table in content.tables}
+    if "csv" in formats:
+        made |= {f"tables/{table.key}.csv": render.to_csv(table) for table in content.tables}
+    if "json" in formats:
+        made["report.json"] = render.to_json(content.tables)
+    if "html" in formats:
+        shown = [page.Picture(p.caption, "image/svg+xml", drawn[f"figures/{p.name}.svg"]) for p in _drawn(content)]
+        made["index.html"] = page.to_html(title, content.lead, content.tables, content.strips, shown)
+    if "model-index" in formats:
+        blocks = model_index.model_index(content.tables)
+        made |= {f"model-index/{folder_name(label)}.yml": text for label, text in blocks.items()}
+    if "figures" in formats:
+        digests = {plan.name: plan.digest for plan in content.plans}
+        made[FIGURES] = json.dumps(digests, indent=2, sort_keys=True) + "\n"
+    return made
+
+
+def write(content: Content, out: Path) -> list[Path]:
+    """Writes the report; a figure whose inputs have not changed is kept as it is. Returns the paths written."""
+    known = _digests(out)
+    drawn: dict[str, bytes] = {}
+    for plan in _drawn(content):
+        paths = [out / name for name in _files(plan)]
+        if known.get(plan.name) == plan.digest and all(path.is_file() for path in paths):
+            drawn |= {name: path.read_bytes() for name, path in zip(_files(plan), paths, strict=True)}
+        else:
+            figure = plan.draw()
+            drawn |= {_files(plan)[0]: drawing.save(figure, "svg"), _files(plan)[1]: drawing.save(figure, "png")}
+    files = {**drawn, **{name: text.encode() for name, text in texts(content, drawn).items()}}
+    for name, data in files.items():
+        write_bytes(out / name, data)
+    return [out / name for name in files]
+
+
+def check(content: Content, out: Path) -> list[str]:
+    """What in ``out`` does not follow from the content, a sentence each: texts by bytes, figures by their inputs."""
+    known = _digests(out)
+    problems = [
+        f"figures/{plan.name}: drawn from other data."
+        for plan in _drawn(content)
+        if known.get(plan.name) != plan.digest
+    ]
+    names = [name for plan in _drawn(content) for name in _files(plan)]
+    problems += [f"{name}: the file is missing." for name in names if not (out / name).is_file()]
+    if problems:
+        return problems
+    expected = texts(content, {name: (out / name).read_bytes() for name in names})
+    for name, text in expected.items():
+        path = out / name
+        if not path.is_file():
+            problems.append(f"{name}: the file is missing.")
+        elif path.read_bytes() != text.encode():
+            problems.append(f"{name}: {_first_difference(path.read_text(encoding='utf-8', errors='replace'), text)}")
+    return problems + _surplus(out, {*expected, *names})
+
+
+def _surplus(out: Path, expected: set[str]) -> list[str]:
+    """Files of the report's own kinds that no result accounts for."""
+    kinds: tuple[Callable[[], list[Path]], ...] = (
+        lambda: sorted((out / "tables").glob("*")),
+        lambda: sorted((out / "figures").glob("*")),
+        lambda: sorted((out / "model-index").glob("*")),
+    )
+    found = [path.relative_to(out).as_posix() for kind in kinds for path in kind()]
+    return [f"{name}: no result accounts for this file." for name in found if name not in expected]
+
+
+def _first_difference(old: str, new: str) -> str:
+    pairs = enumerate(zip(old.splitlines(), new.splitlines(), strict=False), start=1)
+    for number, (before, after) in pairs:
+        if before != after:
+            return f"line {number} is {before[:80]!r}, the results give {after[:80]!r}."
+    return f"{len(old.splitlines())} lines, the results give {len(new.splitlines())}."
+
+
+def _drawn(content: Content) -> tuple[figures.Plan, ...]:
+    return content.plans if "figures" in content.options.formats else ()
+
+
+def _files(plan: figures.Plan) -> tuple[str, str]:
+    return f"figures/{plan.name}.svg", f"figures/{plan.name}.png"
+
+
+def _digests(out: Path) -> dict[str, str]:
+    path = out / FIGURES
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is not valid JSON ({error}); delete it and make the report again.") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _strips(results: Sequence[Loaded]) -> tuple[page.Strip, ...]:
+    made = []
+    for (dataset, preset), members in pictures.first_seeds(results, "recon", pictures.EXAMPLES).items():
+        for loaded, path in members:
+            png = path.read_bytes()
+            count = pictures.count_in_strip(png, path)
+            made.append(page.Strip(f"{dataset}, {preset}", loaded.result.method, count, png))
+    return tuple(made)
+
+
+def _once(made: Sequence[Table]) -> tuple[Table, ...]:
+    """Tables that do not depend on the dataset come with every dataset; one copy is enough."""
+    return tuple({table.key: table for table in made}.values())
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"

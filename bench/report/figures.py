@@ -1,0 +1,178 @@
+"""Which figures a report has. Each knows its inputs, so that a report can be checked without drawing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bench.digest import of_bytes, of_value
+from bench.record import Result
+from bench.report import pictures
+from bench.report.cells import name_of, rows_of
+from bench.report.columns import ColumnSpec, fixed
+from bench.report.load import Loaded
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VERSION = 1
+"""Raise it when a figure would look different for the same inputs."""
+MOST_ROWS = 8
+"""Methods in one figure of images."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One method in a scatter plot."""
+
+    label: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A figure that can be drawn: ``draw`` makes it from ``inputs`` and nothing else."""
+
+    name: str
+    caption: str
+    inputs: Mapping[str, Any]
+    draw: Callable[[], Figure]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the inputs and of the drawing's version."""
+        return of_value({"figure": self.name, "version": VERSION, "inputs": dict(self.inputs)})
+
+
+def plans(results: Sequence[Loaded]) -> list[Plan]:
+    """All figures that these results have the data for, group by group, in a fixed order."""
+    groups: dict[tuple[str, str], list[Loaded]] = {}
+    for loaded in results:
+        groups.setdefault((loaded.result.dataset, loaded.result.preset), []).append(loaded)
+    made = [*_images(results)]
+    for (dataset, preset), members in groups.items():
+        where = f"{dataset}, {preset}"
+        own = [loaded.result for loaded in members]
+        made += [plan for kind in (_scatters, _curves, _code_use) for plan in kind(where, _key(dataset, preset), own)]
+    return made
+
+
+def _key(dataset: str, preset: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in f"{dataset}-{preset}")
+
+
+# Images --------------------------------------------------------------------------------------------------------
+
+
+def _images(results: Sequence[Loaded]) -> list[Plan]:
+    from bench.report import drawing
+
+    kinds = (
+        (
+            "recon",
+            pictures.EXAMPLES,
+            "reconstructions",
+            "Originals, reconstructions and differences (4x)",
+            drawing.strips,
+        ),
+        ("sample", pictures.SAMPLES, "samples", "Samples", drawing.grids),
+        ("gen", pictures.NEIGHBOURS, "neighbours", "Samples above their nearest training images", drawing.neighbours),
+    )
+    made = []
+    for stage, suffix, name, caption, draw in kinds:
+        for (dataset, preset), members in pictures.first_seeds(results, stage, suffix).items():
+            files = {loaded.result.method: path.read_bytes() for loaded, path in members[:MOST_ROWS]}
+            inputs = {label: of_bytes(png) for label, png in files.items()}
+            made.append(
+                Plan(f"{_key(dataset, preset)}-{name}", f"{caption}: {dataset}, {preset}", inputs, partial(draw, files))
+            )
+    return made
+
+
+# Numbers -------------------------------------------------------------------------------------------------------
+
+SCATTERS = (
+    ("rate-distortion", "Rate and distortion", "recon cost", "bits-per-pixel", "bits per pixel", 2),
+    ("quality-gmac", "Quality and decoder cost", "cost", "decoder-gmac", "decoder GMAC per image", 2),
+    (
+        "quality-time",
+        "Quality and decode time",
+        "cost recon",
+        "decode-images-per-second",
+        "decode time per image (ms)",
+        2,
+    ),
+)
+
+
+def points(results: Sequence[Result], stages: str, name: str) -> list[Point]:
+    """PSNR over another measurement, both averaged over seeds; limited rows and other signatures are left out."""
+    rows = [row for row in rows_of(results) if not row.limited]
+    made, signature = [], None
+    for row in rows:
+        quality = row.sources(ColumnSpec("recon", "psnr", "", fixed(2)), "psnr")
+        cost = row.sources(ColumnSpec(stages, name, "", fixed(2)), name)
+        ys = [s.measurement for s in quality if s.measurement.value is not None]
+        xs = [s.measurement.value for s in cost if s.measurement.value is not None]
+        if not ys or not xs:
+            continue
+        signature = ys[0].signature if signature is None else signature
+        values = [m.value for m in ys if m.value is not None and m.signature == signature]
+        x = sum(xs) / len(xs)
+        if values and x > 0:
+            x = 1000 / x if name.endswith("per-second") else x
+            made.append(Point(row.method, x, sum(values) / len(values)))
+    return made
+
+
+def _scatters(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
+    from bench.report import drawing
+
+    made = []
+    for name, caption, stages, metric, axis, least in SCATTERS:
+        found = points(results, stages, metric)
+        if len(found) >= least:
+            inputs = {"axis": axis, "points": [[p.label, p.x, p.y] for p in found]}
+            draw = partial(drawing.scatter, found, axis, "PSNR (dB)", name_of)
+            made.append(Plan(f"{key}-{name}", f"{caption}: {where}", inputs, draw))
+    return made
+
+
+def _curves(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
+    """Held-out PSNR during training where it was taken, and the total loss of each method's first phase."""
+    from bench.report import drawing
+
+    losses: dict[str, list[tuple[float, float]]] = {}
+    quality: dict[str, list[tuple[float, float]]] = {}
+    for result in sorted(results, key=lambda r: r.seed):
+        if result.stage != "train" or result.status != "ok" or result.method in losses:
+            continue
+        curve = result.facts.get("curve") or []
+        totals = [name for point in curve for name in point if name.endswith("/total")]
+        name = next((n for n in totals if n.startswith(("generator", "autoencoder"))), totals[0] if totals else "")
+        losses[result.method] = [(point["images"], point[name]) for point in curve if name in point]
+        previews = result.facts.get("previews") or []
+        quality[result.method] = [(point["images"], point["psnr"]) for point in previews if "psnr" in point]
+    losses = {k: v for k, v in losses.items() if len(v) > 1}
+    quality = {k: v for k, v in quality.items() if len(v) > 1}
+    if not losses and not quality:
+        return []
+    inputs = {"losses": losses, "quality": quality}
+    return [Plan(f"{key}-training", f"Training: {where}", inputs, partial(drawing.curves, losses, quality))]
+
+
+def _code_use(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
+    """How often each codebook entry is used, from the reconstruction's fact ``code_counts``."""
+    from bench.report import drawing
+
+    found: dict[str, list[float]] = {}
+    for result in sorted(results, key=lambda r: r.seed):
+        counts = result.facts.get("code_counts") if result.stage == "recon" else None
+        if counts and sum(counts) > 0:
+            found.setdefault(result.method, sorted((c / sum(counts) for c in counts), reverse=True))
+    if not found:
+        return []
+    return [Plan(f"{key}-code-use", f"Use of the codebook: {where}", found, partial(drawing.code_use, found))]

@@ -1,0 +1,120 @@
+"""What per-image values add to a table: confidence intervals, and which rows no test tells apart from the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bench.contract import IntegrityError
+from bench.record import Result
+from bench.report import stats
+from bench.report.load import Loaded
+from bench.report.model import Cell, Column, Table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Values = Mapping[str, Any]
+"""Per-image values of one result: ``image`` (their names) and one float64 ``[N]`` per pair metric."""
+
+TIED = (
+    "≈ marks numbers that are not the best of their column, but that no test tells apart from it: a paired Wilcoxon "
+    f"test over the images, Holm-corrected for the rows of the column, does not reject at {stats.LEVEL:g}."
+)
+INTERVALS = f"Brackets hold {100 * (1 - stats.LEVEL):g} % bootstrap intervals over the images."
+
+
+def read_values(loaded: Loaded) -> Values:
+    """The Parquet table beside a result; empty where it has none.
+
+    Raises :class:`IntegrityError` when the result names a table that is not there or cannot be read.
+    """
+    from pyarrow import ArrowException, parquet
+
+    if not loaded.result.per_image:
+        return {}
+    path = loaded.beside(loaded.result.per_image)
+    try:
+        table = parquet.ParquetFile(path).read()
+    except (OSError, ArrowException) as error:
+        raise IntegrityError(f"{path} cannot be read ({error}); run the same command with --overwrite.") from error
+    return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def mean_over_runs(runs: Sequence[Values], metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Names of the images and a metric's values averaged over runs; None unless all runs have the same images."""
+    import numpy as np
+
+    if not runs or any(metric not in run or "image" not in run for run in runs):
+        return None
+    names = runs[0]["image"]
+    if any(not np.array_equal(run["image"], names) for run in runs[1:]):
+        return None
+    return names, np.mean([np.asarray(run[metric], dtype=np.float64) for run in runs], axis=0)
+
+
+def with_statistics(tables: Sequence[Table], results: Sequence[Loaded], intervals: bool) -> tuple[Table, ...]:
+    """The tables with tied rows marked and, if asked, intervals; those without per-image values are as before."""
+    files = {_place(loaded.result): loaded for loaded in results if loaded.result.per_image}
+    read: dict[tuple[Any, ...], Values] = {}
+
+    def values(result: Result) -> Values:
+        place = _place(result)
+        if place not in read:
+            read[place] = read_values(files[place]) if place in files else {}
+        return read[place]
+
+    return tuple(_treated(table, values, intervals) for table in tables) if files else tuple(tables)
+
+
+def _place(result: Result) -> tuple[Any, ...]:
+    return (result.dataset, result.preset, result.task, result.method, result.seed, result.stage)
+
+
+def _treated(table: Table, values: Callable[[Result], Values], intervals: bool) -> Table:
+    columns = [
+        _column(column, [row.cells[index] for row in table.rows], values, intervals)
+        for index, column in enumerate(table.columns)
+    ]
+    rows = tuple(replace(row, cells=tuple(column[index] for column in columns)) for index, row in enumerate(table.rows))
+    cells = [cell for row in rows for cell in row.cells]
+    said = [table.remark] if table.remark else []
+    said += [TIED] if any(cell.tied for cell in cells) else []
+    said += [INTERVALS] if any(cell.interval for cell in cells) else []
+    return replace(table, rows=rows, remark=" ".join(said))
+
+
+def _column(column: Column, cells: Sequence[Cell], values: Callable[[Result], Values], intervals: bool) -> list[Cell]:
+    """A column's cells with intervals and ties; only comparable cells with per-image values take part."""
+    found = [_values_of(column, cell, values) if cell.value is not None else None for cell in cells]
+    made = list(cells)
+    if intervals:
+        for index, own in enumerate(found):
+            if own is not None:
+                made[index] = replace(made[index], interval=stats.bootstrap_interval(own[1]))
+    for index in _ties(column, cells, found):
+        made[index] = replace(made[index], tied=True)
+    return made
+
+
+def _values_of(column: Column, cell: Cell, values: Callable[[Result], Values]) -> tuple[np.ndarray, np.ndarray] | None:
+    return mean_over_runs([values(source.result) for source in cell.sources], column.name)
+
+
+def _ties(column: Column, cells: Sequence[Cell], found: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> list[int]:
+    """The cells that are not marked best but not worse than a best one by more than chance."""
+    import numpy as np
+
+    best = next((own for cell, own in zip(cells, found, strict=True) if cell.mark == "best" and own), None)
+    if best is None or column.higher_is_better is None:
+        return []
+    names, top = best
+    others, p_values = [], []
+    for index, (cell, own) in enumerate(zip(cells, found, strict=True)):
+        if own is not None and cell.comparable and cell.mark != "best" and np.array_equal(own[0], names):
+            worse = top - own[1] if column.higher_is_better else own[1] - top
+            others.append(index)
+            p_values.append(stats.wilcoxon_p(worse))
+    adjusted = stats.holm(p_values)
+    return [index for index, p in zip(others, adjusted, strict=True) if p > stats.LEVEL]
