@@ -13,6 +13,7 @@ from bench.digest import of_weights
 from bench.images import from_signed, to_signed
 from methods.layers.autoencoder import Decoder, Encoder
 from methods.layers.codebook import Codebook, used_share
+from methods.layers.kmeans import KMeansStart
 from methods.layers.learner import AutoencoderLearner
 from methods.layers.losses import codebook_loss, straight_through
 from methods.layers.model import Pass, check_images, conv1x1, place
@@ -33,6 +34,9 @@ class VectorQuantizer(nn.Module):
         super().__init__()
         self.settings = settings
         self.embedding = Codebook(settings.n_embed, settings.embed_dim, settings.moving(), seed)
+        self.start: KMeansStart | None = None
+        if settings.kmeans_at:
+            self.start = KMeansStart(settings.kmeans_at, 4 * settings.n_embed, settings.embed_dim, seed)
 
     def indices(self, z: Tensor) -> Tensor:
         """Latents ``[N, D, G, G]`` to the nearest codes, int64 ``[N, G, G]``."""
@@ -48,15 +52,32 @@ class VectorQuantizer(nn.Module):
         Before the k-means start the latents pass as they are and there are no codes.
         """
         vectors = z.permute(0, 2, 3, 1)
-        if not self.embedding.ready(step):
+        if self.start is not None and step < self.start.steps:
             if gather:
-                self.embedding.gather(vectors, None)
+                self.start.gather(vectors)
             return z, z.new_zeros(()), None
         indices = self.embedding.search(vectors)
         if gather:
             self.embedding.gather(vectors, indices)
         code = self.lookup(indices)
         return straight_through(z, code), self.settings.codebook_weight * self.loss(z, code), indices
+
+    def after_step(self, step: int, comm: Comm) -> None:
+        """Applies what was gathered; at the last step before quantisation, starts the codebook."""
+        if self.start is None or step >= self.start.steps:
+            self.embedding.apply_step(step, comm)
+            return
+        self.start.apply_step(comm)
+        if step + 1 == self.start.steps:
+            self.settle()
+
+    def settle(self) -> None:
+        """Starts the codebook, unless it has started or never had a step to learn from."""
+        if self.start is None or self.start.over or not int(self.start.seen):
+            return
+        vectors = self.start.end()
+        codes = self.start.means(vectors, self.embedding.count, "codebook")
+        self.embedding.start(codes, vectors, len(vectors) / float(self.start.per_step))
 
     def loss(self, z: Tensor, code: Tensor) -> Tensor:
         """The codebook loss; of a moving average, the commitment alone."""
@@ -97,11 +118,11 @@ class VQModel(nn.Module):
 
     def after_step(self, step: int, comm: Comm) -> None:
         """Applies the codebook's statistics."""
-        self.quantize.embedding.apply_step(step, comm)
+        self.quantize.after_step(step, comm)
 
     def settle(self) -> None:
         """Starts a codebook that training was too short to start."""
-        self.quantize.embedding.settle()
+        self.quantize.settle()
 
 
 class VQTokenizer:
@@ -124,6 +145,11 @@ class VQTokenizer:
         """Float32 ``[N, 3, H, W]`` in [0, 1]; there is no noise to turn on."""
         assert isinstance(codes, Indices)
         return from_signed(self.model.images(self.embed(codes))).clamp(0, 1)
+
+    @property
+    def codebook(self) -> Tensor:
+        """The code vectors, float32 ``[K, D]``."""
+        return self.model.quantize.embedding.codes
 
     @torch.no_grad()
     def embed(self, codes: Indices) -> Tensor:

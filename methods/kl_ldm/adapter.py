@@ -1,0 +1,17 @@
+"""The entry of the KL-regularised autoencoders: what the harness may ask of them."""
+
+from __future__ import annotations
+
+from bench.contract import MethodEntry
+from methods.kl_ldm.presets import VARIANTS
+
+ENTRY = MethodEntry(
+    name="kl-ldm",
+    title="KL-LDM",
+    summary="KL-regularised convolutional autoencoder of latent diffusion (Rombach et al. 2022)",
+    settings="methods.kl_ldm.presets:settings",
+    learner="methods.kl_ldm.model:learner",
+    parts="methods.kl_ldm.model:parts",
+    networks="methods.layers.settings:networks",
+    variants=VARIANTS,
+)

@@ -1,0 +1,17 @@
+"""The entry of RQ-VAE: what the harness may ask of it."""
+
+from __future__ import annotations
+
+from bench.contract import MethodEntry
+from methods.rqvae.presets import VARIANTS
+
+ENTRY = MethodEntry(
+    name="rqvae",
+    title="RQ-VAE",
+    summary="Convolutional autoencoder with residual codes (Lee et al. 2022)",
+    settings="methods.rqvae.presets:settings",
+    learner="methods.rqvae.model:learner",
+    parts="methods.rqvae.model:parts",
+    networks="methods.layers.settings:networks",
+    variants=VARIANTS,
+)

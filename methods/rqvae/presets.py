@@ -1,0 +1,85 @@
+"""RQ-VAE's widths, variants and recipes by preset. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from methods.layers.settings import AutoencoderSettings
+from methods.layers.small import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
+from methods.layers.vq_settings import MovingAverage
+
+DEFAULTS = {"smoke": "8x8x4", "small": "8x8x4", "medium": "8x8x4", "paper": "8x8x4"}
+VARIANTS = ("4x4x4", "8x8x4", "16x16x4", "32x32x4", "8x8x4-ffhq")
+
+
+@dataclass(frozen=True)
+class RQSettings(AutoencoderSettings):
+    """``depth`` residual codes per cell from a codebook of ``n_embed`` vectors of ``embed_dim`` values.
+
+    - ``shared``: one codebook for all depths, as published.
+    - ``commitment`` weighs the mean over the depths of the distance to the partial sums.
+    - ``decay``, ``restart_below``, ``kmeans_at``: :class:`methods.layers.vq_settings.MovingAverage`.
+    """
+
+    n_embed: int = 16384
+    depth: int = 4
+    shared: bool = True
+    commitment: float = 0.25
+    decay: float = 0.99
+    restart_below: float = 1.0
+    kmeans_at: int = 0
+
+    def moving(self) -> MovingAverage:
+        """How the codebook follows its vectors."""
+        return MovingAverage(self.decay, self.restart_below)
+
+
+CHURCH = RQSettings(
+    ch=128,
+    ch_mult=(1, 1, 2, 2, 4, 4),
+    num_res_blocks=2,
+    attn_resolutions=(8,),
+    z_channels=256,
+    embed_dim=256,
+    n_embed=16384,
+    reconstruction="mse",
+    disc_weight=0.75,
+    disc_start=0,
+    disc_layers=2,
+    batch=128,
+    lr=4e-5,
+    betas=(0.5, 0.9),
+)
+"""``church256-rqvae-8x8x4.yaml`` of rq-vae-transformer."""
+
+FFHQ = replace(CHURCH, attn_resolutions=(16,), n_embed=2048)
+"""``ffhq256-rqvae-8x8x4.yaml``: the same but for the attention and the codebook."""
+
+SIXTEEN = replace(FFHQ, ch_mult=(1, 1, 2, 2, 4))
+"""16x16x4: in the paper's tables; its configuration was not released. The decoder is VQGAN's of 16x16 codes."""
+
+
+def _ours(settings: RQSettings, kmeans_at: int) -> RQSettings:
+    return replace(settings, decay=0.97, restart_below=0.05, kmeans_at=kmeans_at)
+
+
+TABLE = {
+    "smoke": {
+        f"{grid}x4": _ours(smoke_recipe(RQSettings(z_channels=16, embed_dim=16, n_embed=64), stem), 16)
+        for grid, stem in SMOKE.items()
+    },
+    "small": {
+        f"{grid}x4": _ours(short_recipe(RQSettings(z_channels=32, embed_dim=32, n_embed=1024), stem), 64)
+        for grid, stem in SMALL.items()
+    },
+    "medium": {
+        f"{grid}x4": _ours(medium_recipe(RQSettings(z_channels=128, embed_dim=64, n_embed=2048), stem), 500)
+        for grid, stem in MEDIUM.items()
+    },
+    "paper": {"8x8x4": CHURCH, "8x8x4-ffhq": FFHQ, "16x16x4": SIXTEEN},
+}
+
+
+def settings(preset: str, variant: str | None) -> RQSettings:
+    """The settings of the variant, a grid of codes and a depth, at the preset."""
+    return choose(TABLE, preset, variant, DEFAULTS, "RQ-VAE")

@@ -1,0 +1,17 @@
+"""The entry of LDM's vector-quantised autoencoders: what the harness may ask of them."""
+
+from __future__ import annotations
+
+from bench.contract import MethodEntry
+from methods.vq_ldm.presets import VARIANTS
+
+ENTRY = MethodEntry(
+    name="vq-ldm",
+    title="VQ-LDM",
+    summary="Vector-quantised convolutional autoencoder of latent diffusion (Rombach et al. 2022)",
+    settings="methods.vq_ldm.presets:settings",
+    learner="methods.layers.vq:learner",
+    parts="methods.layers.vq:parts",
+    networks="methods.layers.settings:networks",
+    variants=VARIANTS,
+)
