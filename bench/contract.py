@@ -438,7 +438,7 @@ class FeatureEntry:
     """One row of ``bench.features.FEATURES``: ``build(device, weights) -> FeatureExtractor``.
 
     ``weights(name) -> Path`` finds a pinned file. ``convention`` is what the signature says of the path from uint8 to
-    the network's input: resize filter, size, quantisation.
+    the network's input: resize filter, size, quantisation. ``packages`` are the optional installs it needs.
     """
 
     name: str
@@ -446,6 +446,7 @@ class FeatureEntry:
     build: str
     outputs: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     version: int = 1
     convention: Mapping[str, str | int | float] = field(default_factory=dict)
 
