@@ -19,6 +19,7 @@ ENTRY = MethodEntry(
     settings="methods.brics.presets:settings",
     learner="methods.brics.adapter:learner",
     parts="methods.brics.adapter:parts",
+    networks="methods.brics.presets:networks",
     source="methods.brics:source.toml",
     variants=VARIANTS,
 )

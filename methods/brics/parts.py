@@ -16,6 +16,8 @@ def parts(settings: Settings, build: Build) -> Sequence[Part]:
     """Encoder; retrieval (grid lookup and MLPs); synthesis. Each runs on one image, on ``build.device``."""
     with build.device:
         model = Autoencoder(settings, build.resolution).eval()
+        if build.channels_last:
+            model = model.to(memory_format=torch.channels_last)
         image = torch.zeros(1, 3, build.resolution, build.resolution)
         keys = torch.zeros(1, settings.code_channels, settings.code_side, settings.code_side)
         features = torch.zeros(1, settings.feature_channels, settings.feature_side, settings.feature_side)

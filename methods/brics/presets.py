@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from bench.contract import PRIOR_FIELD, UsageError
 
@@ -75,7 +76,7 @@ class Settings:
 
     code_side: int
     code_channels: int
-    codes: str = "d"
+    codes: Literal["d", "c", "plain"] = "d"
     schedule: str = field(default="b", metadata=PRIOR_FIELD)
     key_gain: float = 1.0
     feature_side: int = 64
@@ -98,8 +99,6 @@ class Settings:
     half_life: float = 10_000.0
 
     def __post_init__(self) -> None:
-        if self.codes not in ("d", "c", "plain"):
-            raise UsageError(f"BRICS has no codes '{self.codes}'; write codes=d, codes=c or codes=plain.")
         if self.schedule not in ("a", "b"):
             raise UsageError(f"BRICS has no schedule '{self.schedule}'; write schedule=a or schedule=b.")
 
@@ -143,6 +142,11 @@ _PAPER_GRIDS = {
     "16x16x16": GridSettings(coarsest=8, finest=256, table_log2=16),
 }
 """Candidates for code sizes whose grids were not published; the README says which of them fit the printed counts."""
+
+
+def networks(settings: Settings) -> tuple[str, ...]:
+    """The pretrained networks in the losses: VGG16 where the perceptual loss has a weight."""
+    return ("vgg16",) if settings.losses.perceptual else ()
 
 
 def settings(preset: str, variant: str | None) -> Settings:

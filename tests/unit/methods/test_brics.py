@@ -78,10 +78,6 @@ def test_unknown_code_sizes_and_letters_are_refused():
     for variant in ("16x8x4", "big"):
         with pytest.raises(UsageError, match="code size"):
             settings("small", variant)
-    with pytest.raises(UsageError, match="codes=d"):
-        replace(SMOKE, codes="e")
-    with pytest.raises(UsageError, match="schedule=a"):
-        replace(SMOKE, schedule="c")
     with pytest.raises(UsageError, match="halving"):
         Autoencoder(SMOKE, 48)
     with pytest.raises(UsageError, match="divide"):
