@@ -1,8 +1,9 @@
 """What counts as a bit: the rate of codes of every kind, and how a codebook is used.
 
-The rate is that of a fixed-length code, so it needs no statistics: every symbol costs the logarithm of its alphabet.
-A finished bitstream costs its bytes. Continuous codes have a rate only once they are rounded to a named number of
-uniform levels between their bounds. What an entropy coder would save is another number (:mod:`bench.entropy`).
+The rate is that of a fixed-length code, so it needs no statistics: every symbol costs the logarithm of its alphabet; a
+list of triples is channels (with a stop token), positions and values. A finished bitstream costs its bytes. Continuous
+codes have a rate only once they are rounded to a named number of uniform levels between their bounds. What an entropy
+coder would save is another number, under another name (:class:`bench.contract.RateModel`).
 """
 
 from __future__ import annotations
@@ -20,12 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEPTHS = range(1, 17)
-RATE_RULES = {
-    Continuous: "elements times bit depth",
-    Indices: "elements times log2(vocabulary)",
-    Sparse: "triples times log2(channels + stop, positions, values), and the stop token",
-    Stream: "8 times bytes of the file",
-}
+FIXED_LENGTH, WHOLE_FILE, PAYLOAD = "fixed-length code", "whole file", "file without its header"
 
 
 def bits_per_image(codes: Codes, bit_depth: int | None = None) -> np.ndarray:
@@ -124,7 +120,7 @@ class Meter:
         return (*rates, *(codebook(self._usage) if self._usage is not None else ()))
 
     def _rates(self, prefix: str, bits: np.ndarray, pixels: int) -> list[Measurement]:
-        counts = "the file without its header" if prefix else RATE_RULES[self._kind] if self._kind else ""
+        counts = PAYLOAD if prefix else WHOLE_FILE if self._kind is Stream else FIXED_LENGTH
         signature: Signature = {"bits": counts, "bit-depth": self._bit_depth if self._kind is Continuous else None}
         reason = None if len(bits) else self._absent or "No codes were given."
         mean = float(bits.mean()) if len(bits) else None

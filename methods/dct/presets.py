@@ -7,7 +7,6 @@ from typing import Literal
 
 from bench.contract import UsageError
 
-
 BLOCKS = (8, 16, 32)
 
 
