@@ -108,7 +108,7 @@ def _store(blank: Result, outcome: Outcome, place: Place) -> Result:
 def _store_failure(name: str, cell: Cell, session: Session, place: Place, error: str) -> Result:
     """A failure is a result too, unless a finished one stands in its place; it is tried again by the next run."""
     result = dataclasses.replace(_blank(name, cell, session, "failed"), status="failed", error=error)
-    if place.existing(name) is None:
+    if not place.file(name).exists():
         place.write(result)
     return result
 

@@ -327,7 +327,7 @@ class _Run:
             batch=self.learner.batch,
             micro_batch=done.micro_batch,
             seconds=done.seconds,
-            flops=sum(done.flops[phase.name] * _turns(phase, self.steps) for phase in self.learner.phases),
+            flops=sum(done.flops.get(phase.name, 0.0) * _turns(phase, self.steps) for phase in self.learner.phases),
             curve=tuple(done.curve),
             previews=tuple(done.previews),
         )

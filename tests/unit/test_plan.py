@@ -59,7 +59,7 @@ def test_later_fields_are_not_part_of_an_earlier_recipe() -> None:
 def test_stages_come_in_order_with_their_predecessors() -> None:
     assert stages_with_predecessors(["cost", "train"]) == ("train", "cost")
     assert stages_with_predecessors(["gen"]) == ("train", "prior", "sample", "gen")
-    with pytest.raises(UsageError, match="no stage 'recno'. Did you mean 'recon'"):
+    with pytest.raises(UsageError, match=r"no stage 'recno'\. Did you mean 'recon'"):
         stages_with_predecessors(["recno"])
 
 
