@@ -80,24 +80,30 @@ def unpacked(path: Path, cache: Path) -> Path:
     """The folder of the LMDB inside a zip file, unpacked into the cache where it is not there yet."""
     status = path.stat()
     target = cache / "unpacked" / digest.of_value([str(path.resolve()), status.st_size, status.st_mtime_ns])[:32]
-    with locked(target), zipfile.ZipFile(path) as archive:
-        if is_database(target):
-            return target
-        info = next(i for i in archive.infolist() if i.filename.rpartition("/")[2] == DATA)
-        refuse_name(path, info.filename)
-        require_space(target.parent, info.file_size)
-        partial = target.with_name(target.name + ".partial")
-        try:
-            with explained(partial):
-                shutil.rmtree(partial, ignore_errors=True)
-                partial.mkdir()
-                with archive.open(info) as packed, (partial / DATA).open("wb") as file:
-                    shutil.copyfileobj(packed, file, 1 << 20)
-                sync(partial / DATA)
-                partial.rename(target)
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise UsageError(f"{path} cannot be unpacked ({error}); download it again.") from error
+    with locked(target):
+        if not is_database(target):
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    _unpack(archive, path, target)
+            except (zipfile.BadZipFile, EOFError) as error:
+                raise UsageError(f"{path} cannot be unpacked ({error}); download it again.") from error
     return target
+
+
+def _unpack(archive: zipfile.ZipFile, path: Path, target: Path) -> None:
+    info = next((info for info in archive.infolist() if info.filename.rpartition("/")[2] == DATA), None)
+    if info is None:
+        raise UsageError(f"{path} holds no {DATA}; it is not an LSUN database as downloaded.")
+    refuse_name(path, info.filename)
+    require_space(target.parent, info.file_size)
+    partial = target.with_name(target.name + ".partial")
+    with explained(partial):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        with archive.open(info) as packed, (partial / DATA).open("wb") as file:
+            shutil.copyfileobj(packed, file, 1 << 20)
+        sync(partial / DATA)
+        partial.rename(target)
 
 
 def _library() -> ModuleType:

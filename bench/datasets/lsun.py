@@ -82,7 +82,10 @@ SPLITS = {
     ),
     "tower": Split("tower", "official", _OFFICIAL, (708_264, 300), 11),
 }
-"""Counts and list digests as published by LSUN and, for the lists, as recorded by users of LDM's archive."""
+"""Counts as published by LSUN; counts and digests of the lists as users of LDM's archive recorded them.
+
+BRICS reports on "the validation split" without its size: ``church``, LSUN's own, is the only one published.
+"""
 
 
 def open_lsun(request: DatasetRequest) -> Dataset:
@@ -94,9 +97,7 @@ def open_lsun(request: DatasetRequest) -> Dataset:
 def remedy(request: DatasetRequest, split: Split) -> str:
     """What to do where the data are not there, in one screen."""
     asked = f"data prepare {request.name} --resolution {request.resolution} --protocol {request.protocol}"
-    lines = [
-        f"LSUN {request.name} is not prepared at {request.resolution} px with the protocol {request.protocol}. Run"
-    ]
+    lines = [f"LSUN {request.name} is not prepared at {request.resolution} px, protocol {request.protocol}. Run"]
     if split.lists is None:
         lines += [
             f"  python -m bench {asked}",
