@@ -4,6 +4,7 @@ from bench.contract import DatasetEntry
 
 _FOLDER, _LSUN = "bench.datasets.folder:open_folder", "bench.datasets.lsun:open_lsun"
 _LSUN_FILES, _CIFAR10_FILES = "bench.datasets.lsun:download", "bench.datasets.cifar10:download"
+_CHURCH = ("church_outdoor", "church-brics")
 
 _ENTRIES = (
     DatasetEntry("photos", "Embedded photographs", "bench.datasets.photos:open_photos"),
@@ -12,9 +13,7 @@ _ENTRIES = (
     DatasetEntry("npz", "ADM-type .npz batch", "bench.datasets.npz:open_npz", takes_path=True),
     DatasetEntry("wds", "WebDataset shards", "bench.datasets.webdataset:open_webdataset", takes_path=True),
     DatasetEntry("hf", "Hugging Face dataset", "bench.datasets.huggingface:open_hf", takes_path=True),
-    DatasetEntry(
-        "church", "LSUN church, official split", _LSUN, _LSUN_FILES, aliases=("church_outdoor", "church-brics")
-    ),
+    DatasetEntry("church", "LSUN church, official split", _LSUN, _LSUN_FILES, aliases=_CHURCH),
     DatasetEntry("church-ldm", "LSUN church, LDM's lists", _LSUN),
     DatasetEntry("church-rqvae", "LSUN church, RQ-VAE's split (val = train)", _LSUN, _LSUN_FILES, protocol="rqvae"),
     DatasetEntry("bedroom", "LSUN bedroom, official split", _LSUN, _LSUN_FILES),

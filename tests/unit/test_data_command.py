@@ -82,7 +82,7 @@ def test_export_gives_what_other_tools_read(bench, tmp_path, layout):
     bench("data", "export", f"folder:{path}", "-r", 16, "--format", layout, "--out", file)
     kind = "zip" if layout == "nvidia" else "npz"
     assert f"{kind}:{file.name}: 16 px" in bench("data", "prepare", f"{kind}:{file}", "-r", 16)
-    with pytest.raises(UsageError, match="There is no format 'nvidea'.*nvidia"):
+    with pytest.raises(UsageError, match=r"There is no format 'nvidea'.*nvidia"):
         bench("data", "export", f"folder:{path}", "-r", 16, "--format", "nvidea", "--out", file)
     with pytest.raises(UsageError, match="train or val"):
         bench("data", "export", f"folder:{path}", "-r", 16, "--split", "test", "--out", file)

@@ -356,8 +356,8 @@ OFFLINE = textwrap.dedent(
     from bench.registry import load
     from pathlib import Path
 
-    for name, path in (("hf", "nobody/nothing"), ("church", None), ("cifar10", None), ("ffhq", None), ("imagenet", None)):
-        ask = DatasetRequest(name, path, 32, "ldm", Path(sys.argv[1]), offline=True)
+    for name in ("hf", "church", "cifar10", "ffhq", "imagenet"):
+        ask = DatasetRequest(name, "nobody/nothing" if name == "hf" else None, 32, "ldm", Path(sys.argv[1]), offline=True)
         try:
             load(DATASETS[name].open)(ask)
         except Missing as missing:
