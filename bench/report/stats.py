@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 LEVEL = 0.05
+SEED_LEVEL = 0.06
+"""Level of the comparison over seeds: the smallest in hundredths at which five seeds a side see a shift of two seed
+deviations nine times out of ten (:func:`power` gives 0.912; 0.892 at 0.05)."""
 
 
 @lru_cache(maxsize=4)
@@ -53,16 +56,23 @@ def bootstrap_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float,
 
 
 def bootstrap_p(differences: np.ndarray) -> float:
-    """One-sided p-value of "the mean difference is not above zero", by a paired bootstrap; at least 1/(R + 1).
+    """One-sided p-value of "the mean difference is not above zero", by a paired bootstrap; all zero gives 1.
 
-    Differences that are all zero give 1.
+    Where no resample reaches zero, the normal tail of the resampled means, at most 1/(R + 1): the resolution of
+    resampling would otherwise hide every finding from a correction for many comparisons.
     """
     import numpy as np
+    from scipy import stats
 
     if not np.any(differences):
         return 1.0
     means = bootstrap_means(differences)
-    return float((1 + (means <= 0).sum()) / (1 + len(means)))
+    below = int((means <= 0).sum())
+    if below:
+        return (1 + below) / (1 + len(means))
+    spread = float(means.std())
+    tail = float(stats.norm.sf(float(np.mean(differences)) / spread)) if spread > 0 else 0.0
+    return min(tail, 1 / (1 + len(means)))
 
 
 def wilcoxon_p(differences: np.ndarray) -> float:
@@ -108,7 +118,7 @@ class SeedNoise:
 def seed_noise(
     one: Sequence[float],
     other: Sequence[float],
-    level: float = LEVEL,
+    level: float = SEED_LEVEL,
     known: float | None = None,
     k: float | None = None,
 ) -> SeedNoise | None:
@@ -132,7 +142,7 @@ def seed_noise(
     return SeedNoise(sqrt(squares / freedom), quantile if k is None else k, freedom)
 
 
-def power(shift: float, seeds: int, level: float = LEVEL) -> float:
+def power(shift: float, seeds: int, level: float = SEED_LEVEL) -> float:
     """Chance that a shift of so many seed deviations is seen with ``seeds`` runs a side, deviation unknown.
 
     Of the default :func:`seed_noise`: the one-sided two-sample t-test, by the noncentral t distribution.

@@ -1,0 +1,43 @@
+"""``compare``: has anything become worse? Exit 0 no, 1 yes, 4 the results cannot be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.contract import UsageError
+from bench.registry import suggestion
+
+FORMATS = ("md", "json", "junit")
+
+Baseline = Annotated[Path, typer.Argument(help="result file or folder to compare with")]
+Current = Annotated[Path, typer.Argument(help="result file or folder to judge")]
+Gate = Annotated[Path | None, typer.Option("--gate", help="gates.yaml: tolerances, allowed rows, speed")]
+Format = Annotated[str, typer.Option("--format", help="md, json or junit")]
+Out = Annotated[Path | None, typer.Option(help="write there as well as saying the outcome")]
+
+
+def compare(baseline: Baseline, current: Current, gate: Gate = None, form: Format = "md", out: Out = None) -> int:
+    """Say what got worse between two sets of results; fit for CI."""
+    from bench.metrics import METRICS
+    from bench.report import verdicts
+    from bench.report.compare import compare as judge
+    from bench.report.gates import Gates, read_gates
+    from bench.report.load import load
+    from bench.store import write_bytes
+
+    if form not in FORMATS:
+        raise UsageError(f"There is no format '{form}'.{suggestion(form, FORMATS)}")
+    gates = read_gates(gate) if gate else Gates()
+    tolerances = {entry.name: entry.tolerance for entry in METRICS.values()}
+    found = judge(load([baseline]), load([current]), gates, tolerances)
+    writers = {"md": verdicts.to_markdown, "json": verdicts.to_json, "junit": verdicts.to_junit}
+    text = writers[form](found)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_bytes(out, text.encode())
+    typer.echo(verdicts.headline(found), err=True)
+    return verdicts.exit_code(found)
