@@ -108,7 +108,15 @@ def test_stock_and_methods_know_no_siblings(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in MODULES if room(n) == 4.5])
 def test_the_report_reads_records_only(name: str) -> None:
-    allowed = {"bench.record", "bench.store", "bench.contract", "bench.digest", "bench.grammar", "bench.registry"}
+    allowed = {
+        "bench.record",
+        "bench.store",
+        "bench.contract",
+        "bench.digest",
+        "bench.grammar",
+        "bench.registry",
+        "bench.seeding",
+    }
     for other in imports(name):
         assert other in allowed or other.startswith("bench.report"), f"{name} imports {other}"
     assert not _names_torch(MODULES[name]), f"{name} imports torch"
