@@ -115,10 +115,14 @@ Seeds = Sequence[int]
 
 @dataclass(frozen=True)
 class Condition:
-    """What a sample is conditioned on: class ``labels`` (int64 ``[N]``), or the ``codes`` of a given image."""
+    """What a sample is conditioned on: class ``labels`` (int64 ``[N]``), or the ``codes`` of given images.
+
+    ``task`` says what of the codes is given: one of the method's :attr:`MethodEntry.tasks`.
+    """
 
     labels: Tensor | None = None
     codes: Codes | None = None
+    task: str | None = None
 
 
 # --------------------------------------------------------------------------------------------------------------
