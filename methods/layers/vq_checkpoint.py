@@ -1,0 +1,45 @@
+"""Official weights of VQGAN and of LDM's VQ variants, whose layouts are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from methods.layers.foreign import Foreign, read
+from methods.layers.inference import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
+from methods.layers.model import place
+from methods.layers.vq import VQModel, VQTokenizer
+from methods.layers.vq_settings import VQSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.contract import Build
+
+
+def checkpoint(settings: VQSettings, build: Build, path: Path) -> VQTokenizer:
+    """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
+    foreign = read(path)
+    expect("vq", foreign.state, foreign.origin)
+    check_resolution(foreign.resolution, build.resolution, foreign.origin)
+    own = as_settings(settings, foreign, build.resolution)
+    model = VQModel(own.architecture(build.resolution), own, build.seed)
+    load_strictly(model, foreign.state, foreign.origin)
+    place(model, build)
+    return VQTokenizer(model, own)
+
+
+def as_settings(settings: VQSettings, foreign: Foreign, resolution: int) -> VQSettings:
+    """``settings`` with the widths and the codebook of foreign weights."""
+    own = widths(settings, foreign.state, resolution, foreign.origin)
+    count = foreign.state["quantize.embedding.weight"].shape[0]
+    return replace(own, n_embed=count, codebook="gradient", kmeans_at=0, restart_below=0.0)
+
+
+def identify(path: Path, table: Mapping[str, VQSettings]) -> tuple[str | None, int | None]:
+    """The variant of ``table`` with the checkpoint's widths, and the resolution of its configuration, where known."""
+    foreign = read(path)
+    expect("vq", foreign.state, foreign.origin)
+    own = as_settings(VQSettings(), foreign, foreign.resolution or PUBLISHED)
+    return variant(own, table), foreign.resolution

@@ -1,0 +1,49 @@
+"""Official RQ-VAE weights: the released archives, or a run folder of rq-vae-transformer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from methods.layers.foreign import Foreign, read
+from methods.layers.inference import PUBLISHED, check_resolution, count, expect, load_strictly, variant, widths
+from methods.layers.model import place
+from methods.rqvae.model import RQModel, RQTokenizer
+from methods.rqvae.presets import TABLE, RQSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.contract import Build
+
+
+def checkpoint(settings: RQSettings, build: Build, path: Path) -> RQTokenizer:
+    """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
+    foreign = read(path)
+    expect("rq", foreign.state, foreign.origin)
+    check_resolution(foreign.resolution, build.resolution, foreign.origin)
+    own = as_settings(settings, foreign, build.resolution)
+    model = RQModel(own.architecture(build.resolution), own, build.seed)
+    load_strictly(model, foreign.state, foreign.origin)
+    place(model, build)
+    return RQTokenizer(model, own)
+
+
+def as_settings(settings: RQSettings, foreign: Foreign, resolution: int) -> RQSettings:
+    """``settings`` with the widths, depth and codebook of foreign weights.
+
+    The last row of a codebook is padding. A shared codebook is stored once per depth.
+    """
+    own = widths(settings, foreign.state, resolution, foreign.origin)
+    depth = count(foreign.state, r"quantizer\.codebooks\.(\d+)\.weight")
+    books = [foreign.state[f"quantizer.codebooks.{i}.weight"] for i in range(depth)]
+    shared = all(book.shape == books[0].shape and bool((book == books[0]).all()) for book in books)
+    return replace(own, depth=depth, n_embed=len(books[0]) - 1, shared=shared, kmeans_at=0)
+
+
+def identify(path: Path) -> tuple[str | None, int | None]:
+    """Which published variant a file or run folder holds, and for which resolution, as far as that is known."""
+    foreign = read(path)
+    expect("rq", foreign.state, foreign.origin)
+    own = as_settings(RQSettings(), foreign, foreign.resolution or PUBLISHED)
+    return variant(own, TABLE["paper"]), foreign.resolution
