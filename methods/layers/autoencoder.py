@@ -20,9 +20,11 @@ class Level(nn.Module):
 
     def __init__(self, widths: list[int], attend: bool, a: Architecture) -> None:
         super().__init__()
-        pairs = list(pairwise(widths))
-        self.block = nn.ModuleList(ResnetBlock(i, o, a.norm_groups) for i, o in pairs)
-        self.attn = nn.ModuleList(AttnBlock(o, a.norm_groups, a.attention == "fused") for _, o in pairs if attend)
+        self.block, self.attn = nn.ModuleList(), nn.ModuleList()
+        for inputs, outputs in pairwise(widths):
+            self.block.append(ResnetBlock(inputs, outputs, a.norm_groups))
+            if attend:
+                self.attn.append(AttnBlock(outputs, a.norm_groups, a.attention == "fused"))
         self.downsample: Downsample | None = None
         self.upsample: Upsample | None = None
         self.checkpointing = a.checkpointing

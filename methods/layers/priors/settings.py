@@ -49,10 +49,6 @@ class Optimisation:
     half_life: float | None = None
 
 
-SAMPLING = SAMPLE_FIELD
-"""Marks a field that only sampling reads: another value needs no new training."""
-
-
 @dataclass(frozen=True)
 class Diffusion:
     """A Gaussian diffusion model that predicts the noise.
@@ -82,11 +78,11 @@ class Diffusion:
     scaling: Literal["std", "bounds", "none"] = "std"
     classes: int = 0
     drop: float = 0.1
-    sampler: Sampler = field(default="ddim", metadata=SAMPLING)
-    steps: int = field(default=50, metadata=SAMPLING)
-    eta: float = field(default=0.0, metadata=SAMPLING)
-    clip_sample: bool = field(default=False, metadata=SAMPLING)
-    guidance: float = field(default=1.0, metadata=SAMPLING)
+    sampler: Sampler = field(default="ddim", metadata=SAMPLE_FIELD)
+    steps: int = field(default=50, metadata=SAMPLE_FIELD)
+    eta: float = field(default=0.0, metadata=SAMPLE_FIELD)
+    clip_sample: bool = field(default=False, metadata=SAMPLE_FIELD)
+    guidance: float = field(default=1.0, metadata=SAMPLE_FIELD)
 
 
 @dataclass(frozen=True)
@@ -104,10 +100,10 @@ class GPT:
     dropout: float = 0.0
     classes: int = 0
     drop: float = 0.1
-    top_k: int | None = field(default=None, metadata=SAMPLING)
-    top_p: float = field(default=1.0, metadata=SAMPLING)
-    temperature: float = field(default=1.0, metadata=SAMPLING)
-    guidance: float = field(default=1.0, metadata=SAMPLING)
+    top_k: int | None = field(default=None, metadata=SAMPLE_FIELD)
+    top_p: float = field(default=1.0, metadata=SAMPLE_FIELD)
+    temperature: float = field(default=1.0, metadata=SAMPLE_FIELD)
+    guidance: float = field(default=1.0, metadata=SAMPLE_FIELD)
 
 
 @dataclass(frozen=True)
@@ -127,10 +123,10 @@ class RQTransformer:
     dropout: float = 0.0
     classes: int = 0
     drop: float = 0.1
-    top_k: int | None = field(default=None, metadata=SAMPLING)
-    top_p: float = field(default=1.0, metadata=SAMPLING)
-    temperature: float = field(default=1.0, metadata=SAMPLING)
-    guidance: float = field(default=1.0, metadata=SAMPLING)
+    top_k: int | None = field(default=None, metadata=SAMPLE_FIELD)
+    top_p: float = field(default=1.0, metadata=SAMPLE_FIELD)
+    temperature: float = field(default=1.0, metadata=SAMPLE_FIELD)
+    guidance: float = field(default=1.0, metadata=SAMPLE_FIELD)
 
 
 @dataclass(frozen=True)
