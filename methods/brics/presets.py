@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.contract import PRIOR_FIELD, UsageError
+from bench.contract import UsageError
 
 VARIANTS = ("8x8x4", "8x8x8", "16x16x4", "16x16x8", "16x16x16", "32x32x4", "32x32x8", "64x64x4")
 """Code sizes: height x width x channels of the key codes."""
@@ -65,7 +65,7 @@ class Settings:
 
     - ``code_side``, ``code_channels``: size of the key codes; each channel has a group of grids.
     - ``codes``: "d" keys with bounded training noise (the paper's relaxed precision), "c" keys regularised by a KL
-      term, "plain" neither. ``schedule``: the prior's noise schedule, "a" or "b" as the paper letters them.
+      term, "plain" neither. The prior's noise schedule is in ``prior.py``.
     - ``key_gain`` multiplies the encoder's output before the sigmoid.
     - ``feature_side``, ``feature_channels``: the map that the grids fill and the decoder starts from.
     - ``hidden``, ``group_style``: widths of a group's MLPs and of its style.
@@ -77,7 +77,6 @@ class Settings:
     code_side: int
     code_channels: int
     codes: Literal["d", "c", "plain"] = "d"
-    schedule: str = field(default="b", metadata=PRIOR_FIELD)
     key_gain: float = 1.0
     feature_side: int = 64
     feature_channels: int = 512
@@ -97,10 +96,6 @@ class Settings:
     warm_up: float = 0.0
     cosine: bool = False
     half_life: float = 10_000.0
-
-    def __post_init__(self) -> None:
-        if self.schedule not in ("a", "b"):
-            raise UsageError(f"BRICS has no schedule '{self.schedule}'; write schedule=a or schedule=b.")
 
     @property
     def key_noise(self) -> float:

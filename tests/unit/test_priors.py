@@ -11,6 +11,7 @@ from bench.contract import Batch, Build, Condition, Continuous, Indices, Integri
 from bench.tasks.comm import Alone
 from methods.layers.priors import choosing, common
 from methods.layers.priors.diffusion import DiffusionLearner
+from methods.layers.priors.embedded import EmbeddedDiffusionLearner
 from methods.layers.priors.gpt import GPTLearner
 from methods.layers.priors.rq_transformer import RQTransformerLearner, soft_targets, soften
 from methods.layers.priors.settings import GPT, Choice, Diffusion, Optimisation, RQTransformer, UNetShape, choice
@@ -372,3 +373,33 @@ def test_weight_decay_spares_embeddings_biases_and_norms():
 def test_impossible_choices_are_refused(change, message):
     with pytest.raises(UsageError, match=message):
         gpt(replace(GPT_TINY, **change)).finish().sample([0])
+
+
+@dataclass(frozen=True)
+class Embedding(Named):
+    """A codebook of 12 vectors of 3 numbers."""
+
+    def vectors(self):
+        return torch.randn(12, 3, generator=torch.Generator().manual_seed(2)) * 3
+
+    def embed(self, codes):
+        return self.vectors()[codes.tensor].movedim(-1, 1)
+
+    def nearest(self, latents):
+        return Indices(torch.cdist(latents.movedim(1, -1).flatten(0, 2), self.vectors()).argmin(1).view(-1, 4, 4), 12)
+
+
+def test_diffusion_over_code_vectors_gives_the_nearest_codes():
+    codes = Indices(torch.randint(12, (8, 4, 4), generator=torch.Generator().manual_seed(0)), 12)
+    tokenizer = Embedding()
+    torch.manual_seed(0)
+    learner = EmbeddedDiffusionLearner(DIFFUSION, build(), tokenizer, codes)
+    plain = diffusion(codes=Continuous(tokenizer.embed(codes)))
+    batch = Batch(range(8), codes=codes)
+    vectors = Batch(range(8), codes=Continuous(tokenizer.embed(codes)))
+    torch.testing.assert_close(learner.phases[0].loss(batch, 0).total, plain.loss(vectors, 0).total)
+    drawn = learner.finish().sample([4, 5])
+    assert torch.equal(drawn.tensor, tokenizer.nearest(plain.finish().sample([4, 5]).tensor).tensor)
+    assert drawn.vocab == 12
+    with pytest.raises(UsageError, match="index codes with vectors"):
+        EmbeddedDiffusionLearner(DIFFUSION, build(), tokenizer, continuous())

@@ -1,0 +1,31 @@
+"""RQ-VAE's prior: the RQ-Transformer (Lee et al. 2022, section 3.2). No torch until it is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bench.contract import UsageError
+from methods.layers.priors.published import RQ_350M
+from methods.layers.priors.small import RQ_TRANSFORMERS, choose
+
+if TYPE_CHECKING:
+    from bench.contract import Build, Codes, Learner, Tokenizer
+    from methods.layers.priors.settings import RQTransformer
+    from methods.rqvae.model import RQTokenizer
+
+TABLE = {**RQ_TRANSFORMERS, "paper": RQ_350M}
+
+
+def settings(preset: str, variant: str | None) -> RQTransformer:
+    """The RQ-Transformer of a preset; one size serves every grid of codes."""
+    return choose(TABLE, preset)
+
+
+def learner(settings: RQTransformer, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
+    """What trains it; raises :class:`UsageError` for a tokenizer with a codebook per depth."""
+    from methods.layers.priors.rq_transformer import RQTransformerLearner
+
+    residual = cast("RQTokenizer", tokenizer)
+    if not residual.settings.shared:
+        raise UsageError("The RQ-Transformer needs one codebook for all depths; train the RQ-VAE with shared=true.")
+    return RQTransformerLearner(settings, build, tokenizer, codes, residual.codebook)

@@ -1,0 +1,28 @@
+"""Latent diffusion on vector-quantised codes (Rombach et al. 2022, section 3.2). No torch until it is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from methods.layers.priors.published import LDM_FFHQ
+from methods.layers.priors.small import DIFFUSION, choose
+
+if TYPE_CHECKING:
+    from bench.contract import Build, Codes, Learner, Tokenizer
+    from methods.layers.priors.settings import Diffusion
+    from methods.layers.vq import VQTokenizer
+
+TABLE = {**DIFFUSION, "paper": LDM_FFHQ}
+"""The published model on vector-quantised codes is that of FFHQ."""
+
+
+def settings(preset: str, variant: str | None) -> Diffusion:
+    """The diffusion model of a preset; one size serves every downsampling factor."""
+    return choose(TABLE, preset)
+
+
+def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
+    """What trains it: a diffusion model over the code vectors."""
+    from methods.layers.priors.embedded import EmbeddedDiffusionLearner
+
+    return EmbeddedDiffusionLearner(settings, build, cast("VQTokenizer", tokenizer), codes)

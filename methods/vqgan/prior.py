@@ -1,0 +1,26 @@
+"""VQGAN's prior: a GPT over the codes in raster order (Esser et al. 2021, section 3.2). No torch until it is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from methods.layers.priors.published import VQGAN_FFHQ
+from methods.layers.priors.small import GPTS, choose
+
+if TYPE_CHECKING:
+    from bench.contract import Build, Codes, Learner, Tokenizer
+    from methods.layers.priors.settings import GPT
+
+TABLE = {**GPTS, "paper": VQGAN_FFHQ}
+
+
+def settings(preset: str, variant: str | None) -> GPT:
+    """The GPT of a preset; one size serves every grid of codes."""
+    return choose(TABLE, preset)
+
+
+def learner(settings: GPT, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
+    """What trains it."""
+    from methods.layers.priors.gpt import GPTLearner
+
+    return GPTLearner(settings, build, tokenizer, codes)
