@@ -10,6 +10,8 @@ ENTRY = MethodEntry(
     summary="sparse quantised block-DCT coefficients (dct:q=50), no training; DCTransformer as its prior",
     settings="methods.dct.presets:settings",
     tokenizer="methods.dct.model:tokenizer",
+    prior_settings="methods.dct.prior_presets:settings",
+    prior_learner="methods.dct.prior:DCTransformerLearner",
     rates="methods.dct.rates:DctRates",
     parts="methods.dct.parts:parts",
     source="methods.dct",
