@@ -90,11 +90,16 @@ def _table(table: Table, sources: _Sources) -> dict[str, Any]:
     return {
         "key": table.key,
         "caption": caption(table),
-        "columns": [{"heading": column.heading} for column in table.columns],
+        "columns": [{"heading": _unbroken(column.heading)} for column in table.columns],
         "rows": rows,
         "notes": table.notes,
         "lines": lines,
     }
+
+
+def _unbroken(heading: str) -> str:
+    """A heading whose arrow stays on the line of its last word."""
+    return heading.replace(" ↑", "\u00a0↑").replace(" ↓", "\u00a0↓")
 
 
 def _row(row: Row, table: Table, sources: _Sources, first: bool) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""LaTeX that compiles, whatever the methods and citations are called."""
+
+import shutil
+import string
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench.report.latex import document, escape_latex, to_latex
+from bench.report.quoted import literature, load_quoted
+from bench.report.tables import tables
+from tests.unit.report.sample_results import recon, usual
+
+needs_pdflatex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="pdflatex is not installed: apt-get install texlive-latex-recommended"
+)
+HOSTILE = (
+    string.printable,
+    "\\end{table}\\input{/etc/passwd}",
+    "$x^2_3$ & 100 % #1 ~ {a",
+    "--''``<<>>,,?`!`",
+    "日本語 Ω ñ ß œ ł € 😀 \u202e\u0000\u007f",
+    "<script>alert(1)</script>",
+)
+
+
+def compiled(text, folder):
+    (folder / "report.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "report.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    log = done.stdout.decode(errors="replace")
+    assert done.returncode == 0, log[-2000:]
+    return log
+
+
+def test_no_special_character_is_left_alone():
+    for character in "\\{}$&%#_~^":
+        assert escape_latex(character) != character
+    assert escape_latex("a_b") == r"a\_b"
+    assert escape_latex("--x") == "-{}-x"
+    assert escape_latex("日") == "U+65E5"
+    assert escape_latex("a\n\tb") == "a b"
+
+
+def test_a_table_is_booktabs_with_marks_and_notes():
+    (table,) = tables(usual(), ("comparison",))
+    text = to_latex(table)
+    for part in (r"\toprule", r"\midrule", r"\bottomrule", r"\textbf{22.70}", r"\underline{22.10 $\pm$ 0.14}"):
+        assert part in text
+    assert r"\textsuperscript{1}" in text
+    assert text.count("\\\\\n") == len(table.rows) + 1
+
+
+@needs_pdflatex
+def test_all_tables_compile_and_nothing_runs_over_the_margin(tmp_path):
+    quoted = load_quoted(Path(__file__).parents[3] / "results" / "quoted")
+    log = compiled(document([*tables(usual()), *literature(quoted, "church"), *literature(quoted, "ffhq")]), tmp_path)
+    assert "Overfull" not in log
+    assert (tmp_path / "report.pdf").stat().st_size > 10_000
+
+
+@needs_pdflatex
+def test_hostile_names_compile_and_are_printed_as_they_are(tmp_path):
+    names = [recon(name, 20.0 + i, status="ok") for i, name in enumerate(HOSTILE)]
+    log = compiled(document(tables([*names, recon("plain", 1.0)])), tmp_path)
+    assert "passwd" not in log
+    if shutil.which("pdftotext"):
+        command = ["pdftotext", "-layout", "report.pdf", "-"]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout.decode()
+        assert r"\input{/etc/passwd}" in said
+        assert "<script>alert(1)</script>" in said
