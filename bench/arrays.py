@@ -31,7 +31,8 @@ PIXELS, DIGESTS, LABELS, SOURCES, MANIFEST = "pixels.u8", "digests.bin", "labels
 class Frozen:
     """Images that no longer change; a :class:`bench.contract.ImageArray`.
 
-    ``pixels`` is uint8 ``[N, 3, H, W]``, read-only; ``image_digests`` uint8 ``[N, 32]``; ``folder`` None in memory.
+    ``pixels`` is uint8 ``[N, 3, H, W]``, read-only; ``image_digests`` uint8 ``[N, 32]``; ``folder`` is
+    where they lie (the first of a longer array: where that lies), None in memory.
     """
 
     digest: str
@@ -75,7 +76,7 @@ def first(images: Frozen, count: int) -> Frozen:
     rows = images.image_digests[:count]
     labels = None if images.labels is None else images.labels[:count]
     manifest = {**images.manifest, "count": count, "first_of": len(images)}
-    return Frozen(combined(rows, height, width), images.pixels[:count], labels, rows, manifest)
+    return Frozen(combined(rows, height, width), images.pixels[:count], labels, rows, manifest, images.folder)
 
 
 def as_frozen(array: ImageArray) -> Frozen:

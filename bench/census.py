@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import PIL
 
 from bench import arrays
+from bench.contract import ImageArray, UsageError
 
 ORDER = "by the SHA-256 of the source image: any prefix is a fair sample"
 EXAMPLES = 20
@@ -54,6 +56,17 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+def names(images: ImageArray | None) -> list[str]:
+    """The source names of frozen images, in their order.
+
+    Raises :class:`bench.contract.UsageError` for images that were not frozen from named sources.
+    """
+    if not isinstance(images, arrays.Frozen) or images.folder is None:
+        raise UsageError("These originals have no file names to pair with; use a dataset of named files.")
+    good = (line["name"] for line in lines(images.folder / arrays.SOURCES) if "bad" not in line)
+    return list(islice(good, len(images)))
+
+
 def summary(frozen: arrays.Frozen) -> dict[str, Any]:
     """What a result says of one split: counts, digests, encodings, oddities, bad files."""
     manifest = frozen.manifest
@@ -73,6 +86,5 @@ def duplicates(train: arrays.Frozen | None, val: arrays.Frozen) -> dict[str, Any
     positions = set(arrays.duplicates(train, val)) if train is not None else set()
     if not positions or val.folder is None:
         return {"count": len(positions), "examples": []}
-    good = (line["name"] for line in lines(val.folder / arrays.SOURCES) if "bad" not in line)
-    examples = [name for i, name in enumerate(good) if i in positions]
+    examples = [name for i, name in enumerate(names(val)) if i in positions]
     return {"count": len(positions), "examples": examples[:EXAMPLES]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from bench.contract import SAMPLE_FIELD
 from methods.layers.priors.published import BRICS_SCHEDULES
 from methods.layers.priors.settings import Diffusion, Sampler
-from methods.layers.priors.small import DIFFUSION, choose
+from methods.layers.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
@@ -37,7 +37,7 @@ class BricsPrior:
 
 def settings(preset: str, variant: str | None) -> BricsPrior:
     """The prior of a preset; one size serves every code size."""
-    base = choose(TABLE, preset)
+    base = TABLE[preset]
     return BricsPrior(base, sampler=base.sampler, steps=base.steps)
 
 

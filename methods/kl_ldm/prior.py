@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from methods.layers.priors.published import LDM_CHURCH
-from methods.layers.priors.small import DIFFUSION, choose
+from methods.layers.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
@@ -17,7 +17,7 @@ TABLE = {**DIFFUSION, "paper": LDM_CHURCH}
 
 def settings(preset: str, variant: str | None) -> Diffusion:
     """The diffusion model of a preset; one size serves every downsampling factor."""
-    return choose(TABLE, preset)
+    return TABLE[preset]
 
 
 def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:

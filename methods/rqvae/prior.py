@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from bench.contract import UsageError
 from methods.layers.priors.published import RQ_350M
-from methods.layers.priors.small import RQ_TRANSFORMERS, choose
+from methods.layers.priors.small import RQ_TRANSFORMERS
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
@@ -18,7 +18,7 @@ TABLE = {**RQ_TRANSFORMERS, "paper": RQ_350M}
 
 def settings(preset: str, variant: str | None) -> RQTransformer:
     """The RQ-Transformer of a preset; one size serves every grid of codes."""
-    return choose(TABLE, preset)
+    return TABLE[preset]
 
 
 def learner(settings: RQTransformer, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from methods.layers.priors.published import VQGAN_FFHQ
-from methods.layers.priors.small import GPTS, choose
+from methods.layers.priors.small import GPTS
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
@@ -16,7 +16,7 @@ TABLE = {**GPTS, "paper": VQGAN_FFHQ}
 
 def settings(preset: str, variant: str | None) -> GPT:
     """The GPT of a preset; one size serves every grid of codes."""
-    return choose(TABLE, preset)
+    return TABLE[preset]
 
 
 def learner(settings: GPT, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:

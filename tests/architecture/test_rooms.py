@@ -23,6 +23,7 @@ METHODS_MAY = {
     "digest",
     "unpickle",
     "perceptual",
+    "ready",
 }
 
 

@@ -6,12 +6,8 @@ Our own recipes, no paper's. Codes of ``smoke`` have sides divisible by 2, those
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
 
-from bench.registry import lookup
 from methods.layers.priors.settings import GPT, Diffusion, Optimisation, RQTransformer, UNetShape
-
-P = TypeVar("P")
 
 _SMOKE = Optimisation(batch=16, rate=2e-3, warm_up=4, cosine=True, clip=1.0)
 _SMALL = Optimisation(batch=16, rate=1e-3, warm_up=100, cosine=True, clip=1.0, half_life=1000)
@@ -46,8 +42,3 @@ RQ_TRANSFORMERS: Mapping[str, RQTransformer] = {
     ),
 }
 """Hard targets: the temperature of the soft ones belongs to the distances of the published codebook."""
-
-
-def choose(table: Mapping[str, P], preset: str) -> P:
-    """The settings of a preset."""
-    return lookup(table, preset, "preset")
