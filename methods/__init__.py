@@ -15,4 +15,6 @@ METHODS: dict[str, str] = {
     "jpeg": "methods.codecs.adapter:JPEG",
     "jpeg2000": "methods.codecs.adapter:JPEG2000",
     "webp": "methods.codecs.adapter:WEBP",
+    "recons": "methods.ready.adapter:RECONS",
+    "samples": "methods.ready.adapter:SAMPLES",
 }
