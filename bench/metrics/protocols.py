@@ -4,14 +4,64 @@ from bench.contract import MetricProtocol
 
 DEFAULT_PROTOCOL = "clean"
 
+
+def _inception(name: str, prdc: str = "") -> dict[str, str]:
+    """All roles on one Inception; precision and recall on ``prdc`` where that is another space."""
+    network = f"inception-{name}"
+    roles = dict.fromkeys(("fid", "kid", "prdc"), f"{network}.pool3")
+    roles |= {"sfid": f"{network}.spatial", "is": f"{network}.logits"}
+    return roles | ({"prdc": prdc} if prdc else {})
+
+
 PROTOCOLS: dict[str, MetricProtocol] = {
     protocol.name: protocol
     for protocol in (
         MetricProtocol(
             name="clean",
-            title="clean-fid: PIL bicubic resize to 299 without quantisation",
-            features={},
-            source="Parmar et al. 2022",
+            title="clean-fid: antialiased bicubic resize without quantisation (precision and recall on Inception)",
+            features=_inception("clean"),
+            source="Parmar et al. 2022; it defines no precision and recall, those are on the same features, k = 3",
+        ),
+        MetricProtocol(
+            name="adm",
+            title="the evaluator of ADM: TensorFlow 1 resize, sFID, precision and recall on Inception, IS unshuffled",
+            features=_inception("tf1"),
+            shuffled=False,
+            candidates=50_000,
+            source="Dhariwal and Nichol 2021; its reference batches are made by ADM and are not the data themselves",
+        ),
+        MetricProtocol(
+            name="legacy-pytorch",
+            title="pytorch-fid: torch bilinear resize without antialiasing",
+            features=_inception("pytorch"),
+            source="the pytorch-fid package; it defines FID only",
+        ),
+        MetricProtocol(
+            name="torch-fidelity",
+            title="torch-fidelity: TensorFlow 1 resize, precision and recall on VGG16 fc2 after ReLU",
+            features=_inception("tf1", "vgg16.fc2-relu"),
+            source="torch-fidelity 0.4.0",
+        ),
+        MetricProtocol(
+            name="paper:brics",
+            title="BRICS: FID and IS by torch-fidelity, CLIP-FID by clean-fid, precision and recall on VGG16 fc2",
+            features=_inception("tf1", "vgg16.fc2"),
+            candidates=50_000,
+            source="BRICS, appendix; it does not say whether fc2 is before ReLU, nor which split is the reference",
+        ),
+        MetricProtocol(
+            name="paper:ldm",
+            title="LDM: FID and IS by torch-fidelity, precision and recall by ADM's evaluator, training split",
+            features=_inception("tf1"),
+            candidates=50_000,
+            reference="train",
+            source="Rombach et al. 2022, appendix E.3.1",
         ),
     )
 }
+
+
+def counted(metric: str, count: int, protocol: MetricProtocol) -> str:
+    """A metric's name with its protocol, as papers write it: ``fid50k_clean``, ``precision10k_k3_vgg16.fc2_...``."""
+    number = f"{count // 1000}k" if count and count % 1000 == 0 else str(count)
+    return f"{metric}{number}_{protocol.name}"

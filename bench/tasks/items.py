@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 from bench import networks
@@ -77,13 +78,23 @@ class Itemizer:
         """The metric with its signature and key, or with the reason of its absence."""
         feature = None if entry.features is None else self._protocol.features.get(entry.features, entry.features)
         needs = (*entry.needs, *(self._extractor(feature).needs if feature else ()))
-        absent = [name for name in dict.fromkeys(needs) if not networks.available(name)]
-        reason = "; ".join(networks.reason(name) for name in absent) or self._obstacle(entry, feature)
+        reason = self._absent(feature, needs) or self._obstacle(entry, feature)
         if reason:
             return Item(entry, feature, {}, "", reason)
         signature = self._signature(entry, feature, needs)
         key = of_value({**signature, "function": entry.function, "candidate": self._candidate.digest})
         return Item(entry, feature, signature, key, None)
+
+    def _absent(self, feature: str | None, needs: Sequence[str]) -> str | None:
+        """What has to be installed or fetched."""
+        packages = self._extractor(feature).packages if feature else ()
+        reasons = [
+            f"the package {name} is not installed; run: pip install 'image-tokenizer-bench[metrics]'"
+            for name in packages
+            if find_spec(name) is None
+        ]
+        reasons += [networks.reason(name) for name in dict.fromkeys(needs) if not networks.available(name)]
+        return "; ".join(reasons) or None
 
     def _extractor(self, feature: str) -> FeatureEntry:
         return lookup(self._entries, feature.partition(".")[0], "feature extractor")
@@ -103,9 +114,7 @@ class Itemizer:
             return f"the images of {one.name} and {other.name} differ in size; {entry.title} compares equal sizes"
         sides = [min(shape[2:]) for images in (one, other) for shape in images.shapes]
         if min(sides) < entry.smallest_side:
-            return (
-                f"{entry.title} needs at least {entry.smallest_side} pixels a side, one here has {min(sides)}"
-            )
+            return f"{entry.title} needs at least {entry.smallest_side} pixels a side, one here has {min(sides)}"
         return None
 
     def _signature(self, entry: MetricEntry, feature: str | None, needs: Sequence[str]) -> dict[str, Any]:

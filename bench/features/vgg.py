@@ -1,0 +1,48 @@
+"""VGG16 fc2 features for precision and recall (Kynkäänniemi et al. 2019), on torch-fidelity's extractor."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bench.contract import IntegrityError
+from bench.networks import load_state
+
+OUTPUTS = {"fc2": "fc2", "fc2-relu": "fc2_relu"}
+
+
+class VGG16:
+    """uint8 ``[N, 3, H, W]`` to ``fc2`` and ``fc2-relu``, float32 ``[N, 4096]``.
+
+    TensorFlow 1's bilinear resize to 224 x 224, ImageNet's mean and deviation.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        self._network = network.to(device).to(memory_format=torch.channels_last)
+        self._device = device
+
+    def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
+        """One pass for both outputs."""
+        with torch.inference_mode():
+            values = self._network(images.to(self._device))
+        return dict(zip(OUTPUTS, values, strict=True))
+
+
+def build(device: torch.device, weights: Callable[[str], Path]) -> VGG16:
+    """torch-fidelity's network with the pinned weights, read by our loader and handed over in memory."""
+    from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+
+    path = weights("vgg16")
+    held = io.BytesIO()
+    torch.save(load_state(path), held)
+    held.seek(0)
+    try:
+        network = FeatureExtractorVGG16("vgg16", list(OUTPUTS.values()), feature_extractor_weights_path=held)
+    except RuntimeError as error:
+        said = " ".join(str(error).split())[:200]
+        raise IntegrityError(f"{path} does not fit VGG16 ({said}); fetch it again.") from error
+    return VGG16(network, device)

@@ -1,0 +1,33 @@
+"""Inception Score (Salimans et al. 2016), in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+
+from bench.contract import MetricProtocol, UsageError
+from bench.vectors import Features
+
+SEED = 2020
+"""Of the shuffle, as in torch-fidelity: NumPy's RandomState."""
+
+
+def inception_score(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
+    """``{"value", "value-deviation"}``: ``exp(E KL(p(y|x) || p(y)))`` over ``protocol.splits`` parts."""
+    splits, count = protocol.splits, candidate.count
+    if count < splits:
+        raise UsageError(f"{candidate.name} holds {count} images; IS in {splits} splits needs at least {splits}.")
+    order = np.random.RandomState(SEED).permutation(count) if protocol.shuffled else np.arange(count)
+    bounds = [i * count // splits for i in range(splits + 1)]
+    scores = [_score(candidate.vectors[order[a:b]]) for a, b in pairwise(bounds)]
+    return {"value": float(np.mean(scores)), "value-deviation": float(np.std(scores))}
+
+
+def _score(logits: np.ndarray) -> float:
+    """Of one split: logits ``[n, classes]``."""
+    logarithms = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    marginal = logsumexp(logarithms, axis=0) - np.log(len(logarithms))
+    return float(np.exp((np.exp(logarithms) * (logarithms - marginal)).sum(axis=1).mean()))

@@ -1,0 +1,79 @@
+"""KID and IS against torch-fidelity's functions and against their formulas written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from bench.contract import MetricProtocol, UsageError
+from bench.metrics.inception_score import inception_score
+from bench.metrics.kid import kid
+from bench.vectors import Features
+
+PROTOCOL = MetricProtocol("test", "test", {}, splits=10, shuffled=True, subsets=20, subset_size=50)
+
+
+def features(seed, count=200, dimensions=64):
+    random = np.random.RandomState(seed)
+    return Features(f"set {seed}", np.abs(random.randn(count, dimensions)).astype(np.float32) * (1 + 0.1 * seed))
+
+
+def test_kid_equals_its_formula_on_the_same_subsets():
+    reference, candidate = features(1), features(2, 170)
+    random = np.random.RandomState(2020)
+    expected = []
+    for _ in range(PROTOCOL.subsets):
+        x = candidate.values[random.choice(170, 50, replace=False)].astype(np.float64)
+        y = reference.values[random.choice(200, 50, replace=False)].astype(np.float64)
+        total = 0.0
+        for i in range(50):
+            for j in range(50):
+                if i != j:
+                    total += (x[i] @ x[j] / 64 + 1) ** 3 / (50 * 49) + (y[i] @ y[j] / 64 + 1) ** 3 / (50 * 49)
+                total -= 2 * (x[i] @ y[j] / 64 + 1) ** 3 / 50**2
+        expected.append(total)
+    found = kid(reference, candidate, PROTOCOL)
+    assert found["value"] == pytest.approx(np.mean(expected), abs=1e-9)
+    assert found["value-deviation"] == pytest.approx(np.std(expected), abs=1e-9)
+
+
+def test_kid_equals_torch_fidelity():
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    reference, candidate = features(1), features(2)
+    theirs = kid_features_to_metric(
+        torch.from_numpy(candidate.values), torch.from_numpy(reference.values),
+        kid_subsets=20, kid_subset_size=50, verbose=False, rng_seed=2020,
+    )  # fmt: skip
+    found = kid(reference, candidate, PROTOCOL)
+    assert found["value"] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-3, abs=1e-6)
+    assert found["value-deviation"] == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-3, abs=1e-6)
+
+
+def test_kid_of_a_small_set_uses_it_whole():
+    assert np.isfinite(kid(features(1, 20), features(2, 30), PROTOCOL)["value"])
+    with pytest.raises(UsageError, match="at least two"):
+        kid(features(1, 1), features(2, 30), PROTOCOL)
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+@pytest.mark.parametrize("count", [200, 203])
+def test_inception_score_equals_torch_fidelity(count, shuffled):
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
+    logits = Features("logits", np.random.RandomState(0).randn(count, 100).astype(np.float32) * 4)
+    protocol = MetricProtocol("test", "test", {}, splits=10, shuffled=shuffled)
+    theirs = isc_features_to_metric(torch.from_numpy(logits.values), 10, shuffled, 2020)
+    found = inception_score(logits, logits, protocol)
+    assert found["value"] == pytest.approx(theirs["inception_score_mean"], rel=1e-9)
+    assert found["value-deviation"] == pytest.approx(theirs["inception_score_std"], rel=1e-7)
+
+
+def test_inception_score_of_a_uniform_one_hot_set_is_the_number_of_classes():
+    logits = np.tile(np.eye(10) * 1000, (10, 1)).astype(np.float32)
+    protocol = MetricProtocol("test", "test", {}, splits=10, shuffled=False)
+    assert inception_score(Features("l", logits), Features("l", logits), protocol)["value"] == pytest.approx(10)
+
+
+def test_fewer_images_than_splits_is_said():
+    with pytest.raises(UsageError, match="10 splits"):
+        inception_score(features(1), features(2, 9), PROTOCOL)

@@ -1,0 +1,114 @@
+"""Precision, recall, density, coverage against float64 brute force and torch-fidelity."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+
+from bench.contract import MetricProtocol, UsageError
+from bench.metrics import prdc as module
+from bench.metrics.prdc import prdc
+from bench.vectors import Features
+
+
+def protocol(k):
+    return MetricProtocol("test", "test", {}, neighbours=k)
+
+
+def measured(real, fake, k=3):
+    return prdc(Features("the reference", real), Features("the candidate", fake), protocol(k))
+
+
+def brute_force(real, fake, k):
+    real, fake = real.astype(np.float64), fake.astype(np.float64)
+    real_radii = np.sort(cdist(real, real), axis=1)[:, k]
+    fake_radii = np.sort(cdist(fake, fake), axis=1)[:, k]
+    across = cdist(fake, real)
+    inside = across <= real_radii
+    return {
+        "precision": inside.any(axis=1).mean(),
+        "recall": (across <= fake_radii[:, None]).any(axis=0).mean(),
+        "density": inside.sum() / (k * len(fake)),
+        "coverage": inside.any(axis=0).mean(),
+    }
+
+
+def clouds(seed, real, fake, dimensions, scale=1.0, mean=0.0, spread=0.9):
+    random = np.random.RandomState(seed)
+    a = random.randn(real, dimensions) * scale + mean
+    b = random.randn(fake, dimensions) * spread * scale + mean
+    return a.astype(np.float32), b.astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("dimensions", [2, 64, 2048])
+def test_equals_brute_force(dimensions, k):
+    real, fake = clouds(k, 300, 270, dimensions)
+    assert measured(real, fake, k) == brute_force(real, fake, k)
+
+
+@pytest.mark.parametrize(("mean", "scale"), [(1.0, 1e-3), (100.0, 1e-2)])
+def test_ill_conditioned_features_equal_brute_force(mean, scale):
+    real, fake = clouds(0, 400, 350, 64, scale, mean)
+    assert measured(real, fake) == brute_force(real, fake, 3)
+
+
+def test_torch_fidelity_agrees_on_well_conditioned_features_and_fails_on_others():
+    from torch_fidelity.metric_prc import calculate_precision_recall_part
+
+    def theirs(real, fake):
+        precision, recall = calculate_precision_recall_part(torch.from_numpy(fake), torch.from_numpy(real))
+        return {"precision": pytest.approx(precision, abs=1e-7), "recall": pytest.approx(recall, abs=1e-7)}
+
+    def ours(real, fake):
+        found = measured(real, fake)
+        return {name: found[name] for name in ("precision", "recall")}
+
+    real, fake = clouds(1, 500, 500, 64)
+    assert ours(real, fake) == theirs(real, fake)
+    real, fake = clouds(1, 500, 500, 64, scale=1e-3, mean=1.0)
+    assert ours(real, fake) != theirs(real, fake)
+
+
+def test_one_far_outlier_does_not_spoil_the_rest():
+    """It makes the float32 error bound wider than all other distances, so everything is decided in float64."""
+    real, fake = clouds(2, 200, 200, 16)
+    real[0] += 1e6
+    assert measured(real, fake) == brute_force(real, fake, 3)
+
+
+def test_duplicates_have_balls_of_radius_zero_that_hold_themselves():
+    real, fake = clouds(3, 60, 60, 8)
+    real[10:20] = real[10]
+    fake[:5] = real[10]
+    assert measured(real, fake) == brute_force(real, fake, 3)
+
+
+def test_many_blocks_give_what_one_block_gives(monkeypatch):
+    real, fake = clouds(4, 203, 187, 32)
+    whole = measured(real, fake)
+    monkeypatch.setattr(module, "ROWS", 17)
+    monkeypatch.setattr(module, "PAIRS", 13)
+    assert measured(real, fake) == whole
+
+
+def test_order_does_not_matter():
+    real, fake = clouds(5, 200, 180, 32)
+    assert measured(real[::-1].copy(), fake[::-1].copy()) == measured(real, fake)
+
+
+def test_known_gaussians():
+    """Equal distributions: precision equals recall on average; a narrow candidate is precise and covers little."""
+    real, fake = clouds(6, 1500, 1500, 16, spread=1.0)
+    same = measured(real, fake)
+    assert same["density"] == pytest.approx(1, abs=0.05)
+    assert same["precision"] == pytest.approx(same["recall"], abs=0.05)
+    narrow = measured(*clouds(6, 1500, 1500, 16, spread=0.3))
+    assert narrow["precision"] > 0.99
+    assert narrow["recall"] < 0.05
+
+
+def test_too_few_images_name_k():
+    real, fake = clouds(0, 3, 20, 4)
+    with pytest.raises(UsageError, match=r"the reference holds 3 images.*k \+ 1 = 4"):
+        measured(real, fake)
