@@ -11,6 +11,7 @@ METHODS: dict[str, str] = {
     "rqvae": "methods.rqvae.adapter:ENTRY",
     "kl-ldm": "methods.kl_ldm.adapter:ENTRY",
     "vq-ldm": "methods.vq_ldm.adapter:ENTRY",
+    "diffusers": "methods.diffusers_vae.adapter:ENTRY",
     "avif": "methods.codecs.adapter:AVIF",
     "jpeg": "methods.codecs.adapter:JPEG",
     "jpeg2000": "methods.codecs.adapter:JPEG2000",

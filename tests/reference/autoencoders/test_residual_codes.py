@@ -1,5 +1,7 @@
 """Residual codes against vector-quantize-pytorch and against a search written without any of our code."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -56,7 +58,7 @@ def test_the_partial_sums_approach_the_vector_from_a_codebook_with_a_zero_code()
         quantizer.books[0].codes[0] = 0.0
     _, totals, _ = quantizer.search(vectors())
     errors = [(vectors() - total).square().sum(-1) for total in totals]
-    assert all(bool((later <= earlier + 1e-5).all()) for earlier, later in zip(errors, errors[1:], strict=False))
+    assert all(bool((later <= earlier + 1e-5).all()) for earlier, later in pairwise(errors))
 
 
 def test_commitment_is_the_mean_over_depths_of_the_distance_to_the_partial_sums():

@@ -1,0 +1,1 @@
+"""Any image autoencoder of the diffusers library."""
