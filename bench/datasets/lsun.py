@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from bench import lmdbs, members, prepare, shelf
-from bench.contract import Dataset, DatasetRequest, Missing, UsageError
+from bench.contract import Dataset, DatasetRequest, IntegrityError, Missing, UsageError
 from bench.files import require_space
 from bench.members import Members
 
@@ -137,8 +137,20 @@ def download(request: DatasetRequest, progress: Progress) -> Path:
     if f"{split.category}_train_lmdb.zip" in absent:
         require_space(folder, int(2 * split.gigabytes * 1e9))
     for name in absent:
-        fetch.obtain(File(name, URL + name, "none", "LSUN publishes no digest"), folder, progress)
+        _check_served(fetch.obtain(File(name, URL + name, "none", "LSUN publishes no digest"), folder, progress))
     return folder
+
+
+def _check_served(file: Path) -> None:
+    """Deletes a download that is no LSUN database, so that the next call does not take it for one."""
+    try:
+        served = lmdbs.is_packed(file)
+    except UsageError:
+        served = False
+    if not served:
+        file.unlink()
+        file.with_name(f"{file.name}.sha256").unlink(missing_ok=True)
+        raise IntegrityError(f"{URL}{file.name} did not serve a whole LSUN database; it was deleted. Run again.")
 
 
 def build(request: DatasetRequest, path: Path, split: Split) -> Dataset:

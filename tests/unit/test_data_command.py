@@ -8,14 +8,15 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from typer.testing import CliRunner
 
 from bench import arrays
 from bench.cli import app
-from bench.contract import IntegrityError, Missing, UsageError
-from bench.datasets import lsun
+from bench.contract import BenchError, IntegrityError, Missing, UsageError
+from bench.datasets import cifar10, lsun
 from tests import sources
 
 
@@ -100,47 +101,86 @@ def test_from_and_a_path_together_are_refused(bench, tmp_path):
         bench("data", "prepare", f"folder:{tmp_path}", "--from", tmp_path)
 
 
-class CutOnce(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder, with ranges; the first answer for a training file stops in its middle."""
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves the files of ``root`` with ranges; ``mood`` says what goes wrong with the training file."""
 
-    cut: set[str] = set()  # noqa: RUF012
+    root: ClassVar[Path]
+    mood: ClassVar[str]
+    cut: ClassVar[set[str]]
 
     def do_GET(self):
-        data = Path(self.translate_path(self.path)).read_bytes()
+        data = (self.root / self.path.lstrip("/")).read_bytes()
+        wrong = "train" in self.path or "cifar" in self.path
+        if wrong and self.mood == "redirect loop":
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            self.end_headers()
+            return
+        if wrong and self.mood == "short":
+            data = data[: len(data) // 2]
         start = int(self.headers.get("Range", "bytes=0-")[6:-1])
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
-        if "train" in self.path and self.path not in self.cut:
+        if wrong and self.mood == "cut once" and self.path not in self.cut:
             self.cut.add(self.path)
-            self.wfile.write(data[: len(data) // 2])
-            return
+            data = data[: len(data) // 2]
         self.wfile.write(data[start:])
 
     def log_message(self, *_):
         pass
 
 
-def test_church_is_downloaded_and_a_cut_download_goes_on(bench, tmp_path, monkeypatch):
-    served = sources.lsun_zips(tmp_path / "served")
-    handler = type("Handler", (CutOnce,), {"cut": set()})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *words: handler(*words, directory=str(served)))
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """The folder that a local server serves in the place of LSUN's and CIFAR-10's."""
+    root = sources.lsun_zips(tmp_path / "served")
+    (root / "cifar-10-binary.tar.gz").write_bytes(b"not the published archive")
+    Handler.root, Handler.cut = root, set()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(lsun, "URL", f"http://127.0.0.1:{server.server_port}/")
-    try:
-        with pytest.raises(Exception, match="same command again to resume"):
-            bench("data", "prepare", "church", "-r", 16)
-        part = tmp_path / "cache" / "downloads" / "lsun" / "church_outdoor_train_lmdb.zip.part"
-        assert part.stat().st_size > 0
-        assert "train: 12 images (12 webp)" in bench("data", "prepare", "church", "-r", 16)
-    finally:
-        server.shutdown()
-        server.server_close()
+    address = f"http://127.0.0.1:{server.server_port}/"
+    monkeypatch.setattr(lsun, "URL", address)
+    monkeypatch.setattr(cifar10, "URL", f"{address}cifar-10-binary.tar.gz")
+    yield root
+    server.shutdown()
+    server.server_close()
+
+
+def test_church_is_downloaded_and_a_cut_download_goes_on(bench, tmp_path, served):
+    Handler.mood = "cut once"
+    with pytest.raises(BenchError, match="same command again to resume"):
+        bench("data", "prepare", "church", "-r", 16)
+    part = tmp_path / "cache" / "downloads" / "lsun" / "church_outdoor_train_lmdb.zip.part"
+    assert part.stat().st_size > 0
+    assert "train: 12 images (12 webp)" in bench("data", "prepare", "church", "-r", 16)
+
+
+def test_a_short_file_is_not_kept(bench, served):
+    Handler.mood = "short"
+    with pytest.raises(IntegrityError, match="did not serve a whole LSUN database"):
+        bench("data", "prepare", "church", "-r", 16)
+    Handler.mood = "well"
+    assert "train: 12 images (12 webp)" in bench("data", "prepare", "church", "-r", 16)
+
+
+def test_a_redirect_loop_ends(bench, served):
+    Handler.mood = "redirect loop"
+    with pytest.raises(BenchError, match="cannot be downloaded"):
+        bench("data", "prepare", "church", "-r", 16)
+
+
+def test_a_wrong_digest_is_refused_with_exit_5(bench, tmp_path, served):
+    Handler.mood = "well"
+    with pytest.raises(IntegrityError, match="is not the pinned cifar-10-binary") as caught:
+        bench("data", "prepare", "cifar10", "-r", 32)
+    assert caught.value.exit_code == 5
+    assert not (tmp_path / "cache" / "downloads" / "cifar10" / "cifar-10-binary.tar.gz").exists()
 
 
 def test_a_download_that_cannot_fit_is_refused_before_it_begins(bench, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10**9})())
-    with pytest.raises(Exception, match=r"needs 4\.6 GB, but only 1\.0 GB are free"):
+    with pytest.raises(BenchError, match=r"needs 4\.6 GB, but only 1\.0 GB are free"):
         bench("data", "prepare", "church")
 
 
