@@ -30,6 +30,7 @@ QuotedOnly = Annotated[bool, typer.Option("--quoted-only", help="print the liter
 Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 1 unless --out follows from the results")]
 Formats = Annotated[str | None, typer.Option("--format", help="of md,latex,csv,json,html,figures,model-index; all")]
 Intervals = Annotated[bool, typer.Option("--intervals", help="bootstrap intervals beside pair metrics")]
+Readme = Annotated[Path | None, typer.Option(help="Markdown file whose marked block gets the table and a figure")]
 Title = Annotated[str | None, typer.Option(help="title of the report")]
 
 
@@ -43,15 +44,17 @@ def report(
     formats: Formats = None,
     intervals: Intervals = False,
     title: Title = None,
+    readme: Readme = None,
 ) -> int:
     """Turn results into tables, figures and one HTML page."""
     from bench.report import build
     from bench.report.render import to_text
+    from bench.store import write_bytes
 
     options = _options(formats, intervals, title)
     made = _content(results, dataset, quoted, quoted_only, options)
     if check:
-        _verify(build.check(made, out), out)
+        _verify([*build.check(made, out), *_stale(made, out, readme)], out)
         return 0
     if quoted_only:
         for table in made.tables:
@@ -60,7 +63,26 @@ def report(
             return 0
     for path in build.write(made, out):
         typer.echo(path, err=True)
+    if readme is not None:
+        write_bytes(readme, _filled(made, out, readme).encode())
+        typer.echo(readme, err=True)
     return 0
+
+
+def _filled(made: Content, out: Path, readme: Path) -> str:
+    """The text of the Markdown file with its block made anew."""
+    from bench.report.readme import block, insert
+
+    if not readme.is_file():
+        raise UsageError(f"There is no file {readme} to put the table into.")
+    content = block(made.tables, [plan.name for plan in made.plans], out, readme)
+    return insert(readme.read_text(encoding="utf-8"), content, readme)
+
+
+def _stale(made: Content, out: Path, readme: Path | None) -> list[str]:
+    if readme is None or _filled(made, out, readme) == readme.read_text(encoding="utf-8"):
+        return []
+    return [f"{readme}: the table is not the one that the results give."]
 
 
 def _options(formats: str | None, intervals: bool, title: str | None) -> Options:

@@ -1,4 +1,4 @@
-"""Uncertainty, as pure functions of arrays: bootstrap, Wilcoxon, Student, Holm, extrapolation in the sample size.
+"""Uncertainty, as pure functions of arrays: bootstrap, Wilcoxon, Student, Holm.
 
 Every resampling is seeded from its own size, so equal data give equal numbers on every machine.
 """
@@ -151,16 +151,3 @@ def power(shift: float, seeds: int, level: float = SEED_LEVEL) -> float:
 
     freedom = 2 * seeds - 2
     return float(stats.nct.sf(stats.t.ppf(1 - level, freedom), freedom, shift / sqrt(2 / seeds)))
-
-
-def at_infinity(counts: Sequence[int], values: Sequence[float]) -> tuple[float, float]:
-    """A distance extrapolated to infinitely many samples, and the slope of its bias, by least squares in 1/N.
-
-    The Frechet distance of N samples is too large by about slope/N (Chong and Forsyth 2020, eq. 6).
-    """
-    import numpy as np
-
-    if len(set(counts)) < 2:
-        raise ValueError("an extrapolation needs at least two different sample sizes")
-    slope, intercept = np.polyfit(1 / np.asarray(counts, dtype=np.float64), np.asarray(values, dtype=np.float64), 1)
-    return float(intercept), float(slope)

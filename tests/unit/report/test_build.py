@@ -292,3 +292,22 @@ def test_reports_and_gates_load_no_torch(results, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", "import json\n" + code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_a_readme_shows_the_table_and_a_figure_and_is_checked(results, out, tmp_path, run_bench):
+    readme = tmp_path / "README.md"
+    readme.write_text("# Mine\n\n<!-- table: begin -->\nstale text\n<!-- table: end -->\n\nThe end.\n")
+    command = ("report", "-r", results, "--out", out, "--quoted", tmp_path / "none", "--readme", readme)
+    assert run_bench(*command, "--check").returncode == 1
+    assert run_bench(*command).returncode == 0
+    text = readme.read_text()
+    assert "| brics |" in text
+    assert "](report/figures/photos-smoke-reconstructions.png)" in text
+    assert "stale text" not in text
+    assert text.startswith("# Mine\n")
+    assert text.endswith("The end.\n")
+    assert run_bench(*command, "--check").returncode == 0
+    readme.write_text("no marks")
+    refused = run_bench(*command)
+    assert refused.returncode == 2
+    assert "table: begin" in refused.stderr

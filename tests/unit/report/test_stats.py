@@ -1,4 +1,4 @@
-"""Bootstrap, Wilcoxon, Holm, seed noise and extrapolation against known answers and independent implementations."""
+"""Bootstrap, Wilcoxon, Holm and seed noise against known answers and independent implementations."""
 
 import numpy as np
 import pytest
@@ -88,11 +88,3 @@ def test_power_is_the_tabled_one():
     assert stats.power(2, 5, 0.05) == pytest.approx(0.8916, abs=1e-3)
     assert stats.power(2, 5) >= 0.9
     assert stats.power(0, 5) == pytest.approx(stats.SEED_LEVEL)
-
-
-def test_extrapolation_to_infinity_finds_the_line():
-    counts = [500, 1000, 2000, 5000]
-    intercept, slope = stats.at_infinity(counts, [7.5 + 900 / n for n in counts])
-    assert (intercept, slope) == pytest.approx((7.5, 900))
-    with pytest.raises(ValueError, match="two different"):
-        stats.at_infinity([10, 10], [1.0, 2.0])
