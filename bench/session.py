@@ -18,6 +18,7 @@ from bench.contract import (
     MetricProtocol,
     UsageError,
 )
+from bench.devices import choose_device
 from bench.plan import Cell, RunConfig
 from bench.presets import Preset
 from bench.record import Measurement
@@ -113,22 +114,6 @@ class Session:
     def batch(self) -> int:
         """Images in a batch of evaluation, a function of the resolution alone."""
         return max(EVALUATION_PIXELS // self.preset.resolution**2, 1)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name; raises :class:`UsageError` for one this machine does not have."""
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"--device {name} is not a device; write auto, cpu, cuda, cuda:N or mps.") from error
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(device.type, False):
-        raise UsageError(f"--device {name}: this machine has none, or torch cannot use it; try --device cpu.")
-    return device
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def cells_of(config: RunConfig) -> list[Cell]:
 def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     """What keeps a run from starting, and what it will do without; everything at once, nothing trained."""
     from bench import networks, weights
+    from bench.devices import choose_device
     from bench.metrics import METRICS
-    from bench.session import choose_device
     from bench.store import cache_root, check_writable
 
     found: list[str] = []
@@ -142,13 +142,13 @@ def session_of(config: RunConfig, dataset: Dataset) -> Session:
     )
 
 
-def execute(config: RunConfig) -> list[Result]:
-    """Runs all cells and returns their results."""
+def execute(config: RunConfig, with_floor: bool = True) -> list[Result]:
+    """Runs all cells, and with them the floor at their grids, and returns their results."""
     from bench import determinism, runner
 
     determinism.apply(config.deterministic)
     session = session_of(config, open_dataset(config))
-    return runner.run(cells_of(config), session, session.tables.methods.get(FLOOR))
+    return runner.run(cells_of(config), session, session.tables.methods.get(FLOOR) if with_floor else None)
 
 
 def show(config: RunConfig, results: list[Result], as_json: bool) -> None:

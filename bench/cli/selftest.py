@@ -21,9 +21,9 @@ def selftest(
     from bench import networks, registry, seeding
     from bench.cli.joined import methods_table
     from bench.contract import Build, UsageError
+    from bench.devices import choose_device
     from bench.plan import parse_methods, resolve
     from bench.presets import PRESETS
-    from bench.session import choose_device
     from bench.tasks.comm import Alone
     from bench.tasks.selftest import selftest as checks
 

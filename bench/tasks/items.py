@@ -49,13 +49,17 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Item:
-    """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none."""
+    """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none.
+
+    ``lacks`` says that the reason is something that can be fetched or installed.
+    """
 
     entry: MetricEntry
     feature: str | None
     signature: Mapping[str, Any]
     key: str
     reason: str | None
+    lacks: bool = False
 
 
 class Itemizer:
@@ -78,9 +82,10 @@ class Itemizer:
         """The metric with its signature and key, or with the reason of its absence."""
         feature = None if entry.features is None else self._protocol.features.get(entry.features, entry.features)
         needs = (*entry.needs, *(self._extractor(feature).needs if feature else ()))
-        reason = self._absent(feature, needs) or self._obstacle(entry, feature)
-        if reason:
-            return Item(entry, feature, {}, "", reason)
+        lack = self._absent(feature, needs)
+        reason = self._obstacle(entry, feature) or lack
+        if reason is not None:
+            return Item(entry, feature, {}, "", reason, lacks=reason == lack)
         signature = self._signature(entry, feature, needs)
         key = of_value({**signature, "function": entry.function, "candidate": self._candidate.digest})
         return Item(entry, feature, signature, key, None)

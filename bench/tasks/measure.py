@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """The numbers, in the order the metrics were asked for, and the per-image values (float64 ``[N]``) by metric."""
+    """The numbers, in the order the metrics were asked for, and the per-image values (float64 ``[N]``) by metric.
+
+    ``unfit`` are the metrics that these images cannot have, whatever is fetched or installed.
+    """
 
     measurements: tuple[Measurement, ...]
     per_image: dict[str, np.ndarray]
+    unfit: tuple[str, ...] = ()
 
 
 def measure(
@@ -49,7 +53,8 @@ def measure(
 
     A metric that cannot be computed (weights that are not here, images too small, counts that differ) is a measurement
     without value that says why. Numbers, features and per-image values are kept in ``cache``, keyed by the digests of
-    images and weights and by everything else that decides them; what is there is not computed again.
+    images and weights and by everything else that decides them; what is there is not computed again. A ``device``
+    given by name ("auto", "cpu", "cuda:1") is looked for only when something has to be computed.
     """
     one, other = ImageSet("the reference", reference), ImageSet("the candidate", candidate)
     items = Itemizer(one, other, features, protocol)
@@ -60,7 +65,9 @@ def measure(
         ruler.look(lacking, features, device, batch, progress)
     found = tuple(ruler.measurement(item) for item in asked)
     pairs = [item for item in asked if item.entry.kind == "pair" and item.reason is None]
-    return Measured(found, {item.entry.name: ruler.values(item) for item in pairs})
+    lacking_parts = {item.entry.name for item in asked if item.lacks}
+    unfit = tuple(m.name for m in found if m.reason is not None and m.name not in lacking_parts)
+    return Measured(found, {item.entry.name: ruler.values(item) for item in pairs}, unfit)
 
 
 class _Ruler:

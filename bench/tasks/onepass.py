@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench import networks
 from bench.contract import BenchError, FeatureEntry, FeatureExtractor, ImageArray
+from bench.devices import choose_device
 from bench.networks import Networks
 from bench.progress import Advance, Progress
 from bench.registry import load
@@ -93,7 +94,7 @@ def run(
     progress: Progress,
 ) -> dict[str, np.ndarray]:
     """Does the work; features go to their folders, per-image values float64 ``[N]`` come back by pair metric."""
-    device = torch.device(device)
+    device = choose_device(device) if isinstance(device, str) else device
     tools = Networks(device)
     pairs = {name: load(function) for name, function in work.pairs.items()}
     extractors = {name: load(entries[name].build)(device, networks.find) for name in {*work.reference, *work.candidate}}
