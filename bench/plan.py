@@ -42,6 +42,7 @@ class RunConfig:
     fail_fast: bool = False
     clock: bool = False
     debug: bool = False
+    tensorboard: bool = False
     deterministic: bool = False
     on_bad: typing.Literal["skip", "fail"] = "skip"
     micro_batch: int | None = None

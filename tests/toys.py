@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -100,3 +101,8 @@ ENTRY = MethodEntry(
 def toy_settings(preset: str, variant: str | None) -> ToySettings:
     """The same at every preset."""
     return ToySettings()
+
+
+def smoke(toy: str, out: Path, *more: str) -> list[str]:
+    """The command line of a smoke run of the toy."""
+    return ["run", "--plugin", toy, "--methods", "toy", "--preset", "smoke", "--out", str(out), *more]

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from bench.cli import cache, compare, cost, data, env, fetch, listing, report, run, selftest
+from bench.cli import cache, compare, cost, data, env, fetch, listing, report, reproduce, run, selftest
 from bench.contract import BenchError
 
 INTERRUPTED = 130
@@ -40,6 +40,7 @@ app.command("cost")(cost.cost)
 app.command("report")(report.report)
 app.command("plot")(report.plot)
 app.command("compare")(compare.compare)
+app.command("reproduce")(reproduce.reproduce)
 app.command("fetch")(fetch.fetch)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")

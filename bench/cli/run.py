@@ -32,6 +32,7 @@ Clock = Annotated[bool | None, typer.Option("--clock", help="measure encode and 
 Deterministic = Annotated[bool | None, typer.Option("--deterministic", help="deterministic algorithms, no TF32")]
 OnBad = Annotated[str | None, typer.Option(help="unreadable images: skip (default) or fail")]
 MicroBatch = Annotated[int | None, typer.Option(help="largest batch of one forward pass; gradients accumulate")]
+TensorBoard = Annotated[bool | None, typer.Option("--tensorboard", help="write event files into the run's folder")]
 Plugin = Annotated[list[str] | None, typer.Option(help="a Python file that defines METHOD = MethodEntry(...)")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of the preset (marks the row)")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with keys equal to the flags")]
@@ -61,6 +62,7 @@ def run(
     deterministic: Deterministic = None,
     on_bad: OnBad = None,
     micro_batch: MicroBatch = None,
+    tensorboard: TensorBoard = None,
     plugin: Plugin = None,
     set_: Changes = None,
     config: ConfigFile = None,
@@ -86,6 +88,7 @@ def train(
     fail_fast: FailFast = None,
     deterministic: Deterministic = None,
     micro_batch: MicroBatch = None,
+    tensorboard: TensorBoard = None,
     plugin: Plugin = None,
     set_: Changes = None,
     config: ConfigFile = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,7 @@ def train(
     from bench.tasks.checkpoint import CHECKPOINT
     from bench.tasks.comm import comm
     from bench.tasks.fit import FitPlan, fit
+    from bench.tasks.tensorboard import events
 
     fabric = session.fabric()
     where.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,9 @@ def train(
             micro_batch=session.config.micro_batch,
             previews=budget.previews,
         )
-        report = dataclasses.asdict(fit(learner, source, plan, fabric, where, session.progress, preview))
+        logged = session.config.tensorboard and fabric.global_rank == 0
+        with events(where / "events") if logged else nullcontext() as observe:
+            report = dataclasses.asdict(fit(learner, source, plan, fabric, where, session.progress, preview, observe))
         if fabric.global_rank == 0:
             write_bytes(where / REPORT, json.dumps(report, indent=2).encode())
             (where / CHECKPOINT).unlink(missing_ok=True)

@@ -17,21 +17,27 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench import seeding
 from bench.contract import Batch, BenchError, Learner, Phase, Seeds
-from bench.tasks import checkpoint
+from bench.tasks import batches, checkpoint
 from bench.tasks.averaging import MovingAverage
 from bench.tasks.checkpoint import Progressed
 from bench.tasks.comm import Alone, Processes, average_gradients, comm
 from bench.tasks.cost import count_step
+from bench.tasks.ledger import Ledger
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from lightning_fabric import Fabric
     from torch import Tensor
 
     from bench.progress import Progress
 
 LOGGED_POINTS = 100
+
+Preview = Callable[[Learner], Mapping[str, float]]
+"""Evaluates a learner on held-out images, along the way."""
+
+Observe = Callable[[int, Mapping[str, float]], None]
+"""Is told every logged point: the step, images seen and mean losses."""
 
 
 class Source(Protocol):
@@ -74,10 +80,6 @@ class FitReport:
     previews: tuple[Mapping[str, float], ...]
 
 
-class DivergedError(BenchError):
-    """A loss became NaN or infinite."""
-
-
 def fit(
     learner: Learner,
     source: Source,
@@ -85,16 +87,18 @@ def fit(
     fabric: Fabric,
     folder: Path,
     progress: Progress,
-    preview: Callable[[Learner], Mapping[str, float]] | None = None,
+    preview: Preview | None = None,
+    observe: Observe | None = None,
 ) -> FitReport:
     """Trains ``learner`` in place to the end of the plan, resuming from ``folder`` where a checkpoint is.
 
+    ``preview`` evaluates the averaged weights now and then; ``observe`` is told every logged point.
     Afterwards the learner holds the averaged weights, ``folder/final.safetensors`` has them, and the checkpoint is
     gone. Raises :class:`DivergedError` with step and losses when a loss is not finite, and CUDA's own error when not
     even one image fits into memory.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(learner, source, plan, fabric, folder, preview)
+    run = _Run(learner, source, plan, fabric, folder, preview, observe)
     run.start()
     with progress("train", run.steps * learner.batch) as advance:
         advance(run.progressed.step * learner.batch)
@@ -115,10 +119,11 @@ class _Run:
         plan: FitPlan,
         fabric: Fabric,
         folder: Path,
-        preview: Callable[[Learner], Mapping[str, float]] | None,
+        preview: Preview | None,
+        observe: Observe | None,
     ) -> None:
         self.learner, self.source, self.plan, self.fabric, self.folder = learner, source, plan, fabric, folder
-        self.preview = preview
+        self.preview, self.observe = preview, observe
         self.processes: Alone | Processes = comm(fabric)
         if learner.batch % self.processes.size:
             raise BenchError(f"The batch of {learner.batch} cannot be divided among {self.processes.size} processes.")
@@ -127,7 +132,7 @@ class _Run:
         self.average = MovingAverage(learner.averaged) if learner.averaged else None
         self.rates = {phase.name: [group["lr"] for group in phase.optimizer.param_groups] for phase in learner.phases}
         self.progressed = Progressed(micro_batch=min(plan.micro_batch or self.local, self.local))
-        self.pending: list[dict[str, Tensor]] = []
+        self.ledger = Ledger()
         self.saved_at = time.perf_counter()
         self.loader = ThreadPoolExecutor(1)
         self.log_every = max(self.steps // LOGGED_POINTS, 1)
@@ -170,7 +175,7 @@ class _Run:
 
         halved = self.progressed.micro_batch // 2
         torch.cuda.empty_cache()
-        self.pending.clear()
+        self.ledger.clear()
         restored = checkpoint.restore(self.folder, self.learner, self.average)
         assert restored is not None, "start() wrote a checkpoint"
         for name in self.gathered:
@@ -184,7 +189,7 @@ class _Run:
         import torch
 
         step = self.progressed.step
-        batch = _to(self.upcoming.result(), self.fabric.device)
+        batch = batches.to(self.upcoming.result(), self.fabric.device)
         if step + 1 < self.steps:
             self.upcoming = self.loader.submit(self.load, step + 1)
         torch.manual_seed(seeding.derive(self.plan.seed, "global", step, self.processes.rank))
@@ -201,7 +206,7 @@ class _Run:
         for phase in self.learner.phases:
             if step >= phase.start and step % phase.every == 0:
                 losses |= self.counted_turn(phase, batch, step)
-        self.pending.append(losses)
+        self.ledger.add(losses)
 
     def counted_turn(self, phase: Phase, batch: Batch, step: int) -> dict[str, Tensor]:
         """:meth:`turn`; the first time, its operations are counted as well."""
@@ -223,7 +228,7 @@ class _Run:
             parameter.requires_grad_(True)
         phase.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
-        for micro in _split(batch, self.progressed.micro_batch):
+        for micro in batches.split(batch, self.progressed.micro_batch):
             share = len(micro.seeds) / self.local
             with self.fabric.autocast():
                 losses = phase.loss(micro, step)
@@ -247,7 +252,7 @@ class _Run:
             self.flush()
         if self.preview and step in self.preview_steps:
             self.take_preview()
-        if not self.pending and self.agreed(time.perf_counter() - self.saved_at > self.plan.save_every_seconds):
+        if not len(self.ledger) and self.agreed(time.perf_counter() - self.saved_at > self.plan.save_every_seconds):
             self.save()
 
     def agreed(self, due: bool) -> bool:
@@ -256,29 +261,12 @@ class _Run:
 
     def flush(self) -> None:
         """Moves the kept losses into the curve; stops at the first that is not finite."""
-        if not self.pending:
-            return
-        import torch
-
-        first = self.progressed.step - len(self.pending)
-        names = sorted({name for losses in self.pending for name in losses})
-        nothing = torch.tensor(0.0, device=self.fabric.device)
-        table = torch.stack([torch.stack([row.get(name, nothing) for name in names]) for row in self.pending])
-        table = self.processes.all_reduce_mean(table).cpu()
-        bad = (~torch.isfinite(table)).any(1).nonzero()
-        if len(bad):
-            row = int(bad[0])
-            values = ", ".join(f"{name} = {value:g}" for name, value in zip(names, table[row].tolist(), strict=True))
-            raise DivergedError(
-                f"Training diverged at step {first + row} ({values}); lower the learning rate or turn on clipping. "
-                f"The last checkpoint is in {self.folder}."
-            )
-        point = {"images": float(self.progressed.step * self.learner.batch)}
-        for column, name in enumerate(names):
-            present = [i for i, row in enumerate(self.pending) if name in row]
-            point[name] = float(table[present, column].mean())
-        self.progressed.curve.append(point)
-        self.pending.clear()
+        step = self.progressed.step
+        point = self.ledger.point(step - len(self.ledger), self.processes, self.folder)
+        if point is not None:
+            self.progressed.curve.append({"images": float(step * self.learner.batch), **point})
+            if self.observe:
+                self.observe(step, self.progressed.curve[-1])
 
     def take_preview(self) -> None:
         """Evaluates the averaged weights on held-out images; the clock of the training stands still meanwhile."""
@@ -342,33 +330,3 @@ def _transient_buffers(learner: Learner) -> dict[str, Tensor]:
 def _turns(phase: Phase, steps: int) -> int:
     """At how many of the steps a phase runs."""
     return sum(1 for step in range(0, steps, phase.every) if step >= phase.start)
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    from bench import codes
-
-    def moved(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.to(device, non_blocking=True)
-
-    moved_codes = None if batch.codes is None else codes.to(batch.codes, device)
-    return Batch(batch.seeds, moved(batch.images), moved_codes, moved(batch.labels))
-
-
-def _split(batch: Batch, size: int) -> list[Batch]:
-    """The batch in pieces of at most ``size``."""
-    from bench import codes
-
-    if len(batch.seeds) <= size:
-        return [batch]
-    pieces = []
-    for first in range(0, len(batch.seeds), size):
-        part = slice(first, min(first + size, len(batch.seeds)))
-        pieces.append(
-            Batch(
-                batch.seeds[part],
-                None if batch.images is None else batch.images[part],
-                None if batch.codes is None else codes.take(batch.codes, list(range(part.start, part.stop))),
-                None if batch.labels is None else batch.labels[part],
-            )
-        )
-    return pieces

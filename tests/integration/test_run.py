@@ -13,30 +13,9 @@ from pyarrow import parquet
 import bench
 from bench.record import Result, from_json
 from tests.conftest import Command
+from tests.toys import smoke
 
 SCHEMA = json.loads((Path(bench.__file__).parent / "record.schema.json").read_text())
-PLUGIN = """
-from bench.contract import MethodEntry
-from tests.toys import ENTRY
-import dataclasses
-METHOD = dataclasses.replace(ENTRY, name="toy")
-"""
-
-
-@pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A plugin file with the toy tokenizer."""
-    file = tmp_path_factory.mktemp("plugin") / "plugin_toy.py"
-    file.write_text(PLUGIN)
-    return str(file)
-
-
-@pytest.fixture
-def toy(plugin: str, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The plugin; the cache is shared by the tests of this session."""
-    monkeypatch.setenv("BENCH_CACHE", str(shared_cache))
-    monkeypatch.delenv("BENCH_WEIGHTS", raising=False)
-    return plugin
 
 
 def results(out: Path) -> dict[tuple[str, str], Result]:
@@ -46,10 +25,6 @@ def results(out: Path) -> dict[tuple[str, str], Result]:
         jsonschema.validate(json.loads(path.read_text()), SCHEMA)
         found[result.method, result.stage] = result
     return found
-
-
-def smoke(toy: str, out: Path, *more: str) -> list[str]:
-    return ["run", "--plugin", toy, "--methods", "toy", "--preset", "smoke", "--out", str(out), *more]
 
 
 def test_a_run_trains_measures_tabulates_and_then_does_no_work(toy: str, tmp_path: Path, command: Command) -> None:

@@ -20,7 +20,8 @@ from bench.contract import Build, IntegrityError
 from bench.progress import silent
 from bench.tasks import checkpoint
 from bench.tasks.comm import Alone
-from bench.tasks.fit import DivergedError, FitPlan, FitReport, fit
+from bench.tasks.fit import FitPlan, FitReport, fit
+from bench.tasks.ledger import DivergedError
 from bench.tasks.source import ImageSource
 from tests.toys import ToyLearner, ToySettings
 
@@ -167,3 +168,23 @@ def test_previews_do_not_change_the_weights(source: ImageSource, tmp_path: Path)
     report = fit(toy, source, plan, Fabric(accelerator="cpu", devices=1), tmp_path / "b", silent, preview)
     assert len(seen) == len(report.previews) == 3
     assert difference(plain, toy) == 0.0
+
+
+def test_tensorboard_reads_the_losses(source: ImageSource, tmp_path: Path) -> None:
+    from tensorboardX.proto.event_pb2 import Event
+
+    from bench.tasks.tensorboard import events
+
+    toy = learner(ToySettings())
+    fabric = Fabric(accelerator="cpu", devices=1)
+    with events(tmp_path / "events") as observe:
+        report = fit(toy, source, PLAN, fabric, tmp_path / "run", silent, observe=observe)
+    (file,) = (tmp_path / "events").iterdir()
+    data, offset, found = file.read_bytes(), 0, {}
+    while offset < len(data):  # TFRecord: length, its checksum, record, its checksum
+        length = int.from_bytes(data[offset : offset + 8], "little")
+        event = Event.FromString(data[offset + 12 : offset + 12 + length])
+        found |= {(event.step, value.tag): value.simple_value for value in event.summary.value}
+        offset += 12 + length + 4
+    assert found[30, "main/mse"] == pytest.approx(report.curve[-1]["main/mse"])
+    assert len({step for step, _ in found}) == 30

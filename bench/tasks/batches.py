@@ -1,0 +1,38 @@
+"""Moving and cutting training batches of images or codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import codes
+from bench.contract import Batch
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+def to(batch: Batch, device: torch.device) -> Batch:
+    """The same batch on ``device``."""
+
+    def moved(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(device, non_blocking=True)
+
+    moved_codes = None if batch.codes is None else codes.to(batch.codes, device)
+    return Batch(batch.seeds, moved(batch.images), moved_codes, moved(batch.labels))
+
+
+def split(batch: Batch, size: int) -> list[Batch]:
+    """The batch in pieces of at most ``size``, in order."""
+    if len(batch.seeds) <= size:
+        return [batch]
+    return [_part(batch, first, min(first + size, len(batch.seeds))) for first in range(0, len(batch.seeds), size)]
+
+
+def _part(batch: Batch, first: int, last: int) -> Batch:
+    return Batch(
+        batch.seeds[first:last],
+        None if batch.images is None else batch.images[first:last],
+        None if batch.codes is None else codes.take(batch.codes, list(range(first, last))),
+        None if batch.labels is None else batch.labels[first:last],
+    )
