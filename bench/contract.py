@@ -344,6 +344,9 @@ class MethodEntry:
       ``classes`` above 0 says that it is conditioned on labels below that number.
     - ``prior_learner(prior_settings, build, tokenizer, codes) -> Learner``: trains a prior; ``codes`` are some of the
       training set's, for shapes and statistics.
+    - ``likelihood(prior, codes) -> float64 [N]``: -log2 of the probability that a prior gives each image's codes.
+    - ``tasks(settings) -> Sequence[str]``: the conditional tasks that a prior of such codes has, beside drawing freely;
+      ``given(settings, task, codes) -> Codes``: what of an image's codes a task gives to the prior.
     - ``rates(settings, build) -> RateModel``: rates of the codes beyond the fixed-length one.
     - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
     - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.networks`) in its losses.
@@ -362,6 +365,9 @@ class MethodEntry:
     identify: str | None = None
     prior_settings: str | None = None
     prior_learner: str | None = None
+    likelihood: str | None = None
+    tasks: str | None = None
+    given: str | None = None
     rates: str | None = None
     parts: str | None = None
     networks: str | None = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from bench import digest
 from bench.contract import ImageArray, MetricEntry, UsageError
 from bench.plan import Cell
+from bench.record import Measurement
 from bench.session import Outcome, Session
-from bench.stages import ready
+from bench.stages import ready, tasks
 from bench.stages import sample as sampling
 from bench.stages.recon import absent_weights
 
@@ -39,22 +41,26 @@ def set_metrics(session: Session) -> list[MetricEntry]:
 
 
 def run(cell: Cell, session: Session) -> Outcome:
-    """Measures the samples against the training split."""
+    """Measures the samples against the training split; in a conditional task also what they were made from."""
     from bench.tasks.measure import measure
 
     candidate = images_of(cell, session)
-    measured = measure(
-        session.train,
-        candidate,
-        set_metrics(session),
-        session.tables.features,
-        session.protocol,
-        session.device(),
-        session.cache,
-        session.batch(),
-        session.progress,
-    )
-    return Outcome(measured.measurements, facts={"samples": candidate.digest, "images": len(candidate)})
+    baselines = tasks.baselines(cell, session, len(candidate)) if cell.task else {}
+    found: list[Measurement] = []
+    for prefix, images in {"": candidate, **baselines}.items():
+        measured = measure(
+            session.train,
+            images,
+            set_metrics(session),
+            session.tables.features,
+            session.protocol,
+            session.device(),
+            session.cache,
+            session.batch(),
+            session.progress,
+        )
+        found += [dataclasses.replace(m, name=prefix + m.name) for m in measured.measurements]
+    return Outcome(tuple(found), facts={"samples": candidate.digest, "images": len(candidate)})
 
 
 def images_of(cell: Cell, session: Session) -> ImageArray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench import digest, registry
 from bench.plan import Cell, settings_until
 from bench.session import Outcome, Session
-from bench.stages import tokenizers, training
+from bench.stages import likelihood, tasks, tokenizers, training
 
 if TYPE_CHECKING:
     import torch
@@ -23,17 +23,16 @@ STATISTICS = 2048
 
 def obstacle(cell: Cell) -> str | None:
     """Methods without a prior cannot generate."""
-    return None if cell.entry.prior_learner else "no prior is defined for it"
+    return tasks.obstacle(cell) if cell.entry.prior_learner else "no prior is defined for it"
 
 
 def recipe(cell: Cell, session: Session) -> dict[str, Any]:
-    """Tokenizer, prior settings, images and budget."""
+    """Tokenizer, prior settings, images and budget; not the task, which matters only when images are drawn."""
     return {
         "stage": "prior",
         "version": VERSION,
         "tokenizer": tokenizers.identity(cell, session),
         "prior": settings_until(cell.prior, "prior"),
-        "task": cell.task,
         "images": session.train.digest,
         "images_seen": session.preset.prior_images_seen,
         "flip": session.preset.flip,
@@ -52,7 +51,8 @@ def run(cell: Cell, session: Session) -> Outcome:
     where = folder(cell, session)
     budget = training.Budget(session.preset.prior_images_seen, cell.seed)
     report = training.finished(where) or _train(cell, session, where, budget)
-    return Outcome(training.measurements(report), facts=report)
+    measured = likelihood.measurements(cell, session, lambda device, own: trained(cell, session, device, own))
+    return Outcome((*training.measurements(report), *measured), facts=report)
 
 
 def _train(cell: Cell, session: Session, where: Path, budget: training.Budget) -> dict[str, Any]:

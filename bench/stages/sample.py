@@ -12,7 +12,7 @@ from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
 from bench.stages import prior as priors
-from bench.stages import tokenizers
+from bench.stages import tasks, tokenizers
 
 if TYPE_CHECKING:
     from bench.arrays import Frozen
@@ -35,6 +35,8 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "sampling": digest.plain(cell.prior),
         "seeds": list(seeds(session)),
         "batch": session.batch(),
+        "task": cell.task,
+        "given": session.val.digest if cell.task else None,
     }
 
 
@@ -73,7 +75,12 @@ def samples(cell: Cell, session: Session) -> Frozen:
     tokenizer = tokenizers.tokenizer(cell, session, device)
     prior = priors.trained(cell, session, device, tokenizer)
     classes = getattr(cell.prior, "classes", 0)
-    order = Order(seeds(session), session.batch(), (lambda seed: seed % classes) if classes else None)
+    order = Order(
+        seeds(session),
+        session.batch(),
+        (lambda seed: seed % classes) if classes else None,
+        tasks.condition(cell, session, tokenizer, device) if cell.task else None,
+    )
     drawn = generate(prior, tokenizer, order, where, device, session.progress)
     if drawn is None:
         raise BenchError(f"Other processes still draw shards of these samples in {where}; run again when they ended.")

@@ -34,12 +34,15 @@ LARGEST_SEED = 1 << 62
 class Order:
     """What to draw: seeds, in batches of ``batch``, the labels ``label(seed)`` where there are classes.
 
+    ``condition(seeds)`` is what the samples of a block are conditioned on in a task other than drawing freely.
+
     Raises :class:`UsageError` for seeds given twice, none or negative ones.
     """
 
     seeds: tuple[int, ...]
     batch: int
     label: Callable[[int], int] | None = None
+    condition: Callable[[Sequence[int]], Condition] | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds:
@@ -111,12 +114,22 @@ def draw(prior: Prior, tokenizer: Tokenizer, order: Order, index: int, device: t
     import torch
 
     seeds = range(index * order.batch, (index + 1) * order.batch)
-    labels = None if order.label is None else torch.tensor([order.label(seed) for seed in seeds], device=device)
     with torch.inference_mode():
-        decoded = tokenizer.decode(prior.sample(seeds, None if labels is None else Condition(labels=labels)))
+        decoded = tokenizer.decode(prior.sample(seeds, condition_of(order, seeds, device)))
     if not bool(torch.isfinite(decoded).all()):
         raise BenchError(f"The samples of the seeds {seeds.start} to {seeds.stop - 1} hold NaN; train the prior again.")
     return images.to_uint8(decoded).cpu().numpy()
+
+
+def condition_of(order: Order, seeds: Sequence[int], device: torch.device) -> Condition | None:
+    """What the samples of these seeds are conditioned on, or None for nothing."""
+    import torch
+
+    if order.condition is not None:
+        return order.condition(seeds)
+    if order.label is None:
+        return None
+    return Condition(labels=torch.tensor([order.label(seed) for seed in seeds], device=device))
 
 
 def freeze(drawn: Blocks, wanted: dict[int, list[int]], order: Order, folder: Path) -> Frozen:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from bench import digest, seeding
 from bench.codes import take
 from bench.contract import Batch, Codes, Condition, Losses, Phase, Seeds, Sparse, UsageError
-from methods.dct import sampling
+from methods.dct import sampling, tasks
 from methods.dct.chunks import Chunk, chunks_of, cut, draw_chunk
 from methods.dct.layout import Layout
 from methods.dct.model import DctTokenizer
@@ -23,7 +23,7 @@ from methods.dct.transformer import DCTransformerModel, Logits
 from methods.layers.priors import common
 
 if TYPE_CHECKING:
-    from bench.contract import Build, Tokenizer
+    from bench.contract import Build, Prior, Tokenizer
 
 SLACK = 1.5
 """Samples have at most this many times the triples of the longest training image that was seen."""
@@ -116,8 +116,8 @@ class DCTransformerPrior:
     @torch.no_grad()
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
         """Triples of one image per seed, chunk by chunk, after those that the condition gives."""
-        given, first = sampling.given(condition, self.layout, len(seeds))
-        return sampling.sample(self.module, common.generators(seeds), given, first)
+        begun, first = tasks.beginnings(condition, self.layout, len(seeds))
+        return sampling.sample(self.module, common.generators(seeds), begun, first)
 
     @torch.no_grad()
     def bits(self, codes: Codes) -> np.ndarray:
@@ -133,3 +133,10 @@ class DCTransformerPrior:
             factors = negative_log_likelihood(self.module(chunk), chunk)
             total[rows] += torch.stack([f.double().sum(1) for f in factors]).sum(0).cpu().numpy() / math.log(2)
         return total
+
+
+def likelihood(prior: Prior, codes: Codes) -> np.ndarray:
+    """:meth:`DCTransformerPrior.bits`, for the harness."""
+    if not isinstance(prior, DCTransformerPrior):
+        raise UsageError("Only a DCTransformer says how probable DCT codes are.")
+    return prior.bits(codes)

@@ -5,49 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.contract import Condition, Sparse, UsageError
+from bench.contract import Sparse
 from methods.dct.blocks import BlockCache, causal_mask
 from methods.dct.chunks import Chunk, cut
-from methods.dct.layout import PLANES, Layout
 from methods.dct.transformer import DCTransformerModel
 from methods.layers.priors.choosing import draw
 from methods.layers.priors.settings import Choice
-
-NOTHING = torch.empty(0, 3, dtype=torch.int64)
-
-
-def given(condition: Condition | None, layout: Layout, count: int) -> tuple[list[Tensor], int]:
-    """The triples that each of ``count`` samples begins with, and the first channel that is drawn.
-
-    Raises :class:`UsageError` for labels and for codes of another number of images.
-    """
-    if condition is None:
-        return [NOTHING] * count, 0
-    if condition.labels is not None or condition.task is None or not isinstance(condition.codes, Sparse):
-        raise UsageError("DCTransformer is conditioned on DCT codes and a task, not on labels.")
-    if len(condition.codes.triples) != count:
-        raise UsageError(f"{count} samples cannot be conditioned on {len(condition.codes.triples)} images.")
-    first = first_free(condition.task, layout)
-    return [in_order(t.cpu(), layout, first) for t in condition.codes.triples], first
-
-
-def first_free(task: str, layout: Layout) -> int:
-    """The first channel that a task leaves to the prior: those before it are given.
-
-    "upsample" gives the mean of every block (the first frequency of each plane), "colorize" all of luma.
-    """
-    order = {"upsample": "interleaved", "colorize": "luma-first"}
-    if task not in order:
-        raise UsageError(f"DCTransformer has no task '{task}'; there are: {', '.join(sorted(order))}.")
-    if layout.settings.order != order[task]:
-        raise UsageError(f"The task '{task}' needs the order of dct:order={order[task]}.")
-    return PLANES if task == "upsample" else layout.frequencies
-
-
-def in_order(triples: Tensor, layout: Layout, first: int) -> Tensor:
-    """The triples of channels below ``first``, sorted as the prior knows them."""
-    kept = triples[triples[:, 0] < first]
-    return kept[torch.argsort(kept[:, 0] * layout.shape[1] + kept[:, 1])]
 
 
 def sample(model: DCTransformerModel, generators: list[torch.Generator], given: list[Tensor], first: int) -> Sparse:

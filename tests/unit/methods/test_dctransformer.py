@@ -17,7 +17,8 @@ from methods.dct.model import DctTokenizer
 from methods.dct.presets import Settings
 from methods.dct.prior import DCTransformerLearner, negative_log_likelihood
 from methods.dct.prior_presets import SMOKE, TABLE, DCTransformer
-from methods.dct.sampling import in_order
+from methods.dct.tasks import given as given_part
+from methods.dct.tasks import tasks
 from methods.layers.priors import common
 from methods.layers.priors.choosing import draw
 from methods.layers.priors.settings import Choice
@@ -231,7 +232,7 @@ def test_cached_conditional_sampling_is_uncached_sampling() -> None:
     made = learner()
     made.module.longest.fill_(60)
     known = codes_of.take(codes(), [0, 1])
-    given = [in_order(t, made.layout, 3) for t in known.triples]
+    given = list(given_part(Settings(q=10), "upsample", known).triples)
     assert len(given[0]) != len(given[1])
     found = made.finish().sample([3, 8], Condition(codes=known, task="upsample"))
     for one, other in zip(found.triples, uncached(made, [3, 8], given, 3), strict=True):
@@ -291,6 +292,31 @@ def test_conditional_samples_keep_what_is_given(task: str, order: str) -> None:
 def test_impossible_conditions_are_refused(condition: Condition, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         learner().finish().sample([0], condition)
+
+
+def test_the_order_decides_the_task() -> None:
+    assert tasks(Settings(order="interleaved")) == ("upsample",)
+    assert tasks(Settings(order="luma-first")) == ("colorize",)
+
+
+def test_what_upsampling_gives_is_the_mean_of_each_block() -> None:
+    settings = Settings(q=95)
+    tokenizer = DctTokenizer(settings, CPU)
+    shown = tokenizer.decode(given_part(settings, "upsample", tokenizer.encode(PHOTOS)))
+    means = torch.nn.functional.avg_pool2d(PHOTOS / 255, 8)
+    blocks = torch.nn.functional.avg_pool2d(shown, 8)
+    assert (shown - blocks.repeat_interleave(8, 2).repeat_interleave(8, 3)).abs().max() < 1e-5
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    assert ((means - blocks) * luma).sum(1).abs().max() < 0.01
+
+
+def test_what_colorizing_gives_is_grey() -> None:
+    settings = Settings(q=95, order="luma-first")
+    tokenizer = DctTokenizer(settings, CPU)
+    shown = tokenizer.decode(given_part(settings, "colorize", tokenizer.encode(PHOTOS)))
+    assert (shown.amax(1) - shown.amin(1)).max() < 1e-5
+    luma = (PHOTOS / 255 * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+    assert (shown[:, 0] - luma).abs().mean() < 0.02
 
 
 def test_bits_do_not_depend_on_the_batch_and_are_those_of_the_chunks() -> None:
