@@ -15,7 +15,8 @@ FLUSH_SECONDS = 10
 def events(folder: Path) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
     """A function that writes each logged point's losses under their names, with the step as x axis.
 
-    Points reach the disk within seconds, all of them when the block ends. Raises :class:`UsageError` where tensorboardX is not installed.
+    Points reach the disk within seconds, all of them when the block ends. Raises :class:`UsageError` where
+    tensorboardX is not installed.
     """
     try:
         from tensorboardX import SummaryWriter
