@@ -34,6 +34,8 @@ from bench.contract import IntegrityError
 from bench.files import explained, locked, require_space, sync, write_atomically
 
 _PROGRESS = "progress.json"
+BLOCK_BYTES = 1 << 23
+"""Pixels (8 MiB) that a killed process may lose, and that are held in memory a few times over."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,8 @@ class Writer:
             write_atomically(self._partial / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
             for name in self._state["lengths"]:
                 sync(self._partial / name)
-            (self._partial / _PROGRESS).unlink()
             os.replace(self._partial, self.folder)
+            (self.folder / _PROGRESS).unlink()
         return open_frozen(self.folder)
 
     def _resume(self) -> None:
@@ -157,23 +159,25 @@ def freeze(
     facts: Callable[[Path], Mapping[str, Any]],
     recipe: str,
     labelled: bool = False,
-    block: int = 512,
+    block: int | None = None,
 ) -> Frozen:
     """The frozen folder, made from ``produce(start, stop)`` over ``count`` candidates where it is not there yet.
 
     Resumes what a killed process left; of two processes the second waits for the first; a damaged folder is made
-    anew. ``size`` is (height, width); ``facts(sources)`` gives
-    the rest of the manifest, at the end, from the path of ``sources.jsonl``. Raises
-    :class:`bench.contract.BenchError` for a full or read-only disk.
+    anew. ``size`` is (height, width), ``block`` the candidates between two notes of progress (by default as many as
+    fill :data:`BLOCK_BYTES`). ``facts(sources)`` gives the rest of the manifest, at the end, from the path of
+    ``sources.jsonl``. Raises :class:`bench.contract.BenchError` for a full or read-only disk.
     """
+    bytes_each = 3 * size[0] * size[1]
+    step = block or max(1, BLOCK_BYTES // bytes_each)
     with locked(folder):
         there = existing(folder)
         if there is not None:
             return there
         writer = Writer(folder, *size, recipe=recipe, labelled=labelled)
-        require_space(folder.parent, (count - writer.done) * 3 * size[0] * size[1])
-        for start in range(writer.done, count, block):
-            stop = min(start + block, count)
+        require_space(folder.parent, (count - writer.done) * bytes_each)
+        for start in range(writer.done, count, step):
+            stop = min(start + step, count)
             writer.append(produce(start, stop), stop - start)
         return writer.finish(facts(writer.sources))
 

@@ -131,18 +131,17 @@ class _Producer:
         self._pool, self._ticks, self._ticked = pool, ticks, 0
 
     def block(self, start: int, stop: int) -> freezing.Block:
-        pixels, labels, sources = [], [], []
+        pixels, good, sources = [], [], []
         for position, (image, source) in enumerate(self._pool.map(self._one, range(start, stop)), start):
             self._tick(position + 1)
             sources.append(source)
             if image is not None:
                 pixels.append(image)
-                labels.append(self._members.labels[source["name"]] if self._members.labels is not None else 0)
-        side = self._request.resolution
+                good.append(self._names[position])
+        side, known = self._request.resolution, self._members.labels
         stacked = np.stack(pixels) if pixels else np.empty((0, 3, side, side), np.uint8)
-        return freezing.Block(
-            stacked, np.array(labels, np.int64) if self._members.labels is not None else None, sources
-        )
+        labels = None if known is None else np.array([known[name] for name in good], np.int64)
+        return freezing.Block(stacked, labels, sources)
 
     def _one(self, position: int) -> tuple[np.ndarray | None, dict[str, Any]]:
         """One image uint8 ``[3, R, R]``, or None where it is bad, and its line of ``sources.jsonl``."""
