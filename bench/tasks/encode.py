@@ -70,8 +70,11 @@ class CodeSource:
             if path not in opened:
                 opened[path] = blocks.read(block)
             packed_block = opened[path]
-            ragged = self.meaning["kind"] == "sparse"
-            rows.append(packed_block[packed_block[:, 0] == row, 1:] if ragged else packed_block[row])
+            if self.meaning["kind"] == "sparse":
+                first, last = np.searchsorted(packed_block[:, 0], [row, row + 1])  # lists are stored in image order
+                rows.append(packed_block[first:last, 1:])
+            else:
+                rows.append(packed_block[row])
         return rows
 
 
@@ -118,7 +121,7 @@ def _encode_block(
     with torch.inference_mode():
         for first in range(span.start, span.stop, batch):
             pixels = images.pixels[first : min(first + batch, span.stop)]
-            pixels = np.ascontiguousarray(pixels[..., ::-1] if mirror else pixels)
+            pixels = np.array(pixels[..., ::-1] if mirror else pixels)  # a copy: frozen arrays cannot be written to
             parts.append(codec.to(tokenizer.encode(torch.from_numpy(pixels).to(device)), "cpu"))
     codes = codec.checked(codec.concat(parts), f"the tokenizer {tokenizer.revision[:12]} for training images")
     manifest = blocks.folder.parent / MANIFEST
