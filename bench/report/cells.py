@@ -110,12 +110,14 @@ def cell_of(column: Column, sources: Sequence[Source], notes: Notes, why_absent:
     same = [s for s in present if signature_id(s.measurement.signature) == key]
     used = same or [s for s in present if s.measurement.signature == present[0].measurement.signature]
     numbers = [float(s.measurement.value) for s in used if s.measurement.value is not None]
-    deviation = stdev(numbers) if len(numbers) > 1 else None
+    deviation = stdev(numbers) if len(numbers) > 1 else used[0].measurement.deviation
     marks = [] if same else [notes.add(_difference(column.signature, used[0].measurement))]
     if len(used) < len(sources):
         marks.append(
             notes.add(f"{len(sources) - len(used)} of {len(sources)} seeds are absent or of another signature.")
         )
+    if deviation and len(numbers) == 1:
+        marks.append(notes.add("± is the estimate's own deviation, within one run."))
     return Cell(
         value=fmean(numbers),
         deviation=deviation,
@@ -140,6 +142,8 @@ def why_absent(row: RowResults, spec: ColumnSpec) -> str:
     if troubles:
         kind = "failed" if troubles[0].status == "failed" else "does not apply"
         return f"the stage '{stage}' {kind}: {troubles[0].error or 'no reason was recorded'}"
+    if results and spec.absent:
+        return spec.absent
     if results:
         return "this result does not hold it; add --overwrite to the run to measure it."
     return f"the stage '{stage}' was not run; add --stages {stage}."
@@ -153,6 +157,25 @@ def with_floor(rows: Sequence[RowResults]) -> list[RowResults]:
     """
     floors = {row.grid: row for row in rows if _is_floor(row) and row.grid is not None}
     return [row if _is_floor(row) or row.grid not in floors else _over(row, floors[row.grid]) for row in rows]
+
+
+def with_f1(rows: Sequence[RowResults]) -> list[RowResults]:
+    """The rows, each generation result with F1 = 2PR/(P + R) beside every pair of precision and recall."""
+    return [replace(row, stages={**row.stages, "gen": tuple(map(_f1, row.stages.get("gen", ())))}) for row in rows]
+
+
+def _f1(result: Result) -> Result:
+    found = {m.name: m for m in result.metrics if m.value is not None}
+    added = []
+    for name, precision in found.items():
+        recall = found.get(name.replace("precision", "recall", 1))
+        if not name.startswith("precision") or recall is None or not precision.value or not recall.value:
+            continue
+        value = 2 * precision.value * recall.value / (precision.value + recall.value)
+        signature = {"precision": signature_id(precision.signature), "recall": signature_id(recall.signature)}
+        f1 = name.replace("precision", "f1", 1)
+        added.append(Measurement(f1, value, "", True, precision.n, signature=signature))
+    return replace(result, metrics=(*result.metrics, *added))
 
 
 def _is_floor(row: RowResults) -> bool:

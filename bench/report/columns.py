@@ -79,7 +79,8 @@ class ColumnSpec:
     """The measurements whose names match ``pattern``; ``{}`` in ``title`` takes what ``*`` matched.
 
     ``stages`` are separated by spaces; the first in which a row has the measurement counts. ``fact`` names the
-    result's fact that stands for the measurement where there is none. Not ``ranked``: nothing is best.
+    result's fact that stands for the measurement where there is none. Not ``ranked``: nothing is best. ``absent`` says why a row may
+    lack a derived number.
     """
 
     stages: str
@@ -89,6 +90,7 @@ class ColumnSpec:
     unit: str = ""
     fact: str = ""
     ranked: bool = True
+    absent: str = ""
 
     def matches(self, names: Iterable[str]) -> list[str]:
         """The names that this column stands for, sorted."""
@@ -111,7 +113,14 @@ class TableSpec:
 
 
 PSNR = ColumnSpec("recon", "psnr", "PSNR", fixed(2), "dB")
-OVER_DOWNSAMPLE = ColumnSpec("recon", "psnr-over-downsample", "over downsample", signed(2), "dB")
+OVER_DOWNSAMPLE = ColumnSpec(
+    "recon",
+    "psnr-over-downsample",
+    "over downsample",
+    signed(2),
+    "dB",
+    absent="no downsample row of the same grid to compare with",
+)
 SSIM = ColumnSpec("recon", "ssim", "SSIM", fixed(4))
 MS_SSIM = ColumnSpec("recon", "ms-ssim", "MS-SSIM", fixed(4))
 LPIPS = ColumnSpec("recon", "lpips-*", "LPIPS ({})", fixed(4))

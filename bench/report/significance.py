@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 Values = Mapping[str, Any]
 """Per-image values of one result: ``image`` (their names) and one float64 ``[N]`` per pair metric."""
 
+Images = tuple["np.ndarray", "np.ndarray"]
+"""Names of images and their values."""
+
 TIED = (
     "≈ marks numbers that are not the best of their column, but that no test tells apart from it: a paired Wilcoxon "
-    f"test over the images, Holm-corrected for the rows of the column, does not reject at {stats.LEVEL:g}."
+    "test over the images, or Student's test over the seeds where there are no values per image, Holm-corrected for "
+    f"the rows of the column, does not reject at {stats.LEVEL:g}."
 )
 INTERVALS = f"Brackets hold {100 * (1 - stats.LEVEL):g} % bootstrap intervals over the images."
 
@@ -42,7 +46,7 @@ def read_values(loaded: Loaded) -> Values:
     return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
-def mean_over_runs(runs: Sequence[Values], metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+def mean_over_runs(runs: Sequence[Values], metric: str) -> Images | None:
     """Names of the images and a metric's values averaged over runs; None unless all runs have the same images."""
     import numpy as np
 
@@ -65,7 +69,7 @@ def with_statistics(tables: Sequence[Table], results: Sequence[Loaded], interval
             read[place] = read_values(files[place]) if place in files else {}
         return read[place]
 
-    return tuple(_treated(table, values, intervals) for table in tables) if files else tuple(tables)
+    return tuple(_treated(table, values, intervals) for table in tables)
 
 
 def _place(result: Result) -> tuple[Any, ...]:
@@ -98,23 +102,34 @@ def _column(column: Column, cells: Sequence[Cell], values: Callable[[Result], Va
     return made
 
 
-def _values_of(column: Column, cell: Cell, values: Callable[[Result], Values]) -> tuple[np.ndarray, np.ndarray] | None:
+def _values_of(column: Column, cell: Cell, values: Callable[[Result], Values]) -> Images | None:
     return mean_over_runs([values(source.result) for source in cell.sources], column.name)
 
 
-def _ties(column: Column, cells: Sequence[Cell], found: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> list[int]:
+def _ties(column: Column, cells: Sequence[Cell], found: Sequence[Images | None]) -> list[int]:
     """The cells that are not marked best but not worse than a best one by more than chance."""
-    import numpy as np
-
-    best = next((own for cell, own in zip(cells, found, strict=True) if cell.mark == "best" and own), None)
+    best = next((index for index, cell in enumerate(cells) if cell.mark == "best"), None)
     if best is None or column.higher_is_better is None:
         return []
-    names, top = best
-    others, p_values = [], []
-    for index, (cell, own) in enumerate(zip(cells, found, strict=True)):
-        if own is not None and cell.comparable and cell.mark != "best" and np.array_equal(own[0], names):
-            worse = top - own[1] if column.higher_is_better else own[1] - top
-            others.append(index)
-            p_values.append(stats.wilcoxon_p(worse))
-    adjusted = stats.holm(p_values)
-    return [index for index, p in zip(others, adjusted, strict=True) if p > stats.LEVEL]
+    sign = 1 if column.higher_is_better else -1
+    p_values = {
+        index: _p_worse((cells[best], cell), (found[best], found[index]), sign)
+        for index, cell in enumerate(cells)
+        if cell.comparable and cell.value is not None and cell.mark != "best"
+    }
+    tested = {index: p for index, p in p_values.items() if p is not None}
+    adjusted = stats.holm(list(tested.values()))
+    return [index for index, p in zip(tested, adjusted, strict=True) if p > stats.LEVEL]
+
+
+def _p_worse(cells: tuple[Cell, Cell], images: tuple[Images | None, Images | None], sign: int) -> float | None:
+    """One-sided p-value of "the second is not worse than the first"; None where no test can be made."""
+    import numpy as np
+
+    one, other = images
+    if one is not None and other is not None and np.array_equal(one[0], other[0]):
+        return stats.wilcoxon_p(sign * (one[1] - other[1]))
+    values = [[float(s.measurement.value) for s in cell.sources if s.measurement.value is not None] for cell in cells]
+    if min(map(len, values)) < 2:
+        return None
+    return stats.student_p(sign * np.array(values[0]), sign * np.array(values[1]))

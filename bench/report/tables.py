@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.record import Result
-from bench.report.cells import RowResults, cell_of, column_of, measurements, name_of, rows_of, why_absent, with_floor
+from bench.report.cells import (
+    RowResults,
+    cell_of,
+    column_of,
+    measurements,
+    name_of,
+    rows_of,
+    why_absent,
+    with_f1,
+    with_floor,
+)
 from bench.report.columns import SPECS, ColumnSpec, TableSpec
 from bench.report.model import Absent, Cell, Column, Notes, Row, Source, Table
 from bench.report.rank import mark_rows
@@ -25,7 +35,7 @@ def tables(results: Sequence[Result], names: Sequence[str] = tuple(SPECS)) -> tu
         groups.setdefault((dataset, result.preset), []).append(result)
     made = []
     for (dataset, preset), members in groups.items():
-        rows = with_floor(rows_of(members))
+        rows = with_f1(with_floor(rows_of(members)))
         made += [build(SPECS[name], rows, dataset, preset) for name in names]
         made += [build(spec, rows, dataset, preset) for spec, rows in _ablations(rows)] if "generation" in names else []
     return tuple(table for table in made if table.columns)

@@ -20,7 +20,7 @@ from bench.record import Measurement, to_json
 from bench.report import build, drawing, figures, pictures
 from bench.report.load import load
 from bench.report.significance import with_statistics
-from bench.report.tables import comparison
+from bench.report.tables import comparison, tables
 from bench.store import Place
 from tests.unit.report.sample_results import number, recon, result, usual
 
@@ -231,6 +231,18 @@ def test_ties_are_marked_where_no_test_tells_rows_apart(tmp_path):
     assert "≈ marks" in table.remark
     assert cells["best"].mark == "best"
     assert all(cell.interval is None for cell in cells.values())
+
+
+def test_ties_over_seeds_where_there_are_no_values_per_image(tmp_path):
+    runs = {"best": (9.0, 9.4), "tied": (9.3, 9.5), "worse": (20.0, 20.1)}
+    gen = [
+        result(m, "gen", [number("fd-r64", v, False)], k) for m, values in runs.items() for k, v in enumerate(values)
+    ]
+    write(tmp_path, gen)
+    loaded = load([tmp_path])
+    made = tables([item.result for item in loaded], ("generation",))
+    (table,) = (t for t in with_statistics(made, loaded, intervals=False) if t.name == "generation")
+    assert {row.label: row.cells[0].tied for row in table.rows} == {"best": False, "tied": True, "worse": False}
 
 
 def test_intervals_are_given_on_request_and_hold_the_mean(tmp_path):

@@ -88,3 +88,10 @@ def test_power_is_the_tabled_one():
     assert stats.power(2, 5, 0.05) == pytest.approx(0.8916, abs=1e-3)
     assert stats.power(2, 5) >= 0.9
     assert stats.power(0, 5) == pytest.approx(stats.SEED_LEVEL)
+
+
+def test_student_p_is_scipys_and_knows_groups_without_spread():
+    one, other = np.array([3.0, 3.2, 3.1]), np.array([2.9, 3.0])
+    assert stats.student_p(one, other) == reference.ttest_ind(one, other, alternative="greater").pvalue
+    assert stats.student_p(np.ones(2), np.zeros(2)) == 0.0
+    assert stats.student_p(np.zeros(2), np.zeros(3)) == 1.0

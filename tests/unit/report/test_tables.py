@@ -194,3 +194,17 @@ def test_markdown_escapes_what_came_from_outside():
     assert r"\|\*a\*\`b\`" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert all(len(line.replace(r"\|", "").split("|")) == len(made.columns) + 3 for line in rows)
+
+
+def test_f1_is_made_from_precision_and_recall_of_the_same_features():
+    metrics = [number("precision-r64", 0.6), number("recall-r64", 0.4), number("precision", 0.5)]
+    (made,) = tables([result("a", "gen", metrics), result("b", "gen", metrics)], ("generation",))[:1]
+    assert cell(made, "a", "f1-r64").value == pytest.approx(0.48)
+    assert "f1" not in [c.name for c in made.columns]
+
+
+def test_the_deviation_of_an_estimate_is_not_taken_for_that_of_seeds():
+    (made,) = comparison([result("a", metrics=[number("kid", 0.02, False, deviation=0.001)])])
+    found = cell(made, "a", "kid")
+    assert "±" in found.text
+    assert "within one run" in notes(made, found)
