@@ -160,6 +160,7 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2, sort_keys=True))
     else:
-        for table in tables.comparison(results):
+        generation = ("generation",) if "gen" in config.stages else ()
+        for table in tables.tables(results, ("comparison", *generation)):
             typer.echo(render.to_text(table))
     sys.stderr.write(f"results: {config.out}\n")
