@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from bench.cli import cache, compare, cost, data, env, fetch, listing, report, reproduce, run, selftest
+from bench.cli import cache, compare, cost, data, env, fetch, listing, report, reproduce, run, score, selftest, stats
 from bench.contract import BenchError
 
 INTERRUPTED = 130
@@ -39,11 +39,13 @@ app.command("env")(env.env)
 app.command("cost")(cost.cost)
 app.command("report")(report.report)
 app.command("plot")(report.plot)
+app.command("score")(score.score)
 app.command("compare")(compare.compare)
 app.command("reproduce")(reproduce.reproduce)
 app.command("fetch")(fetch.fetch)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
+app.add_typer(stats.app, name="stats")
 
 
 def main() -> None:

@@ -1,0 +1,190 @@
+"""``score``: measures any two image sets, without a method."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.contract import Missing, NotComparable, UsageError
+
+if TYPE_CHECKING:
+    from bench.contract import MetricEntry, MetricProtocol
+    from bench.progress import Progress
+    from bench.record import Measurement
+    from bench.sets import Crop, ImageFiles
+    from bench.tasks.measure import Measured
+    from bench.vectors import Statistics
+
+SETS = "folder, zip, .npz, .npy, frozen array"
+
+
+def score(
+    real: Annotated[str, typer.Option(help=f"reference: {SETS}, statistics (name or .npz), or dataset")],
+    fake: Annotated[Path, typer.Option(help=f"candidate: {SETS}")],
+    metrics: Annotated[list[str] | None, typer.Option(help="names or groups, comma-separated; default: all")] = None,
+    protocol: Annotated[str | None, typer.Option(help="metric protocol (list protocols)")] = None,
+    crop: Annotated[str | None, typer.Option(help="crop and resize both sets first, for example ldm:256")] = None,
+    split: Annotated[str, typer.Option(help="train or val, where --real is a dataset")] = "val",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
+    batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
+    strict: Annotated[bool, typer.Option("--strict", help="fail where weights are missing")] = False,
+    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    per_image: Annotated[Path | None, typer.Option(help="write per-image values to this CSV file")] = None,
+) -> int:
+    """Measure one image set against another; unchanged sets are not measured again."""
+    from bench import sets
+    from bench.features import FEATURES
+    from bench.metrics import METRICS, expand
+    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.registry import lookup
+    from bench.store import cache_root
+    from bench.tasks.measure import measure
+
+    chosen = lookup(PROTOCOLS, protocol or DEFAULT_PROTOCOL, "metric protocol")
+    entries = expand(metrics) if metrics else list(METRICS.values())
+    progress = bars()
+    cropped = sets.parse_crop(crop)
+    candidate = sets.open_set(fake.expanduser(), cache_root(), cropped, progress)
+    reference = _reference(real, split, cropped, progress)
+    if not isinstance(reference, sets.ImageFiles):
+        _same_protocol(reference, entries, chosen, explicit=bool(metrics))
+    for remark in sets.remarks(reference if isinstance(reference, sets.ImageFiles) else None, candidate):
+        typer.echo(f"note: {remark}", err=True)
+    images = reference.arrays if isinstance(reference, sets.ImageFiles) else reference
+    measured = measure(images, candidate.arrays, entries, FEATURES, chosen, device, cache_root(), batch, progress)
+    typer.echo(_as_json(measured, chosen) if json else _as_text(measured, chosen))
+    if per_image is not None:
+        _write_values(per_image, candidate, measured)
+    return _verdict(measured, explicit=bool(metrics), strict=strict)
+
+
+def bars() -> Progress:
+    """Progress on stderr."""
+    from rich.console import Console
+
+    from bench import progress
+
+    return progress.bars(Console(stderr=True))
+
+
+def _reference(text: str, split: str, crop: Crop | None, progress: Progress) -> ImageFiles | Statistics:
+    """A path, statistics by name, or a dataset by name."""
+    from bench import sets, stats
+    from bench.datasets import DATASETS
+    from bench.store import cache_root
+
+    path = Path(text).expanduser()
+    if path.suffix == ".npz" and stats.holds_statistics(path):
+        return stats.statistics(stats.read(path))
+    if path.exists():
+        return sets.open_set(path, cache_root(), crop, progress)
+    if (stats.folder(cache_root()) / f"{text}.npz").is_file():
+        return stats.statistics(stats.find(text, cache_root()))
+    if text.partition(":")[0] in {name for e in DATASETS.values() for name in (e.name, *e.aliases)}:
+        return _dataset(text, split, crop)
+    raise Missing(f"--real {text} is neither a path, nor kept statistics (stats list), nor a dataset (list datasets).")
+
+
+def _dataset(text: str, split: str, crop: Crop | None) -> ImageFiles:
+    from bench import census
+    from bench.arrays import as_frozen
+    from bench.contract import DatasetRequest
+    from bench.datasets import DATASETS
+    from bench.plan import dataset_of
+    from bench.registry import load
+    from bench.sets import ImageFiles
+    from bench.store import cache_root
+
+    if crop is None:
+        raise UsageError(f"--real {text} is a dataset; say at which crop and size, for example --crop ldm:256.")
+    if split not in ("train", "val"):
+        raise UsageError(f"--split {split} is neither train nor val.")
+    entry, path = dataset_of(text, DATASETS)
+    dataset = load(entry.open)(DatasetRequest(entry.name, path, crop.resolution, crop.protocol, cache_root()))
+    frozen = dataset.train if split == "train" else dataset.val
+    if frozen is None:
+        raise Missing(f"The dataset {text} has no {split} split.")
+    names = tuple(census.names(frozen))
+    return ImageFiles(f"{text} ({split})", (as_frozen(frozen),), names, {})
+
+
+def _same_protocol(
+    statistics: Statistics, entries: Sequence[MetricEntry], protocol: MetricProtocol, explicit: bool
+) -> None:
+    """Raises :class:`NotComparable` when asked metrics need features of another protocol than the statistics'."""
+    wanted = {e.name: protocol.features.get(e.features, e.features) for e in entries if e.features is not None}
+    other = [name for name, feature in wanted.items() if feature not in statistics.features and name != "is"]
+    if explicit and other:
+        raise NotComparable(
+            f"The statistics hold {', '.join(statistics.features)}; {', '.join(other)} under the protocol "
+            f"'{protocol.name}' needs {', '.join(sorted({str(wanted[n]) for n in other}))}: choose the --protocol they "
+            "belong to, or give the images."
+        )
+
+
+# --------------------------------------------------------------------------------------------------------------
+# What is said
+
+
+def _as_text(measured: Measured, protocol: MetricProtocol) -> str:
+    from bench.metrics.protocols import counted
+
+    found = [m for m in measured.measurements if m.value is not None]
+    names = [counted(m, protocol) for m in found]
+    width = max((len(name) for name in names), default=0)
+    lines = [f"{name:<{width}}  {_arrow(m)} {_number(m)}" for name, m in zip(names, found, strict=True)]
+    lines += [f"protocol: {protocol.name} ({protocol.title})"]
+    absent: dict[str, list[str]] = {}
+    for m in measured.measurements:
+        if m.reason is not None:
+            absent.setdefault(m.reason, []).append(m.name)
+    lines += [f"absent: {', '.join(names)}: {reason}" for reason, names in absent.items()]
+    return "\n".join(lines)
+
+
+def _arrow(measurement: Measurement) -> str:
+    return "↑" if measurement.higher_is_better else "↓"
+
+
+def _number(measurement: Measurement) -> str:
+    text = f"{measurement.value:.6g}"
+    if measurement.deviation is not None:
+        text += f" ± {measurement.deviation:.3g}"
+    return f"{text} {measurement.unit}".rstrip()
+
+
+def _as_json(measured: Measured, protocol: MetricProtocol) -> str:
+    from bench.metrics.protocols import counted
+
+    rows: list[dict[str, Any]] = [
+        {**asdict(m), "label": counted(m, protocol) if m.value is not None else m.name} for m in measured.measurements
+    ]
+    return json_module.dumps({"protocol": asdict(protocol), "metrics": rows}, indent=2, allow_nan=False)
+
+
+def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None:
+    import csv
+
+    from bench.store import write_file
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["image", *measured.per_image])
+            table.writerows(zip(candidate.names, *(v.tolist() for v in measured.per_image.values()), strict=True))
+
+    write_file(path, write)
+
+
+def _verdict(measured: Measured, explicit: bool, strict: bool) -> int:
+    """0; 2 when an asked metric cannot be had of these images, or under ``--strict`` when anything is absent."""
+    reasons = {m.name: m.reason for m in measured.measurements if m.reason is not None}
+    blocking = reasons if strict else {name: reasons[name] for name in measured.unfit} if explicit else {}
+    for text in dict.fromkeys(blocking.values()):
+        typer.echo(f"bench: {text}", err=True)
+    return UsageError.exit_code if blocking else 0
