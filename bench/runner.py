@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from bench import digest
-from bench.contract import BenchError, MethodEntry
+from bench.contract import BenchError, Dataset, MethodEntry
 from bench.grammar import Method
 from bench.plan import Cell, resolve
 from bench.provenance import provenance
@@ -69,7 +70,7 @@ def _run_stage(name: str, work: Stage, cell: Cell, session: Session) -> Result:
         if session.config.debug:
             raise
         return _store_failure(name, cell, session, place, str(error))
-    return _store(blank, outcome, place)
+    return _store(blank, outcome, session, place)
 
 
 def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
@@ -91,18 +92,24 @@ def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
     )
 
 
-def _store(blank: Result, outcome: Outcome, place: Place) -> Result:
+def _store(blank: Result, outcome: Outcome, session: Session, place: Place) -> Result:
     for suffix, data in (outcome.pictures or {}).items():
         write_bytes(place.folder / f"{blank.stage}.{suffix}", data)
     result = dataclasses.replace(
         blank,
         metrics=outcome.metrics,
         facts=digest.plain(dict(outcome.facts or {})),
-        provenance=provenance(),
+        provenance={**provenance(), "data": data_facts(session.dataset)},
         per_image=f"{blank.stage}.parquet" if outcome.per_image else None,
     )
     place.write(result, outcome.per_image)
     return result
+
+
+def data_facts(dataset: Dataset) -> dict[str, Any]:
+    """Which pixels were measured: resolution, crop and resize, splits with their digests, bad files, duplicates."""
+    facts = digest.plain(dict(dataset.facts))
+    return {"name": dataset.name, "resolution": dataset.resolution, "protocol": dataset.protocol, **facts}
 
 
 def _store_failure(name: str, cell: Cell, session: Session, place: Place, error: str) -> Result:

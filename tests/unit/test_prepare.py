@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -183,3 +184,27 @@ def test_labels_follow_their_images_into_the_order(tmp_path):
     assert made.train.labels.tolist() == [int("/b/" in name) for name in good]
     assert made.train.manifest["classes"] == ["a", "b"]
     assert arrays.first(made.train, 3).labels.tolist() == made.train.labels[:3].tolist()
+
+
+def test_results_say_which_pixels_were_measured(tmp_path):
+    from bench.runner import data_facts
+
+    made = open_folder(
+        sources.request(tmp_path / "cache", path=sources.split_folder(tmp_path / "data"), protocol="adm")
+    )
+    told = data_facts(made)
+    assert (told["name"], told["protocol"], told["resolution"]) == ("folder:data", "adm", 16)
+    assert told["val"]["digest"] == made.val.digest
+
+
+@pytest.mark.slow
+def test_a_zip_of_real_photographs_is_read_whole(tmp_path):
+    """BENCH_PHOTOS_ZIP names a zip of 64 px JPEG photographs in 20,000 train/ and 5,000 val/ files."""
+    path = os.environ.get("BENCH_PHOTOS_ZIP")
+    if path is None:
+        pytest.skip("BENCH_PHOTOS_ZIP does not name a zip of photographs")
+    made = open_folder(sources.request(tmp_path / "cache", path=path, resolution=64))
+    assert (len(made.train), len(made.val)) == (20_000, 5_000)
+    assert made.facts["val"]["notes"]["grey"] > 0
+    assert made.facts["train"]["bad"] == 0
+    arrays.verify(made.train)
