@@ -51,12 +51,14 @@ class BricsLearner:
 
     def _generator_phase(self) -> Phase:
         s = self.settings
-        grids = list(self.model.retrieval.grids.parameters())
-        ours = {id(p) for p in grids}
-        network = [p for p in self.model.parameters() if id(p) not in ours]
-        groups = [{"params": network, "lr": s.learning_rate}, {"params": grids, "lr": s.grid_learning_rate}]
+        encoder, grids = list(self.model.encoder.parameters()), list(self.model.retrieval.grids.parameters())
+        others = {id(p) for p in (*encoder, *grids)}
+        decoder = [p for p in self.model.parameters() if id(p) not in others]
+        rates = (s.learning_rate, s.decoder_learning_rate, s.grid_learning_rate)
+        groups = [{"params": p, "lr": rate} for p, rate in zip((encoder, decoder, grids), rates, strict=True)]
         optimizer = torch.optim.Adam(groups, betas=(s.beta1, s.beta2), eps=1e-15, fused=True)
-        return Phase("autoencoder", optimizer, [*network, *grids], self._generator_loss, schedule=self._schedule)
+        every = [*encoder, *decoder, *grids]
+        return Phase("autoencoder", optimizer, every, self._generator_loss, schedule=self._schedule)
 
     def _discriminator_phases(self) -> list[Phase]:
         """The main phase, and R1 every ``r1_every`` steps, with one optimiser.

@@ -51,11 +51,12 @@ class Autoencoder(nn.Module):
         super().__init__()
         check_size(settings, resolution)
         outputs = settings.code_channels * (2 if settings.codes == "c" else 1)
-        patch = settings.encoder.patch
         self.settings = settings
         self.encoder = Encoder(settings.encoder, resolution, settings.code_side, outputs)
         self.retrieval = Retrieval(settings)
-        self.synthesis = Synthesis(settings.feature_channels, settings.feature_side, resolution, settings.layers, patch)
+        self.synthesis = Synthesis(
+            settings.feature_channels, settings.feature_side, resolution, settings.layers, settings.patch
+        )
 
     def posterior(self, images: Tensor) -> Posterior:
         """What the encoder says of float images ``[N, 3, S, S]`` in [-1, 1]."""
@@ -80,10 +81,13 @@ class Autoencoder(nn.Module):
 
 def check_size(settings: Settings, resolution: int) -> None:
     """Raises :class:`UsageError` for an image side that this tokenizer cannot take."""
-    stem = resolution // settings.encoder.patch
-    for what, side in (("key codes", settings.code_side), ("starting features", settings.feature_side)):
-        ratio, rest = divmod(stem, side)
-        if rest or ratio < 1 or ratio & (ratio - 1) or resolution % settings.encoder.patch:
+    ends = (
+        ("key codes", settings.code_side, settings.encoder.patch),
+        ("starting features", settings.feature_side, settings.patch),
+    )
+    for what, side, patch in ends:
+        ratio, rest = divmod(resolution, side * patch)
+        if rest or ratio < 1 or ratio & (ratio - 1):
             raise UsageError(
                 f"BRICS cannot bring {resolution} px to {what} of {side}x{side} by halving; "
                 "choose another code size or preset."

@@ -31,8 +31,7 @@ class GridSettings:
 class EncoderSettings:
     """``width`` doubles from level to level up to ``widest``; ``attention`` lists the sides that have it.
 
-    ``patch`` is the factor of the pixel unshuffle before the first convolution (and of the shuffle after the
-    decoder); 1 for none.
+    ``patch`` is the factor of the pixel unshuffle before the first convolution; 1 for none.
     """
 
     width: int = 32
@@ -69,7 +68,10 @@ class Settings:
     - ``key_gain`` multiplies the encoder's output before the sigmoid.
     - ``feature_side``, ``feature_channels``: the map that the grids fill and the decoder starts from.
     - ``hidden``, ``group_style``: widths of a group's MLPs and of its style.
-    - ``layers``: 3x3 layers of a decoder block, besides its upsampling layer.
+    - ``layers``: 3x3 layers of a decoder block, besides its upsampling layer; ``patch``: factor of the pixel shuffle
+      behind the decoder, 1 for none.
+    - ``learning_rate``: the encoder's; the decoder's layers have equalised learning rates, so theirs is larger where
+      training is short.
     - ``synthesis_noise``: whether the decoder has noise inputs while it is trained.
     - ``half_life``: of the moving average of weights, in images; 0 for none.
     """
@@ -84,12 +86,14 @@ class Settings:
     group_style: int = 128
     mapping_rate: float = 0.01
     layers: int = 2
+    patch: int = 1
     synthesis_noise: bool = True
     grids: GridSettings = field(default_factory=GridSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     losses: LossSettings = field(default_factory=LossSettings)
     batch: int = 32
     learning_rate: float = 2e-3
+    decoder_learning_rate: float = 2e-3
     grid_learning_rate: float = 2e-3
     beta1: float = 0.0
     beta2: float = 0.99
@@ -107,18 +111,18 @@ _PLAIN_MSE = LossSettings(mse=1.0, perceptual=0.0, adversarial=0.0, kl=1e-6, r1=
 
 _SMOKE = Settings(
     code_side=8, code_channels=4, key_gain=4.0, feature_side=8, feature_channels=32, hidden=16, group_style=16,
-    layers=1, synthesis_noise=False,
-    grids=GridSettings(coarsest=4, finest=8, levels=3, init=0.1),
-    encoder=EncoderSettings(width=8, blocks=1, patch=2), losses=_PLAIN_MSE,
-    batch=16, grid_learning_rate=1e-2, beta1=0.9, warm_up=0.05, cosine=True, half_life=0,
+    layers=1, patch=2, synthesis_noise=False,
+    grids=GridSettings(coarsest=4, finest=8, levels=3, init=1e-2),
+    encoder=EncoderSettings(width=16, blocks=1, patch=4), losses=_PLAIN_MSE,
+    batch=16, decoder_learning_rate=1e-2, grid_learning_rate=1e-2, beta1=0.9, warm_up=0.05, cosine=True, half_life=0,
 )  # fmt: skip
 
 _SMALL = Settings(
-    code_side=16, code_channels=4, key_gain=4.0, feature_side=16, feature_channels=96, hidden=32, group_style=32,
-    layers=1, synthesis_noise=False,
-    grids=GridSettings(coarsest=4, finest=16, levels=6, init=0.1),
-    encoder=EncoderSettings(width=24, blocks=1, patch=2), losses=_PLAIN_MSE,
-    batch=16, grid_learning_rate=1e-2, beta1=0.9, warm_up=0.05, cosine=True, half_life=0,
+    code_side=16, code_channels=4, key_gain=4.0, feature_side=16, feature_channels=64, hidden=32, group_style=32,
+    layers=1, patch=2, synthesis_noise=False,
+    grids=GridSettings(coarsest=4, finest=16, levels=6, init=1e-2),
+    encoder=EncoderSettings(width=48, blocks=1, patch=4), losses=_PLAIN_MSE,
+    batch=16, decoder_learning_rate=1e-2, grid_learning_rate=1e-2, beta1=0.9, warm_up=0.05, cosine=True, half_life=0,
 )  # fmt: skip
 
 _MEDIUM = Settings(
@@ -128,6 +132,7 @@ _MEDIUM = Settings(
 
 _PAPER = Settings(code_side=64, code_channels=4, encoder=EncoderSettings(attention=(64,)))
 
+_RESOLUTION = {"smoke": 32, "small": 64, "medium": 128, "paper": 256}
 _PRESETS = {"smoke": _SMOKE, "small": _SMALL, "medium": _MEDIUM, "paper": _PAPER}
 
 _PAPER_GRIDS = {
@@ -153,7 +158,15 @@ def settings(preset: str, variant: str | None) -> Settings:
     if not match or match[1] != match[2]:
         raise UsageError(f"BRICS has no code size '{variant}'; write one such as {', '.join(VARIANTS)}.")
     side, channels = int(match[1]), int(match[3])
-    sized = replace(base, code_side=side, code_channels=channels, feature_side=max(base.feature_side, side))
+    factor = max(1, _RESOLUTION[preset] // side)
+    sized = replace(
+        base,
+        code_side=side,
+        code_channels=channels,
+        feature_side=max(base.feature_side, side),
+        patch=min(base.patch, factor),
+        encoder=replace(base.encoder, patch=min(base.encoder.patch, factor)),
+    )
     if preset == "paper":
         attention = base.encoder.attention if side == base.code_side else ()
         grids = _PAPER_GRIDS.get(variant, base.grids)

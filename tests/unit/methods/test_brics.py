@@ -63,11 +63,11 @@ def test_encoder_sizes_at_the_released_setting():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize(("preset", "resolution"), [("small", 64), ("medium", 128), ("paper", 256)])
+@pytest.mark.parametrize(("preset", "resolution"), [("smoke", 32), ("small", 64), ("medium", 128), ("paper", 256)])
 def test_every_variant_that_fits_builds_at_every_preset(preset, resolution, variant):
     chosen = settings(preset, variant)
-    if preset == "small" and variant == "64x64x4":
-        with pytest.raises(UsageError, match="64 px"):
+    if preset == "smoke" and variant == "64x64x4":
+        with pytest.raises(UsageError, match="32 px"):
             parts(chosen, build(resolution, META))
         return
     for part in parts(chosen, build(resolution, META)):
@@ -152,14 +152,15 @@ ADVERSARIAL = LossSettings(mse=20.0, perceptual=0.0, adversarial=1.0, r1=4.0, r1
 
 def test_phases_follow_the_settings():
     assert [p.name for p in learner(SMOKE, build()).phases] == ["autoencoder"]
-    made = BricsLearner(replace(SMOKE, losses=ADVERSARIAL, beta1=0.5), build())
+    chosen = replace(SMOKE, learning_rate=1e-3, decoder_learning_rate=2e-3, grid_learning_rate=3e-3, beta1=0.5)
+    made = BricsLearner(replace(chosen, losses=ADVERSARIAL), build())
     generator, discriminator, r1 = made.phases
     assert (discriminator.every, r1.every) == (1, 4)
     assert discriminator.optimizer is r1.optimizer
     group = discriminator.optimizer.param_groups[0]
-    assert group["lr"] == pytest.approx(SMOKE.learning_rate * 4 / 5)
+    assert group["lr"] == pytest.approx(1e-3 * 4 / 5)
     assert group["betas"] == pytest.approx((0.5 ** (4 / 5), 0.99 ** (4 / 5)))
-    assert [g["lr"] for g in generator.optimizer.param_groups] == [SMOKE.learning_rate, SMOKE.grid_learning_rate]
+    assert [g["lr"] for g in generator.optimizer.param_groups] == [1e-3, 2e-3, 3e-3]
     assert {id(p) for p in made.module.parameters()} == {id(p) for phase in made.phases for p in phase.parameters}
 
 
