@@ -83,8 +83,11 @@ def _arrays_equal(one: Codes, other: Codes, tolerance: float) -> str | None:
     first, second = codes_of.to_arrays(one), codes_of.to_arrays(other)
     for name, values in first.items():
         others = second[name]
-        close = np.allclose(values, others, rtol=0, atol=tolerance) if values.dtype.kind == "f" else (values == others)
-        if values.shape != others.shape or not np.all(close):
+        if values.dtype.kind == "f":
+            close = np.allclose(values, others, rtol=0, atol=tolerance, equal_nan=True)
+        else:
+            close = bool(np.all(values == others))
+        if values.shape != others.shape or not close:
             return f"the codes' '{name}' differ"
     return None
 
