@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.contract import IntegrityError
-from bench.files import explained, write_atomically
+from bench.files import explained, write_bytes
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Blocks:
         np.save(buffer, array, allow_pickle=False)
         with explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path(index), buffer.getvalue())
+            write_bytes(self.path(index), buffer.getvalue())
 
     def read(self, index: int) -> np.ndarray:
         """A block, memory-mapped; raises :class:`IntegrityError` for a damaged file."""

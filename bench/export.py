@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from bench.arrays import Frozen
+from bench.files import write_file
 from bench.members import NVIDIA_INDEX
-from bench.store import write_file
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member, so that equal images give equal files."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,12 +48,36 @@ def require_space(folder: Path, needed: int) -> None:
         )
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes beside the file and renames, so that a reader sees the old file or the new one, never a part."""
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Calls ``write`` with a temporary name beside ``path``, syncs it and renames it.
+
+    Raises :class:`BenchError` with path and remedy when the disk is full or the folder cannot be written.
+    """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    sync(temporary)
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise BenchError(_remedy(path, error)) from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """:func:`write_file` for what is in memory."""
+    write_file(path, lambda temporary: temporary.write_bytes(data))
+
+
+def _remedy(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full: {path} was not written and nothing else was changed; free space and run again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        return f"{path} cannot be written ({error.strerror}); choose another folder with --out or change its rights."
+    return f"{path} was not written ({error}); run again."
 
 
 def sync(path: Path) -> None:

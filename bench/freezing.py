@@ -31,7 +31,7 @@ from bench.arrays import (
     self_digest,
 )
 from bench.contract import IntegrityError
-from bench.files import explained, locked, require_space, sync, write_atomically
+from bench.files import explained, locked, require_space, sync, write_bytes
 
 _PROGRESS = "progress.json"
 BLOCK_BYTES = 1 << 23
@@ -101,7 +101,7 @@ class Writer:
                 self._state["lengths"][name] += len(data)
             self._state["count"] += len(block.pixels)
             self._state["done"] += len(block.pixels) if candidates is None else candidates
-            write_atomically(self._partial / _PROGRESS, json.dumps(self._state).encode())
+            write_bytes(self._partial / _PROGRESS, json.dumps(self._state).encode())
 
     def finish(self, facts: Mapping[str, Any] | None = None) -> Frozen:
         """Writes the manifest with ``facts`` in it and gives the folder its name."""
@@ -114,7 +114,7 @@ class Writer:
                 "digest": combined(rows, self._height, self._width),
             }
             manifest["sha256"] = self_digest(manifest)
-            write_atomically(self._partial / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+            write_bytes(self._partial / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
             for name in self._state["lengths"]:
                 sync(self._partial / name)
             os.replace(self._partial, self.folder)
@@ -129,7 +129,7 @@ class Writer:
         else:
             shutil.rmtree(self._partial)
             self._partial.mkdir()
-            write_atomically(self._partial / _PROGRESS, json.dumps(self._state).encode())
+            write_bytes(self._partial / _PROGRESS, json.dumps(self._state).encode())
         for name, length in self._state["lengths"].items():
             with (self._partial / name).open("ab") as file:
                 file.truncate(length)

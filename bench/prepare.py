@@ -18,7 +18,7 @@ import PIL
 
 from bench import arrays, census, digest, freezing, images, registry
 from bench.contract import Dataset, DatasetRequest, IntegrityError, UsageError
-from bench.files import explained, locked, write_atomically
+from bench.files import explained, locked, write_bytes
 from bench.members import Members, subset
 
 CONTENT_SPLIT = "by content: validation is every image whose SHA-256 is a multiple of ten in its first 8 bytes"
@@ -219,7 +219,7 @@ def source_digests(request: DatasetRequest, members: Members) -> np.ndarray:
             ticks = _wrapped(request, "read", len(members.names))
             data = b"".join(row for row, _ in zip(hashes, ticks, strict=True))
         with explained(path):
-            write_atomically(path, data + hashlib.sha256(data).digest())
+            write_bytes(path, data + hashlib.sha256(data).digest())
     return np.frombuffer(data, np.uint8).reshape(-1, arrays.DIGEST_BYTES)
 
 

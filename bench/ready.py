@@ -17,7 +17,8 @@ import numpy as np
 
 from bench import census, digest, freezing, members, npzs
 from bench.contract import ImageArray, Missing, UsageError
-from bench.store import cache_root, write_bytes
+from bench.files import write_bytes
+from bench.store import cache_root
 
 NAMED = 3
 """How many file names an error message gives."""

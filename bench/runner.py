@@ -8,13 +8,14 @@ from typing import Any
 
 from bench import digest
 from bench.contract import BenchError, Dataset, MethodEntry
+from bench.files import write_bytes
 from bench.grammar import Method
 from bench.plan import Cell, resolve
 from bench.provenance import provenance
 from bench.record import Result
 from bench.session import Outcome, Session
 from bench.stages import Stage, stage
-from bench.store import Place, write_bytes
+from bench.store import Place
 
 
 def run(cells: Sequence[Cell], session: Session, floor: MethodEntry | None = None) -> list[Result]:

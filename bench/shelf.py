@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import arrays, prepare
 from bench.contract import Dataset, DatasetRequest, IntegrityError, Missing
-from bench.files import explained, write_atomically
+from bench.files import explained, write_bytes
 from bench.grammar import folder_name
 
 Build = Callable[[DatasetRequest, Path], Dataset]
@@ -53,7 +53,7 @@ def remember(cache: Path, dataset: Dataset, source: Path | None = None) -> None:
     }
     with explained(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps(entry, indent=1).encode())
+        write_bytes(file, json.dumps(entry, indent=1).encode())
 
 
 def recall(request: DatasetRequest) -> Dataset | None:

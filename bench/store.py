@@ -6,16 +6,16 @@ under a name that says so. Everything is written under a temporary name and rena
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from bench.contract import BenchError, UsageError
+from bench.contract import UsageError
+from bench.files import write_file
 from bench.grammar import folder_name
 from bench.record import Result, from_json, to_json
 
@@ -29,38 +29,6 @@ def cache_root() -> Path:
     """``BENCH_CACHE``, or the platform's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("image-tokenizer-bench"))
-
-
-def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Calls ``write`` with a temporary name beside ``path``, syncs it and renames it.
-
-    Raises :class:`BenchError` with path and remedy when the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise BenchError(_remedy(path, error)) from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """:func:`write_file` for what is in memory."""
-    write_file(path, lambda temporary: temporary.write_bytes(data))
-
-
-def _remedy(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full: {path} was not written and nothing else was changed; free space and run again."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-        return f"{path} cannot be written ({error.strerror}); choose another folder with --out or change its rights."
-    return f"{path} was not written ({error}); run again."
 
 
 def check_writable(folder: Path) -> None:

@@ -21,12 +21,12 @@ Out = Annotated[Path | None, typer.Option(help="write there as well as saying th
 
 def compare(baseline: Baseline, current: Current, gate: Gate = None, form: Format = "md", out: Out = None) -> int:
     """Say what got worse between two sets of results; fit for CI."""
+    from bench.files import write_bytes
     from bench.metrics import METRICS
     from bench.report import verdicts
     from bench.report.compare import compare as judge
     from bench.report.gates import Gates, read_gates
     from bench.report.load import load
-    from bench.store import write_bytes
 
     if form not in FORMATS:
         raise UsageError(f"There is no format '{form}'.{suggestion(form, FORMATS)}")

@@ -94,7 +94,7 @@ def show(
 ) -> None:
     """Write a contact sheet of the first images of a split."""
     from bench import export
-    from bench.store import write_bytes
+    from bench.files import write_bytes
 
     frozen = _split(_open(name, resolution, protocol), split)
     write_bytes(out, export.sheet(frozen, min(count, len(frozen)), columns))

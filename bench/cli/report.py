@@ -47,9 +47,9 @@ def report(
     readme: Readme = None,
 ) -> int:
     """Turn results into tables, figures and one HTML page."""
+    from bench.files import write_bytes
     from bench.report import build
     from bench.report.render import to_text
-    from bench.store import write_bytes
 
     options = _options(formats, intervals, title)
     made = _content(results, dataset, quoted, quoted_only, options)
@@ -152,8 +152,8 @@ def plot(
 
 
 def _draw(wanted: list[Plan], out: Path) -> None:
+    from bench.files import write_bytes
     from bench.report.drawing import save
-    from bench.store import write_bytes
 
     single = out.suffix in (".svg", ".png")
     if single and len(wanted) > 1:

@@ -170,7 +170,7 @@ def _as_json(measured: Measured, protocol: MetricProtocol) -> str:
 def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None:
     import csv
 
-    from bench.store import write_file
+    from bench.files import write_file
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:

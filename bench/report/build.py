@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bench
 from bench.contract import UsageError
+from bench.files import write_bytes
 from bench.grammar import folder_name
 from bench.report import drawing, figures, latex, model_index, page, pictures, render
 from bench.report.load import Loaded
@@ -17,7 +18,6 @@ from bench.report.published import against_published
 from bench.report.quoted import QuotedTable, literature
 from bench.report.significance import with_statistics
 from bench.report.tables import tables
-from bench.store import write_bytes
 
 FORMATS = ("md", "latex", "csv", "json", "html", "figures", "model-index")
 FIGURES = "figures.json"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench import seeding
 from bench.contract import BenchError
+from bench.files import write_bytes
 from bench.record import Measurement
 from bench.session import Session
-from bench.store import write_bytes
 
 if TYPE_CHECKING:
     from bench.contract import Learner

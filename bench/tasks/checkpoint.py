@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import IntegrityError
-from bench.store import write_file
+from bench.files import write_file
 
 if TYPE_CHECKING:
     from bench.contract import Learner

@@ -15,7 +15,7 @@ from bench import codes as codec
 from bench import digest
 from bench.blocks import Blocks
 from bench.contract import Batch, Codes, Continuous, ImageArray, Indices, Seeds, Sparse, Tokenizer, UsageError
-from bench.files import explained, locked, write_atomically
+from bench.files import explained, locked, write_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +127,7 @@ def _encode_block(
     manifest = blocks.folder.parent / MANIFEST
     with explained(manifest):
         manifest.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(manifest, json.dumps(meaning(codes)).encode())
+        write_bytes(manifest, json.dumps(meaning(codes)).encode())
     blocks.write(span.start // blocks.rows, packed(codes))
 
 

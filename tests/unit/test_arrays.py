@@ -172,7 +172,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_loses_nothing(tmp_path, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(freezing, "write_atomically", full)
+        patch.setattr(freezing, "write_bytes", full)
         with pytest.raises(BenchError, match=r"No space left on device.*same command again"):
             writer.append(freezing.Block(some(4)))
     assert freezing.Writer(tmp_path / "set", 8, 8, recipe="r").done == 4
