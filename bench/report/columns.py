@@ -79,8 +79,8 @@ class ColumnSpec:
     """The measurements whose names match ``pattern``; ``{}`` in ``title`` takes what ``*`` matched.
 
     ``stages`` are separated by spaces; the first in which a row has the measurement counts. ``fact`` names the
-    result's fact that stands for the measurement where there is none. Not ``ranked``: nothing is best. ``absent`` says why a row may
-    lack a derived number.
+    result's fact that stands for the measurement where there is none. Not ``ranked``: nothing is best. ``absent``
+    says why a row may lack a derived number.
     """
 
     stages: str

@@ -12,7 +12,7 @@ from typing import Any
 from bench.digest import of_value
 from bench.record import Result, signature_id
 from bench.report.model import Cell, Row, Source, Table
-from bench.report.render import caption, foot
+from bench.report.render import absent_lines, caption
 
 LEGEND = (
     "Bold on green is best, underlined is second best; numbers that print alike are marked alike. ≈ marks numbers that "
@@ -81,7 +81,6 @@ def _uri(media: str, content: bytes) -> str:
 
 
 def _table(table: Table, sources: _Sources) -> dict[str, Any]:
-    lines = [line for line in foot(table) if not line.startswith("[")]
     rows = []
     group = table.rows[0].group if table.rows else ""
     for row in table.rows:
@@ -93,8 +92,14 @@ def _table(table: Table, sources: _Sources) -> dict[str, Any]:
         "columns": [{"heading": _unbroken(column.heading)} for column in table.columns],
         "rows": rows,
         "notes": table.notes,
-        "lines": lines,
+        "remark": table.remark,
+        "absent": absent_lines(table),
+        "absent_count": _numbers(len(table.absent)),
     }
+
+
+def _numbers(count: int) -> str:
+    return "One number is" if count == 1 else f"{count} numbers are"
 
 
 def _unbroken(heading: str) -> str:

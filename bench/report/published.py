@@ -53,8 +53,11 @@ def _table(dataset: str, preset: str, rows: Sequence[RowResults], quoted: Sequen
 
 def corresponds(row: RowResults, quoted: QuotedRow) -> bool:
     """Whether a measured row is of the quoted method and, where the source gives it, of the quoted code size."""
-    if quoted.bench is None or name_of(row.method) != quoted.bench:
+    name, _, variant = (quoted.bench or "").partition(":")
+    if name_of(row.method) != name:
         return False
+    if variant:
+        return re.search(rf":{re.escape(variant)}(?=[@:]|$)", row.method) is not None
     if quoted.code is None:
         return True
     if re.search(rf":{re.escape(quoted.code)}(?=[@:]|$)", row.method):

@@ -58,7 +58,10 @@ class Quote:
 
 @dataclass(frozen=True)
 class QuotedRow:
-    """``bench`` is the corresponding method of this harness; ``differs`` maps a metric to (reason, explanation)."""
+    """``bench`` is the corresponding method of this harness, with its variant where ``code`` does not name it.
+
+    ``differs`` maps a metric to (reason, explanation).
+    """
 
     method: str
     values: Mapping[str, Quote]

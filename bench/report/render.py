@@ -25,12 +25,17 @@ def caption(table: Table) -> str:
 
 def foot(table: Table) -> list[str]:
     """The lines under a table: numbered footnotes, then what no row has and why."""
-    lines = [f"[{index + 1}] {note}" for index, note in enumerate(table.notes)]
+    notes = [f"[{index + 1}] {note}" for index, note in enumerate(table.notes)]
+    absent = [f"Absent from every row: {line}" for line in absent_lines(table)]
+    return [*notes, *absent, *([table.remark] if table.remark else [])]
+
+
+def absent_lines(table: Table) -> list[str]:
+    """What no row has, gathered by reason: ``rFID, IS: the reason``."""
     reasons: dict[str, list[str]] = {}
     for absent in table.absent:
         reasons.setdefault(absent.reason, []).append(absent.title)
-    lines += [f"Absent from every row: {', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
-    return lines + ([table.remark] if table.remark else [])
+    return [f"{', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
 
 
 def _refs(notes: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Values = Mapping[str, Any]
-"""Per-image values of one result: ``image`` (their names) and one float64 ``[N]`` per pair metric."""
+"""Per-image values of one result: one float64 ``[N]`` per pair metric and, optionally, ``image``, their names."""
 
 Images = tuple["np.ndarray", "np.ndarray"]
 """Names of images and their values."""
@@ -47,15 +47,25 @@ def read_values(loaded: Loaded) -> Values:
 
 
 def mean_over_runs(runs: Sequence[Values], metric: str) -> Images | None:
-    """Names of the images and a metric's values averaged over runs; None unless all runs have the same images."""
+    """Names of the images and a metric's values averaged over runs; None unless all runs have the same images.
+
+    Without a column ``image`` the rows are the reference's images in order: numbers of one signature have one
+    reference, whose digest is in the signature.
+    """
     import numpy as np
 
-    if not runs or any(metric not in run or "image" not in run for run in runs):
+    if not runs or any(metric not in run for run in runs):
         return None
-    names = runs[0]["image"]
-    if any(not np.array_equal(run["image"], names) for run in runs[1:]):
+    names = _names(runs[0], metric)
+    if any(not np.array_equal(_names(run, metric), names) for run in runs[1:]):
         return None
     return names, np.mean([np.asarray(run[metric], dtype=np.float64) for run in runs], axis=0)
+
+
+def _names(run: Values, metric: str) -> np.ndarray:
+    import numpy as np
+
+    return run["image"] if "image" in run else np.arange(len(run[metric]))
 
 
 def with_statistics(tables: Sequence[Table], results: Sequence[Loaded], intervals: bool) -> tuple[Table, ...]:

@@ -271,3 +271,17 @@ def test_the_command_exits_with_the_outcome(tmp_path, run_bench):
     assert refused.returncode == 2
     assert "newer version" in refused.stderr
     assert run_bench("compare", tmp_path / "a", tmp_path / "b", "--format", "xml").returncode == 2
+
+
+def test_images_are_paired_by_order_where_they_have_no_names(tmp_path, images):
+    def nameless(root, values):
+        r = replace(recon("vqgan", 22.0, lpips=float(values.mean())), per_image="recon.parquet")
+        Place(root, r.dataset, r.preset, r.method, 0).write(r, {"lpips-squeeze": values})
+        return load([root])
+
+    found = compare(nameless(tmp_path / "a", images), nameless(tmp_path / "b", images * 1.02), Gates(), TOLERANCES)
+    assert lpips(found).kind == "worse"
+    shorter = compare(
+        nameless(tmp_path / "a", images), nameless(tmp_path / "c", images[:-1] * 1.02), Gates(), TOLERANCES
+    )
+    assert lpips(shorter).p_wilcoxon is None
