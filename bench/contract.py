@@ -320,6 +320,7 @@ class NoSettings:
 
 STAGES = ("train", "recon", "cost", "prior", "sample", "gen")
 
+RECON_FIELD: Mapping[str, str] = {"stage": "recon"}
 PRIOR_FIELD: Mapping[str, str] = {"stage": "prior"}
 SAMPLE_FIELD: Mapping[str, str] = {"stage": "sample"}
 """Metadata of a settings field that matters from that stage on: another value needs no new training before it.

@@ -26,14 +26,17 @@ def obstacle(cell: Cell) -> str | None:
 
 def identity(cell: Cell, session: Session) -> dict[str, Any]:
     """What decides the tokenizer, as plain values and without building it."""
+    settings = settings_until(cell.settings, "recon")
     ready = weights.find(cell.method, cell.entry, session.cache)
     if ready is not None:
-        return {"weights": ready.digest, "method": cell.method.name, "settings": settings_until(cell.settings, "train")}
+        return {"weights": ready.digest, "method": cell.method.name, "settings": settings}
     if train.obstacle(cell) is None:
-        return {"train": digest.of_value(train.recipe(cell, session))}
+        trained_with = settings_until(cell.settings, "train")
+        later = {name: value for name, value in settings.items() if name not in trained_with}
+        return {"train": digest.of_value(train.recipe(cell, session)), **later}
     return {
         "method": cell.method.name,
-        "settings": settings_until(cell.settings, "train"),
+        "settings": settings,
         "resolution": session.preset.resolution,
     }
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.contract import UsageError
+from bench.contract import RECON_FIELD, UsageError
 
 VARIANTS = ("8x8x4", "8x8x8", "16x16x4", "16x16x8", "16x16x16", "32x32x4", "32x32x8", "64x64x4")
 """Code sizes: height x width x channels of the key codes."""
@@ -65,6 +65,8 @@ class Settings:
     - ``code_side``, ``code_channels``: size of the key codes; each channel has a group of grids.
     - ``codes``: "d" keys with bounded training noise (the paper's relaxed precision), "c" keys regularised by a KL
       term, "plain" neither. The prior's noise schedule is in ``prior.py``.
+    - ``bits``: the keys are rounded to that many bits, 1 to 16, and are then categorical codes of known rate; None
+      leaves them continuous. Training does not depend on it.
     - ``key_gain`` multiplies the encoder's output before the sigmoid.
     - ``feature_side``, ``feature_channels``: the map that the grids fill and the decoder starts from.
     - ``hidden``, ``group_style``: widths of a group's MLPs and of its style.
@@ -79,6 +81,7 @@ class Settings:
     code_side: int
     code_channels: int
     codes: Literal["d", "c", "plain"] = "d"
+    bits: int | None = field(default=None, metadata=RECON_FIELD)
     key_gain: float = 1.0
     feature_side: int = 64
     feature_channels: int = 512
@@ -100,6 +103,10 @@ class Settings:
     warm_up: float = 0.0
     cosine: bool = False
     half_life: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        if self.bits is not None and not 1 <= self.bits <= 16:
+            raise UsageError(f"BRICS has no keys of {self.bits} bits; write bits=1 to bits=16.")
 
     @property
     def key_noise(self) -> float:

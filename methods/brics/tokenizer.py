@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench import digest, seeding
-from bench.contract import Codes, Continuous, Seeds, UsageError
+from bench.contract import Codes, Continuous, Indices, Seeds, UsageError
 from bench.images import from_signed, to_signed
 from methods.brics.model import Autoencoder, DecoderNoise
 
@@ -26,7 +26,11 @@ def decoder_noise(model: Autoencoder, seeds: Seeds, device: torch.device) -> Dec
 
 
 class BricsTokenizer:
-    """See :class:`bench.contract.Tokenizer`. Codes are :class:`Continuous`, float32 ``[N, C, s, s]`` in [0, 1]."""
+    """See :class:`bench.contract.Tokenizer`. Codes are :class:`Continuous`, float32 ``[N, C, s, s]`` in [0, 1].
+
+    With the setting ``bits`` they are :class:`Indices` ``[N, s, s, C]`` of 2^bits equally spaced levels, 0 and 1 among
+    them.
+    """
 
     def __init__(self, model: Autoencoder, resolution: int, channels_last: bool = False) -> None:
         self.model = model
@@ -48,12 +52,24 @@ class BricsTokenizer:
                 "prepare the images at its resolution."
             )
         signed = to_signed(images).contiguous(memory_format=self.layout)
-        return Continuous(self.model.posterior(signed).mode(), 0.0, 1.0)
+        keys = self.model.posterior(signed).mode()
+        bits = self.model.settings.bits
+        if bits is None:
+            return Continuous(keys, 0.0, 1.0)
+        return Indices((keys * (2**bits - 1)).round().long().permute(0, 2, 3, 1), 2**bits)
 
     @torch.no_grad()
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
         """Images float32 ``[N, 3, S, S]`` in [0, 1]; ``noise`` turns on the noise of keys and decoder."""
-        if not isinstance(codes, Continuous):
-            raise UsageError(f"BRICS decodes continuous codes, not {type(codes).__name__}.")
-        on = DecoderNoise() if noise is None else decoder_noise(self.model, noise, codes.tensor.device)
-        return from_signed(self.model.decode(codes.tensor, on)).clamp(0, 1)
+        keys = _keys(codes)
+        on = DecoderNoise() if noise is None else decoder_noise(self.model, noise, keys.device)
+        return from_signed(self.model.decode(keys, on)).clamp(0, 1)
+
+
+def _keys(codes: Codes) -> Tensor:
+    """Key codes float32 ``[N, C, s, s]`` in [0, 1]. Raises :class:`UsageError` for codes of another kind."""
+    if isinstance(codes, Continuous):
+        return codes.tensor
+    if isinstance(codes, Indices):
+        return codes.tensor.permute(0, 3, 1, 2).float() / (codes.vocab - 1)
+    raise UsageError(f"BRICS decodes continuous codes or rounded ones, not {type(codes).__name__}.")

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.contract import Batch, Build, Continuous, Indices, UsageError
+from bench.contract import Batch, Build, Continuous, Indices, Stream, UsageError
+from bench.plan import settings_until
+from bench.rate import bits_per_image, quantise_uniform
 from bench.tasks.comm import Alone
 from bench.tasks.cost import census
 from methods.brics.adapter import learner, parts
@@ -99,8 +101,32 @@ def test_codes_and_images_have_the_contract_s_shapes_and_ranges():
     assert images.max() <= 1
     with pytest.raises(UsageError, match="16x16"):
         product.encode(pictures(1, side=16))
-    with pytest.raises(UsageError, match="Indices"):
-        product.decode(Indices(torch.zeros(1, 8, 8, dtype=torch.long), 4))
+    with pytest.raises(UsageError, match="Stream"):
+        product.decode(Stream((b"",), (0,), (32, 32)))
+
+
+def test_keys_of_few_bits_are_the_nearest_levels():
+    plain = tokenizer(replace(SMOKE, grids=replace(SMOKE.grids, init=1.0)))
+    keys = plain.encode(pictures(4))
+    wanted = plain.decode(keys)
+    errors = []
+    for bits in (8, 6, 4):
+        product = tokenizer(replace(SMOKE, bits=bits, grids=replace(SMOKE.grids, init=1.0)))
+        codes = product.encode(pictures(4))
+        assert isinstance(codes, Indices)
+        assert codes.vocab == 2**bits
+        assert bits_per_image(codes).tolist() == [8 * 8 * 4 * bits] * 4
+        nearest = quantise_uniform(keys, bits)
+        torch.testing.assert_close(product.decode(codes), plain.decode(nearest))
+        errors.append(float((product.decode(codes) - wanted).square().mean()))
+    assert 0 < errors[0] < errors[1] < errors[2]
+    with pytest.raises(UsageError, match="bits=1"):
+        replace(SMOKE, bits=0)
+
+
+def test_bits_need_no_new_training():
+    assert settings_until(SMOKE, "train") == settings_until(replace(SMOKE, bits=4), "train")
+    assert settings_until(SMOKE, "recon") != settings_until(replace(SMOKE, bits=4), "recon")
 
 
 def test_decoding_is_noiseless_by_default_and_seeded_per_image_on_demand():
