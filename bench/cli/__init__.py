@@ -9,7 +9,22 @@ import sys
 
 import typer
 
-from bench.cli import cache, compare, cost, data, env, fetch, listing, report, reproduce, run, score, selftest, stats
+from bench.cli import (
+    cache,
+    compare,
+    cost,
+    data,
+    env,
+    fetch,
+    listing,
+    report,
+    reproduce,
+    run,
+    sample,
+    score,
+    selftest,
+    stats,
+)
 from bench.contract import BenchError
 
 INTERRUPTED = 130
@@ -34,6 +49,7 @@ app.command("run")(run.run)
 app.command("train")(run.train)
 app.command("validate")(run.validate)
 app.command("list")(listing.show)
+app.command("sample")(sample.sample)
 app.command("selftest")(selftest.selftest)
 app.command("env")(env.env)
 app.command("cost")(cost.cost)

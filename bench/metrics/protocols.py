@@ -1,6 +1,7 @@
 """The conventions that tools and papers use for set metrics, as one table. What a source does not say is None."""
 
 from bench.contract import MetricProtocol
+from bench.record import Measurement
 
 DEFAULT_PROTOCOL = "clean"
 
@@ -61,7 +62,13 @@ PROTOCOLS: dict[str, MetricProtocol] = {
 }
 
 
-def counted(metric: str, count: int, protocol: MetricProtocol) -> str:
-    """A metric's name with its protocol, as papers write it: ``fid50k_clean``, ``precision10k_k3_vgg16.fc2_...``."""
-    number = f"{count // 1000}k" if count and count % 1000 == 0 else str(count)
-    return f"{metric}{number}_{protocol.name}"
+def counted(measurement: Measurement, protocol: MetricProtocol) -> str:
+    """A set metric's name with its count and protocol: ``fid50k_clean``, ``precision10k_k3_vgg16.fc2``."""
+    signature = measurement.signature
+    if "features" not in signature:
+        return measurement.name
+    number = f"{measurement.n // 1000}k" if measurement.n and measurement.n % 1000 == 0 else str(measurement.n)
+    name = f"{measurement.name}{'_' if measurement.name[-1].isdigit() else ''}{number}"
+    if "neighbours" in signature:
+        return f"{name}_k{signature['neighbours']}_{signature['features']}"
+    return f"{name}_{protocol.name}" if str(signature["features"]).startswith("inception") else name

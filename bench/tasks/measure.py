@@ -6,7 +6,7 @@ No torch is imported unless something has to be computed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ import numpy as np
 
 from bench.contract import FeatureEntry, MetricEntry, MetricProtocol, UsageError
 from bench.digest import of_value
+from bench.files import write_file
 from bench.progress import Progress, silent
 from bench.record import Measurement
 from bench.registry import load
-from bench.store import write_file
 from bench.tasks.items import Images, ImageSet, Item, Itemizer
 from bench.vectors import Features, open_vectors
 
@@ -68,6 +68,36 @@ def measure(
     lacking_parts = {item.entry.name for item in asked if item.lacks}
     unfit = tuple(m.name for m in found if m.reason is not None and m.name not in lacking_parts)
     return Measured(found, {item.entry.name: ruler.values(item) for item in pairs}, unfit)
+
+
+def extract(
+    images: Images,
+    wanted: Sequence[str],
+    entries: Mapping[str, FeatureEntry],
+    device: torch.device | str,
+    cache: Path,
+    batch: int = 32,
+    progress: Progress = silent,
+) -> dict[str, Features]:
+    """The features ``extractor.output`` of an image set, from the cache or computed now, by name.
+
+    Raises :class:`bench.contract.Missing` where an extractor's weights are not here.
+    """
+    one = ImageSet("the images", images)
+    nothing = MetricProtocol("", "", {})
+    ruler = _Ruler(one, one, Itemizer(one, one, entries, nothing), nothing, cache)
+    absent = ruler.absent(one, wanted)
+    if absent:
+        from bench.tasks import onepass
+
+        onepass.run((), one.arrays, onepass.Work(candidate=absent), entries, device, batch, progress)
+    opened = {feature: ruler.open(one, feature) for feature in wanted}
+    return {feature: values for feature, values in opened.items() if values is not None}
+
+
+def _features(items: Iterable[Item]) -> list[str]:
+    """The features that some metrics read, each once."""
+    return list(dict.fromkeys(item.feature for item in items if item.feature is not None))
 
 
 class _Ruler:
@@ -123,8 +153,8 @@ class _Ruler:
         """Computes the per-image values and the features that the cache lacks."""
         pairs = {item.key: item for item in items if item.entry.kind == "pair"}
         wanted = {key: item.entry.function for key, item in pairs.items()}
-        reference = self._absent(self._reference, [item for item in items if item.entry.reads == "both"])
-        candidate = self._absent(self._candidate, items)
+        reference = self.absent(self._reference, _features(i for i in items if i.entry.reads == "both"))
+        candidate = self.absent(self._candidate, _features(items))
         if not (wanted or reference or candidate):
             return
         from bench.tasks import onepass
@@ -134,11 +164,11 @@ class _Ruler:
         for key, values in onepass.run(*arrays, work, entries, device, batch, progress).items():
             self._keep(pairs[key], {"value": float(values.mean())}, values.tolist())
 
-    def _absent(self, images: ImageSet, items: Sequence[Item]) -> dict[str, dict[str, Path]]:
+    def absent(self, images: ImageSet, features: Iterable[str]) -> dict[str, dict[str, Path]]:
         """For each extractor, the folders of the outputs that have to be computed for this set."""
         absent: dict[str, dict[str, Path]] = {}
-        for feature in dict.fromkeys(item.feature for item in items if item.feature is not None):
-            if images.statistics is None and self._open(images, feature) is None:
+        for feature in features:
+            if images.statistics is None and self.open(images, feature) is None:
                 extractor, _, output = feature.partition(".")
                 absent.setdefault(extractor, {})[output] = self._folder(images, feature)
         return absent
@@ -146,7 +176,7 @@ class _Ruler:
     def _folder(self, images: ImageSet, feature: str) -> Path:
         return self._cache / "features" / self._items.feature_key(images, feature)[:32]
 
-    def _open(self, images: ImageSet, feature: str) -> Features | None:
+    def open(self, images: ImageSet, feature: str) -> Features | None:
         if images.statistics is not None:
             return images.statistics.features[feature]
         key = images.digest, feature
@@ -186,9 +216,9 @@ class _Ruler:
         formula = item.entry.function, item.feature
         if formula not in self._computed:
             assert item.feature is not None
-            reference = candidate = self._open(self._candidate, item.feature)
+            reference = candidate = self.open(self._candidate, item.feature)
             if item.entry.reads == "both":
-                reference = self._open(self._reference, item.feature)
+                reference = self.open(self._reference, item.feature)
             self._computed[formula] = load(item.entry.function)(reference, candidate, self._protocol)
         return self._computed[formula]
 
