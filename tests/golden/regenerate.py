@@ -1,0 +1,103 @@
+"""Makes the golden smoke results and their gates anew; run by hand after a wanted change, and read what it prints.
+
+    python tests/golden/regenerate.py            # seed 0 only: results; the gates stay
+    python tests/golden/regenerate.py --noise    # also 5 seeds x {1, 2} threads: how far trained numbers scatter
+
+CI runs the same cells and holds them against these files with ``bench compare``: exactly for what is not trained and
+for counts, within the measured seed noise for what is.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from bench.record import Result, to_json
+from bench.report import verdicts
+from bench.report.compare import compare
+from bench.report.gates import Gates, Rule
+from bench.report.load import Loaded, load
+
+HERE = Path(__file__).parent
+UNTRAINED, TRAINED = ("downsample:8", "jpeg:q=10"), ("vqgan", "brics")
+STAGES = ("recon", "cost")
+SEEDS, THREADS = range(5), (1, 2)
+PACKAGES = ("torch", "numpy", "scipy", "pillow", "scikit-image", "scikit-learn")
+HEAD = """# Gates of the golden smoke results, written by tests/golden/regenerate.py --noise.
+# "seeds" is the standard deviation of each number over 5 training seeds x {1, 2} threads. What is not trained is exact.
+"""
+
+
+def run(folder: Path, methods: tuple[str, ...], seed: int, threads: int) -> list[Loaded]:
+    command = [sys.executable, "-m", "bench", "run", "--methods", ",".join(methods), "--dataset", "photos"]
+    command += ["--preset", "smoke", "--seeds", str(seed), "--deterministic", "--out", str(folder / "out")]
+    threaded = {"OMP_NUM_THREADS": str(threads), "BENCH_CACHE": str(folder / "cache"), "BENCH_WEIGHTS": ""}
+    subprocess.run(command, env={**os.environ, **threaded}, check=True, stdout=subprocess.DEVNULL)
+    return [item for item in load([folder / "out"]) if item.result.stage in STAGES]
+
+
+def numbers(results: list[Loaded]) -> dict[tuple[str, str], float]:
+    found = {}
+    for item in results:
+        for m in item.result.metrics:
+            if item.result.stage == "recon" and m.value is not None and m.higher_is_better is not None:
+                found[item.result.method, m.name] = m.value
+    return found
+
+
+def noise() -> dict[tuple[str, str], float]:
+    runs = []
+    for seed in SEEDS:
+        for threads in THREADS:
+            with tempfile.TemporaryDirectory() as folder:
+                runs.append(numbers(run(Path(folder), TRAINED, seed, threads)))
+            sys.stderr.write(f"seed {seed}, {threads} thread(s): done\n")
+    return {key: statistics.stdev(one[key] for one in runs) for key in sorted(runs[0])}
+
+
+def write_gates(deviations: dict[tuple[str, str], float]) -> None:
+    lines = ["rules:", '- {method: "*", metric: "*", absolute: 0.0, relative: 1.0e-9, both: true}']
+    for (method, metric), deviation in deviations.items():
+        lines.append(f'- {{method: "{method}", metric: {metric}, seeds: {deviation:.3g}, both: true}}')
+    (HERE / "gates.yaml").write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def stripped(result: Result) -> Result:
+    """Without what belongs to this machine and moment; what a reader needs to repeat it stays."""
+    packages = {name: result.provenance["packages"].get(name) for name in PACKAGES}
+    kept = {"version": result.provenance["version"], "python": result.provenance["python"], "packages": packages}
+    arguments = {**result.arguments, "out": "results/local"}
+    return replace(result, provenance=kept, arguments=arguments)
+
+
+def write_results(results: list[Loaded], root: Path) -> None:
+    shutil.rmtree(HERE / "results", ignore_errors=True)
+    for item in results:
+        target = HERE / "results" / item.path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(to_json(stripped(item.result)), encoding="utf-8")
+        if item.result.per_image:
+            shutil.copy(item.beside(item.result.per_image), target.parent)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--noise", action="store_true", help="measure the seed noise as well")
+    wanted = parser.parse_args()
+    if wanted.noise:
+        write_gates(noise())
+    with tempfile.TemporaryDirectory() as folder:
+        new = run(Path(folder), (*UNTRAINED, *TRAINED), 0, 2)
+        if (HERE / "results").is_dir():
+            every = Gates(rules=(Rule(absolute=0.0, relative=0.0, seeds=0.0, both=True),))
+            sys.stdout.write(verdicts.to_markdown(compare(load([HERE / "results"]), new, every, {})))
+        write_results(new, Path(folder) / "out")
+
+
+if __name__ == "__main__":
+    main()
