@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import digest, registry
+from bench import digest, registry, weights
 from bench.contract import STAGES, DatasetEntry, MethodEntry, NoSettings, UsageError
 from bench.grammar import Method, parse_list
 from bench.presets import DEFAULT_PRESET, PRESETS, Preset
@@ -146,6 +146,18 @@ def resolve(method: Method, entry: MethodEntry, preset: str) -> Any:
     return with_options(settings, options, f"'{method.label}'", allowed=own | theirs)
 
 
+def settings_of(method: Method, entry: MethodEntry, preset: str) -> Any:
+    """:func:`resolve`; weights of an earlier training run bring that run's variant, options and preset with them."""
+    run = weights.trained_as(method)
+    if run is None:
+        return resolve(method, entry, preset)
+    (origin,) = parse_list([run.method], ())
+    if origin.name != method.name or method.variant not in (None, origin.variant):
+        raise UsageError(f"'{method.label}': those weights were trained as '{run.method}'.")
+    options = {**dict(origin.options), **dict(method.options)}
+    return resolve(Method(origin.name, origin.variant, None, tuple(sorted(options.items()))), entry, run.preset)
+
+
 def resolve_prior(method: Method, entry: MethodEntry, preset: str) -> Any:
     """The settings of the method's prior, with those of the options that are its; None where it has none."""
     settings = _prior_defaults(method, entry, preset)
@@ -202,7 +214,7 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry]) -> list[Cell]:
         Cell(
             method=method,
             entry=entry,
-            settings=resolve(method, entry, config.preset),
+            settings=settings_of(method, entry, config.preset),
             seed=seed,
             stages=stages,
             task=config.task,

@@ -60,10 +60,21 @@ def find(method: Method, entry: MethodEntry, cache: Path) -> Weights | None:
             f"'{method.label}': '{method.weights}' is neither a file, a training result nor a checkpoint."
             f"{suggestion(method.weights, published) if published else ''}"
         )
-    result = path / "train.json" if path.is_dir() else path
-    if result.name == "train.json" and result.exists():
-        return _run(read(result), method, cache)
-    return Weights("file", path, _digest(path))
+    result = trained_as(method)
+    return Weights("file", path, _digest(path)) if result is None else _run(result, method, cache)
+
+
+def trained_as(method: Method) -> Result | None:
+    """The training result that ``@weights`` names (``train.json``, or the folder that holds it), or None."""
+    path = Path(method.weights or "").expanduser()
+    file = path / "train.json" if path.is_dir() else path
+    return read(file) if method.weights and file.name == "train.json" and file.exists() else None
+
+
+def published_resolution(method: Method, entry: MethodEntry) -> int | None:
+    """The resolution of the named checkpoint, where it is one of ``source.toml``."""
+    checkpoint = source(entry).get("checkpoints", {}).get(method.weights, {})
+    return checkpoint.get("resolution")
 
 
 def _published(name: str, checkpoint: dict[str, str], method: Method, cache: Path) -> Weights:

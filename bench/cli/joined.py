@@ -59,6 +59,7 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     if config.device != "auto":
         attempt(lambda: choose_device(config.device))
     for cell in cells:
+        attempt(lambda cell=cell: check_resolution(cell, config))
         attempt(lambda cell=cell: weights.find(cell.method, cell.entry, cache_root()))
         for name in required_networks(cell):
             if not networks.available(name):
@@ -66,6 +67,19 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     absent = sorted({name for metric in METRICS.values() for name in metric.needs if not networks.available(name)})
     (found if config.strict else notes).extend(networks.reason(name) for name in absent)
     return list(dict.fromkeys(found)), notes
+
+
+def check_resolution(cell: Cell, config: RunConfig) -> None:
+    """A published checkpoint fixes the resolution. Raises :class:`UsageError` where the preset has another."""
+    from bench.plan import preset_of
+    from bench.weights import published_resolution
+
+    fixed, preset = published_resolution(cell.method, cell.entry), preset_of(config)
+    if fixed is not None and fixed != preset.resolution:
+        raise UsageError(
+            f"'{cell.label}' was trained at {fixed} px, but the preset '{preset.name}' has {preset.resolution}; "
+            f"choose a preset of {fixed} px, or add --set resolution={fixed}."
+        )
 
 
 def required_networks(cell: Cell) -> tuple[str, ...]:

@@ -197,6 +197,24 @@ def test_a_training_run_is_weights_for_another_dataset(toy: str, tmp_path: Path,
     here, there = results(out)["toy", "recon"], results(tmp_path / "s")[f"toy@{run}", "recon"]
     assert here.facts["revision"] == there.facts["revision"]
     assert results(tmp_path / "s")[f"toy@{run}", "train"].status == "not-applicable"
+    other = command("run", "--methods", f"vqgan@{run}", "--preset", "smoke", "--out", str(tmp_path / "t"))
+    assert other.code == 2
+    assert "were trained as 'toy'" in other.err
+
+
+def test_weights_bring_the_options_they_were_trained_with(toy: str, tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "r"
+    arguments = smoke(toy, out)
+    arguments[arguments.index("toy")] = "toy:width=6"
+    assert command(*arguments).code == 0
+    arguments[arguments.index("toy:width=6")] = f"toy@{out / 'photos-smoke' / 'toy+width=6' / 'seed0' / 'train.json'}"
+    assert command(*arguments).code == 0
+
+
+def test_a_preset_that_disagrees_with_a_checkpoint(tmp_path: Path, command: Command, shared_cache: Path) -> None:
+    done = command("run", "--methods", "rqvae@church-8x8x4", "--preset", "smoke", "--out", str(tmp_path / "r"))
+    assert done.code == 2
+    assert "was trained at 256 px" in done.err
 
 
 def test_selftest_checks_the_contract(toy: str, command: Command) -> None:
