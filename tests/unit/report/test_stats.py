@@ -1,10 +1,13 @@
 """Bootstrap, Wilcoxon, Holm and seed noise against known answers and independent implementations."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats as reference
 
 from bench.report import stats
+from bench.report.gates import read_gates
 
 
 def test_bootstrap_interval_agrees_with_scipy_and_is_the_same_every_time():
@@ -95,3 +98,20 @@ def test_student_p_is_scipys_and_knows_groups_without_spread():
     assert stats.student_p(one, other) == reference.ttest_ind(one, other, alternative="greater").pvalue
     assert stats.student_p(np.ones(2), np.zeros(2)) == 0.0
     assert stats.student_p(np.zeros(2), np.zeros(3)) == 1.0
+
+
+def test_the_power_curve_in_the_documentation_is_the_computed_one():
+    text = (Path(__file__).parents[3] / "results" / "README.md").read_text(encoding="utf-8")
+    block = text.split("<!-- power: begin -->")[1].split("<!-- power: end -->")[0].strip().splitlines()
+    shifts = [float(cell) for cell in block[0].split("|")[2:-1]]
+    for line in block[2:]:
+        seeds, *told = [float(cell) for cell in line.split("|")[1:-1]]
+        assert told == [round(stats.power(shift, int(seeds)), 2) for shift in shifts]
+    assert len(block) == 6
+
+
+def test_the_gates_in_the_documentation_are_valid(tmp_path):
+    text = (Path(__file__).parents[3] / "results" / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "gates.yaml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    assert read_gates(path).speed.reference == "downsample:*"
