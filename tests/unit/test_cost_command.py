@@ -7,9 +7,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bench import record
-from bench.cli.cost import cost, published, table
-from bench.record import Measurement, Result
+from bench.cli.cost import cost
+from bench.record import Measurement
+from bench.report.costs import published, table
+from bench.report.quoted import load_quoted
 
 PLUGIN = '''
 """Two methods: one with parts, one without."""
@@ -81,21 +82,30 @@ def test_methods_without_parts_are_refused(tmp_path: Path) -> None:
     assert done.exception.exit_code == 2
 
 
-def test_published_figures_stand_beside(tmp_path: Path) -> None:
-    quoted = Measurement("decoder-gmac-fvcore", 126.79, reason="Table 2.")
-    result = Result("cost", "ok", "vqgan:16x16", "VQGAN", "", "paper", 0, "quoted", metrics=(quoted,))
-    (tmp_path / "brics").mkdir()
-    (tmp_path / "brics" / "cost.json").write_text(record.to_json(result))
-    found = published("paper", tmp_path)
-    assert published("small", tmp_path) == {}
+PAPER = Path(__file__).parents[2] / "results" / "quoted"
+LABELS = ["vqgan:16x16", "brics:64x64x4", "kl-ldm:f8", "rqvae:8x8x4", "dct"]
+
+
+def test_published_figures_stand_beside_ours() -> None:
+    found = published(LABELS, load_quoted(PAPER))
+    assert found["vqgan:16x16"]["decoder-gmac-fvcore"].value == 126.79
+    assert found["brics:64x64x4"]["decoder-gmac-fvcore"].value == 63.41
+    assert any("cannot be reproduced" in note for note in found["brics:64x64x4"]["decoder-gmac-fvcore"].notes)
     made = table({"vqgan:16x16": (Measurement("decoder-gmac-fvcore", 126.789),)}, "paper", found)
     shown = {c.name: cell.text for c, cell in zip(made.columns, made.rows[0].cells, strict=True)}
     assert shown["decoder-gmac-fvcore"] == "126.789"
-    assert shown["published decoder-gmac-fvcore"] == "126.790"
-    assert made.notes == ("Table 2.",)
+    assert shown["published decoder-gmac-fvcore"] == "126.79"
+    assert any("fvcore" in note for note in made.notes)
 
 
-def test_without_quoted_results_the_table_has_no_such_columns(tmp_path: Path) -> None:
-    assert published("paper", tmp_path) == {}
-    made = table({"a": (Measurement("decoder-parameters", 1.0),)}, "paper", {})
+def test_numbers_of_the_official_code_fill_in_and_say_so() -> None:
+    found = published(LABELS, load_quoted(PAPER))
+    for label, expected in (("kl-ldm:f8", 311.695), ("rqvae:8x8x4", 125.2)):
+        number = found[label]["decoder-gmac-fvcore"]
+        assert number.value == expected
+        assert any("measured on the official code" in note for note in number.notes)
+
+
+def test_without_published_figures_the_table_has_no_such_columns() -> None:
+    made = table({"a": (Measurement("decoder-parameters", 1.0),)}, "paper", published(["a"], ()))
     assert not [c.name for c in made.columns if c.name.startswith("published")]
