@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bench.report.figures import Plan
 
 RESULTS = Path("results/local")
-QUOTED = Path("results/quoted")
+QUOTED = Path(__file__).resolve().parents[2] / "results" / "quoted"
+"""Published numbers, in a checkout of this project; elsewhere they are named with --quoted or left away."""
 REPORTS = Path("reports/local")
 KINDS = (
     "reconstructions", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time", "training",
@@ -25,7 +26,7 @@ KINDS = (
 Results = Annotated[list[Path] | None, typer.Option("--results", "-r", help="file or folder; repeat; results/local")]
 Out = Annotated[Path, typer.Option(help="folder for the files")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="only this dataset")]
-Quoted = Annotated[Path, typer.Option(help="folder of published numbers")]
+Quoted = Annotated[Path, typer.Option(help="folder of published numbers", show_default=False)]
 QuotedOnly = Annotated[bool, typer.Option("--quoted-only", help="print the literature's tables; needs no results")]
 Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 1 unless --out follows from the results")]
 Formats = Annotated[str | None, typer.Option("--format", help="of md,latex,csv,json,html,figures,model-index; all")]
