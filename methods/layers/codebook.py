@@ -18,7 +18,7 @@ from methods.layers.vq_settings import MovingAverage
 if TYPE_CHECKING:
     from bench.contract import Comm
 
-ROWS = 8192
+ROWS = 2048
 """Vectors compared with the codebook at a time, which bounds the memory of the search."""
 
 
@@ -99,7 +99,8 @@ class Codebook(nn.Module):
         if self.moving is None:
             return
         flat = vectors.detach().reshape(-1, vectors.shape[-1]).float()
-        self.vectors.append(flat)
+        if self.moving.restart_below:
+            self.vectors.append(flat)
         counts, sums = statistics(flat, indices.reshape(-1), self.count)
         self.counts += counts
         self.sums += sums

@@ -217,3 +217,16 @@ def test_compilation_is_asked_of_encoder_and_decoder(monkeypatch: pytest.MonkeyP
     entry = load(METHODS["vqgan"])
     load(entry.learner)(load(entry.settings)("smoke", None), Build(32, 0, torch.device("cpu"), Alone(), compile=True))
     assert compiled == ["Encoder", "Decoder"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_under_bfloat16_the_bottleneck_stays_in_float32(name: str):
+    learner = build(name) if name == "kl-ldm" else build(name, kmeans_at=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = learner.phases[0].loss(batch(), 0)
+        passed = learner.model.reconstruct(to_signed(batch().images), batch().seeds, 0, gather=False)
+    assert passed.reconstruction.dtype == torch.bfloat16
+    assert passed.bottleneck.dtype == torch.float32
+    assert losses.total.dtype == torch.float32
+    losses.total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in learner.phases[0].parameters)
