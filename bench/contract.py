@@ -348,6 +348,8 @@ class MethodEntry:
     - ``likelihood(prior, codes) -> float64 [N]``: -log2 of the probability that a prior gives each image's codes.
     - ``tasks(settings) -> Sequence[str]``: the conditional tasks that a prior of such codes has, beside drawing freely;
       ``given(settings, task, codes) -> Codes``: what of an image's codes a task gives to the prior.
+    - ``placement(settings, codes, stages) -> float64 [N, stages, rows, columns]``: how many of the codes lie where
+      in the image after each part of their list, for codes that are lists.
     - ``rates(settings, build) -> RateModel``: rates of the codes beyond the fixed-length one.
     - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
     - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.networks`) in its losses.
@@ -369,6 +371,7 @@ class MethodEntry:
     likelihood: str | None = None
     tasks: str | None = None
     given: str | None = None
+    placement: str | None = None
     rates: str | None = None
     parts: str | None = None
     networks: str | None = None

@@ -25,3 +25,14 @@ def grid(images: np.ndarray) -> bytes:
     padded = np.full((rows * side, *images.shape[1:]), 255, np.uint8)
     padded[: len(images)] = images
     return strip(list(padded.reshape(rows, side, *images.shape[1:])))
+
+
+def heat(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Maps in [0, 1], ``[N, rows, columns]``, as uint8 ``[N, 3, height, width]``: black, red, yellow, white.
+
+    Every cell becomes an equal rectangle; what does not fit below and on the right is cut off.
+    """
+    colours = np.stack([np.clip(3 * values - channel, 0, 1) for channel in range(3)], axis=1)
+    rows, columns = values.shape[1:]
+    large = colours.repeat(math.ceil(height / rows), axis=2).repeat(math.ceil(width / columns), axis=3)
+    return (large[:, :, :height, :width] * 255).round().astype(np.uint8)

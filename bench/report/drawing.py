@@ -135,17 +135,8 @@ def strips(files: Mapping[str, bytes]) -> Figure:
     return _rows(rows)
 
 
-def neighbours(files: Mapping[str, bytes]) -> Figure:
-    """For each method samples, and below them the nearest training images."""
-    rows = []
-    for label, png in files.items():
-        samples, nearest = split_strip(png, Path(label))
-        rows += [(label, samples), ("nearest", nearest)]
-    return _rows(rows)
-
-
 def grids(files: Mapping[str, bytes]) -> Figure:
-    """Each method's grid of samples, as it is."""
+    """Each method's picture as it is, one beside the other."""
     from PIL import Image
 
     figure = _figure(3.2 * len(files), 3.5)

@@ -67,6 +67,9 @@ def _key(dataset: str, preset: str) -> str:
 # Images --------------------------------------------------------------------------------------------------------
 
 
+PLACES = "above maps of where their codes lie after each quarter of the list"
+
+
 def _images(results: Sequence[Loaded]) -> list[Plan]:
     from bench.report import drawing
 
@@ -79,7 +82,7 @@ def _images(results: Sequence[Loaded]) -> list[Plan]:
             drawing.strips,
         ),
         ("sample", pictures.SAMPLES, "samples", "Samples", drawing.grids),
-        ("gen", pictures.NEIGHBOURS, "neighbours", "Samples above their nearest training images", drawing.neighbours),
+        ("gen", pictures.NEIGHBOURS, "neighbours", "Samples above their nearest training images", drawing.grids),
     )
     made = []
     for stage, suffix, name, caption, draw in kinds:

@@ -18,7 +18,9 @@ EXAMPLES = "examples.png"
 SAMPLES = "grid.png"
 """``sample.grid.png``: rows of square samples without gaps."""
 NEIGHBOURS = "neighbours.png"
-"""``gen.neighbours.png``: a row of samples above the row of their nearest training images, as in :data:`EXAMPLES`."""
+"""``gen.neighbours.png``: a row of samples above rows of their nearest training images."""
+PLACEMENT = "placement.png"
+"""``recon.placement.png``, ``sample.placement.png``: images above maps of where their codes lie."""
 
 
 def beside(loaded: Loaded, suffix: str) -> Path | None:

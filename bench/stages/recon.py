@@ -12,7 +12,7 @@ from bench.pictures import strip
 from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
-from bench.stages import rates, ready, tokenizers
+from bench.stages import placement, rates, ready, tokenizers
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +86,10 @@ def run(cell: Cell, session: Session) -> Outcome:
         ),
         facts={"reconstructions": candidate.digest, "images": len(reference), **made["facts"]},
         per_image=measured.per_image,
-        pictures={"examples.png": strip([reference.pixels[:EXAMPLES], candidate.pixels[:EXAMPLES]])},
+        pictures={
+            "examples.png": strip([reference.pixels[:EXAMPLES], candidate.pixels[:EXAMPLES]]),
+            **placement.pictures(cell, session, reference.pixels),
+        },
     )
 
 

@@ -12,7 +12,7 @@ from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
 from bench.stages import prior as priors
-from bench.stages import tasks, tokenizers
+from bench.stages import placement, tasks, tokenizers
 
 if TYPE_CHECKING:
     from bench.arrays import Frozen
@@ -58,7 +58,7 @@ def run(cell: Cell, session: Session) -> Outcome:
     return Outcome(
         (Measurement("samples", float(len(drawn)), "images", n=len(drawn)),),
         facts={"samples": drawn.digest, "seeds": session.config.sample_seeds or f"0-{session.preset.samples - 1}"},
-        pictures={"grid.png": grid(drawn.pixels[:SHOWN])},
+        pictures={"grid.png": grid(drawn.pixels[:SHOWN]), **placement.pictures(cell, session, drawn.pixels)},
     )
 
 

@@ -15,6 +15,7 @@ ENTRY = MethodEntry(
     likelihood="methods.dct.prior:likelihood",
     tasks="methods.dct.tasks:tasks",
     given="methods.dct.tasks:given",
+    placement="methods.dct.placement:placement",
     rates="methods.dct.rates:DctRates",
     parts="methods.dct.parts:parts",
     source="methods.dct",

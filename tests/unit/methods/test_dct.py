@@ -17,6 +17,7 @@ from methods.dct import transform
 from methods.dct.layout import Layout, to_dense, to_sparse
 from methods.dct.model import DctTokenizer
 from methods.dct.parts import parts
+from methods.dct.placement import placement
 from methods.dct.presets import Settings
 from methods.dct.rates import DctRates
 from methods.dct.statistics import ChannelStatistics
@@ -245,3 +246,32 @@ def test_rates_are_named_and_ordered_sensibly() -> None:
     assert set(found) == {"entropy", "jpeg-file"}
     assert (found["entropy"] > 0).all()
     assert (found["jpeg-file"] > 8 * 625).all()
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# Heat maps
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_heat_maps_count_every_coefficient_where_it_is(settings: Settings) -> None:
+    codes = tokenizer(settings).encode(PHOTOS)
+    maps = placement(settings, codes, 4)
+    assert maps.shape == (3, 4, *Layout(settings, (64, 64)).grid)
+    np.testing.assert_allclose(maps[:, -1].sum((1, 2)), [len(t) for t in codes.triples])
+    for image, triples in enumerate(codes.triples):
+        halves = maps[image].sum((1, 2))[1]
+        assert halves == pytest.approx(len(triples) / 2, abs=1)
+    assert (np.diff(maps, axis=1) >= 0).all()
+
+
+def test_a_coefficient_lies_in_its_block() -> None:
+    pixels = torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)
+    pixels[:, :, 8:16, 24:32] = 255
+    maps = placement(MEDIUM, tokenizer(MEDIUM).encode(pixels), 1)[0, 0]
+    assert maps[1, 3] == 1
+    assert maps.sum() == 1
+
+
+def test_an_empty_list_is_an_empty_map() -> None:
+    flat = tokenizer(MEDIUM).encode(torch.full((1, 3, 32, 32), 128, dtype=torch.uint8))
+    assert not placement(MEDIUM, flat, 4).any()
