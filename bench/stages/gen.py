@@ -10,7 +10,7 @@ from bench.contract import ImageArray, MetricEntry, UsageError
 from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
-from bench.stages import ready, tasks
+from bench.stages import memorisation, ready, tasks
 from bench.stages import sample as sampling
 from bench.stages.recon import absent_weights
 
@@ -32,6 +32,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "reference": session.train.digest,
         "metrics": [[m.name, m.version, absent_weights(m)] for m in set_metrics(session)],
         "protocol": session.protocol.name,
+        "neighbours": memorisation.recipe(session),
     }
 
 
@@ -60,13 +61,18 @@ def run(cell: Cell, session: Session) -> Outcome:
             session.progress,
         )
         found += [dataclasses.replace(m, name=prefix + m.name) for m in measured.measurements]
-    return Outcome(tuple(found), facts={"samples": candidate.digest, "images": len(candidate)})
+    repeats = memorisation.memorisation(candidate, session)
+    return dataclasses.replace(
+        repeats,
+        metrics=(*found, *repeats.metrics),
+        facts={"samples": candidate.digest, "images": len(candidate), **(repeats.facts or {})},
+    )
 
 
 def images_of(cell: Cell, session: Session) -> ImageArray:
     """The cell's samples; ready-made ones must have the run's size: nothing is resized silently."""
     if not ready.has(cell, "samples"):
-        return sampling.samples(cell, session)
+        return sampling.all_samples(cell, session)
     images = ready.load(cell, session)
     height, width = images.pixels.shape[2:]
     if (height, width) != (session.preset.resolution, session.preset.resolution):

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import digest
-from bench.contract import BenchError
+from bench.contract import BenchError, UsageError
 from bench.pictures import grid
 from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
-from bench.stages import prior as priors
 from bench.stages import placement, tasks, tokenizers
+from bench.stages import prior as priors
 
 if TYPE_CHECKING:
     from bench.arrays import Frozen
 
 VERSION = 1
 SHOWN = 64
+BATCH = 64
+"""Samples that are drawn together, at every resolution: whole batches are drawn, so larger ones would waste more."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What ``sample`` may ask for beyond a run: one class for all samples, and a share of the work, k of n."""
+
+    label: int | None = None
+    shard: tuple[int, int] = (0, 1)
+
+
+PLAIN = Drawing()
 
 
 def obstacle(cell: Cell) -> str | None:
@@ -26,15 +41,16 @@ def obstacle(cell: Cell) -> str | None:
     return priors.obstacle(cell)
 
 
-def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+def recipe(cell: Cell, session: Session, drawing: Drawing = PLAIN) -> dict[str, Any]:
     """The prior, the sampler's settings, the seeds, and the batch (it changes the last float digits)."""
     return {
+        **({} if drawing.label is None else {"label": drawing.label}),
         "stage": "sample",
         "version": VERSION,
         "prior": digest.of_value(priors.recipe(cell, session)),
         "sampling": digest.plain(cell.prior),
         "seeds": list(seeds(session)),
-        "batch": session.batch(),
+        "batch": BATCH,
         "task": cell.task,
         "given": session.val.digest if cell.task else None,
     }
@@ -47,14 +63,14 @@ def seeds(session: Session) -> tuple[int, ...]:
     return parse_seeds(session.config.sample_seeds or f"0-{session.preset.samples - 1}")
 
 
-def folder(cell: Cell, session: Session) -> Path:
+def folder(cell: Cell, session: Session, drawing: Drawing = PLAIN) -> Path:
     """Where the samples are."""
-    return session.cache / "images" / digest.of_value(recipe(cell, session))[:32]
+    return session.cache / "images" / digest.of_value(recipe(cell, session, drawing))[:32]
 
 
 def run(cell: Cell, session: Session) -> Outcome:
     """Draws the samples that are missing."""
-    drawn = samples(cell, session)
+    drawn = all_samples(cell, session)
     return Outcome(
         (Measurement("samples", float(len(drawn)), "images", n=len(drawn)),),
         facts={"samples": drawn.digest, "seeds": session.config.sample_seeds or f"0-{session.preset.samples - 1}"},
@@ -62,26 +78,42 @@ def run(cell: Cell, session: Session) -> Outcome:
     )
 
 
-def samples(cell: Cell, session: Session) -> Frozen:
+def all_samples(cell: Cell, session: Session) -> Frozen:
     """The samples, from the cache where they are there."""
+    drawn = samples(cell, session)
+    if drawn is None:
+        where = folder(cell, session)
+        raise BenchError(f"Other processes still draw shards of these samples in {where}; run again when they ended.")
+    return drawn
+
+
+def samples(cell: Cell, session: Session, drawing: Drawing = PLAIN) -> Frozen | None:
+    """The samples, from the cache where they are there; None while other shards are missing."""
     from bench.freezing import existing
     from bench.tasks.generate import Order, generate
 
-    where = folder(cell, session)
+    where = folder(cell, session, drawing)
     there = existing(where)
     if there is not None:
         return there
     device = session.device()
     tokenizer = tokenizers.tokenizer(cell, session, device)
     prior = priors.trained(cell, session, device, tokenizer)
-    classes = getattr(cell.prior, "classes", 0)
     order = Order(
         seeds(session),
-        session.batch(),
-        (lambda seed: seed % classes) if classes else None,
+        BATCH,
+        label_rule(cell, drawing),
         tasks.condition(cell, session, tokenizer, device) if cell.task else None,
     )
-    drawn = generate(prior, tokenizer, order, where, device, session.progress)
-    if drawn is None:
-        raise BenchError(f"Other processes still draw shards of these samples in {where}; run again when they ended.")
-    return drawn
+    return generate(prior, tokenizer, order, where, device, session.progress, drawing.shard)
+
+
+def label_rule(cell: Cell, drawing: Drawing) -> Callable[[int], int] | None:
+    """The class of a seed's sample: the one asked for, or the classes in turn; None for priors without classes."""
+    classes, label = getattr(cell.prior, "classes", 0), drawing.label
+    if label is not None:
+        if not 0 <= label < classes:
+            has = f"its classes are 0..{classes - 1}" if classes else "it has none; train one with classes=N"
+            raise UsageError(f"'{cell.label}' has no class {label}: {has}.")
+        return lambda seed: label
+    return (lambda seed: seed % classes) if classes else None

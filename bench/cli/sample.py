@@ -1,0 +1,95 @@
+"""``sample``: draws images from a method's prior and writes them as PNG files named after their seeds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli.run import Changes, DatasetName, Debug, Device, Plugin, PresetName, Protocol
+
+if TYPE_CHECKING:
+    from bench.plan import Cell, RunConfig
+    from bench.session import Session
+
+MethodName = Annotated[str, typer.Argument(help="one method, for example brics:steps=50")]
+SampleSeeds = Annotated[str, typer.Option(help="which samples, for example 0-999 or 1,5,10-20; a sample is its seed")]
+Folder = Annotated[Path, typer.Option(help="folder for seed000000.png, ...")]
+Results = Annotated[Path | None, typer.Option(help="results folder of the training stages; default results/local")]
+TrainingSeed = Annotated[int, typer.Option(help="training seed of tokenizer and prior")]
+Label = Annotated[
+    int | None, typer.Option(help="class of all samples, where the prior has classes; default: seed mod classes")
+]
+Shard = Annotated[str, typer.Option(help="K/N draws only every N-th block of seeds, from the K-th (0 to N-1) on")]
+
+
+def sample(
+    method: MethodName,
+    sample_seeds: SampleSeeds,
+    out: Folder,
+    dataset: DatasetName = None,
+    preset: PresetName = None,
+    protocol: Protocol = None,
+    seed: TrainingSeed = 0,
+    label: Label = None,
+    shard: Shard = "0/1",
+    device: Device = None,
+    results: Results = None,
+    plugin: Plugin = None,
+    set_: Changes = None,
+    debug: Debug = None,
+) -> int:
+    """Draw images from a method's prior. Tokenizer and prior are trained where they are not yet.
+
+    Equal seeds give equal images on the same machine, however the work is sharded, ordered, interrupted and resumed.
+    """
+    from bench.stages.sample import Drawing, samples
+    from bench.tasks.generate import export, parse_seeds
+
+    part = parse_shard(shard)
+    flags = {
+        "dataset": dataset, "preset": preset, "protocol": protocol, "seeds": (seed,), "device": device, "out": results,
+        "plugin": plugin, "set": set_, "debug": debug, "sample_seeds": sample_seeds, "stages": "prior",
+    }  # fmt: skip
+    cell, session = _trained(method, flags)
+    seeds = parse_seeds(sample_seeds)
+    drawn = samples(cell, session, Drawing(label, part))
+    if drawn is None:
+        sys.stderr.write(f"Shard {shard} is drawn; the images are written when all shards are.\n")
+        return 0
+    export(drawn, seeds, out)
+    sys.stderr.write(f"{len(drawn)} images: {out}\n")
+    return 0
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """``K/N`` with 0 <= K < N."""
+    from bench.contract import UsageError
+
+    first, slash, count = text.partition("/")
+    if not (slash and first.isdecimal() and count.isdecimal() and int(first) < int(count)):
+        raise UsageError(f"--shard {text} is not K/N with K from 0 to N-1, for example 0/4.")
+    return int(first), int(count)
+
+
+def _trained(method: str, flags: dict[str, Any]) -> tuple[Cell, Session]:
+    """The one cell, its tokenizer and prior trained, and its session."""
+    from bench import runner
+    from bench.cli import joined
+    from bench.cli.config import run_config
+    from bench.contract import BenchError, UsageError
+
+    config: RunConfig = run_config({**flags, "methods": (method,)}, None)
+    problems, _ = joined.problems(config)
+    if problems:
+        raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
+    cells = joined.cells_of(config)
+    if len(cells) != 1:
+        raise UsageError(f"'{method}' names {len(cells)} methods; sample draws from one.")
+    session = joined.session_of(config, joined.open_dataset(config))
+    for result in runner.run(cells, session):
+        if result.status == "failed" or (result.stage == "prior" and result.status != "ok"):
+            raise BenchError(f"{cells[0].label}, {result.stage}: {result.error}")
+    return cells[0], session
