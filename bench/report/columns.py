@@ -197,7 +197,15 @@ TABLES: tuple[TableSpec, ...] = (
             ColumnSpec("cost recon", "peak-memory-bytes", "peak memory", mebibytes),
         ),
     ),
-    TableSpec("generation", "Generation", (*_distances("gen", ""), *_prdc("gen"))),
+    TableSpec(
+        "generation",
+        "Generation",
+        (
+            *_distances("gen", ""),
+            *_prdc("gen"),
+            ColumnSpec("gen", "suspected-copies", "suspected copies of training images", fixed(0)),
+        ),
+    ),
     TableSpec(
         "training",
         "Training",

@@ -3,8 +3,8 @@
     python tests/golden/regenerate.py            # seed 0 only: results; the gates stay
     python tests/golden/regenerate.py --noise    # also 5 seeds x {1, 2} threads: how far trained numbers scatter
 
-CI runs the same cells (``smoke.yaml``) and holds them against ``smoke/`` with ``bench compare``: exactly for what is not
-trained and for counts, within the measured seed noise for what is.
+CI runs the same cells (``smoke.yaml``) and holds them against ``smoke/`` with ``bench compare``: exactly for what is
+not trained and for counts, within the measured seed noise for what is.
 """
 
 import argparse

@@ -183,6 +183,16 @@ def test_plot_draws_single_figures_and_names_what_there_is(results, tmp_path, ru
     assert "Did you mean 'training'" in run_bench("plot", "trainning", "-r", results).stderr
 
 
+def test_pictures_beside_results_become_figures(tmp_path, run_bench):
+    write(tmp_path, [result("a", "sample"), result("a", "gen"), recon("dct", 20.0)], examples=False)
+    for name, folder in (("sample.grid", "a"), ("gen.neighbours", "a"), ("recon.placement", "dct")):
+        (tmp_path / "photos-smoke" / folder / "seed0" / f"{name}.png").write_bytes(strip(32))
+    names = [plan.name for plan in figures.plans(load([tmp_path]))]
+    assert names == [f"photos-smoke-{kind}" for kind in ("samples", "neighbours", "placement")]
+    assert run_bench("plot", "neighbours", "-r", tmp_path, "--out", tmp_path / "n.svg").returncode == 0
+    assert (tmp_path / "n.svg").read_text().startswith("<?xml")
+
+
 def test_a_rate_distortion_figure_needs_two_rows_with_a_rate(tmp_path):
     write(tmp_path, [recon("a", 20.0, bits=1.0), recon("b", 21.0)], examples=False)
     assert figures.plans(load([tmp_path])) == []
