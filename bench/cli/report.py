@@ -20,7 +20,7 @@ QUOTED = Path(__file__).resolve().parents[2] / "results" / "quoted"
 REPORTS = Path("reports/local")
 KINDS = (
     "reconstructions", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time", "training",
-    "code-use", "placement",
+    "code-use", "placement", "sample-placement",
 )  # fmt: skip
 
 Results = Annotated[list[Path] | None, typer.Option("--results", "-r", help="file or folder; repeat; results/local")]

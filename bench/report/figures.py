@@ -83,6 +83,8 @@ def _images(results: Sequence[Loaded]) -> list[Plan]:
         ),
         ("sample", pictures.SAMPLES, "samples", "Samples", drawing.grids),
         ("gen", pictures.NEIGHBOURS, "neighbours", "Samples above their nearest training images", drawing.grids),
+        ("recon", pictures.PLACEMENT, "placement", PLACES, drawing.grids),
+        ("sample", pictures.PLACEMENT, "sample-placement", f"Samples: {PLACES.lower()}", drawing.grids),
     )
     made = []
     for stage, suffix, name, caption, draw in kinds:
