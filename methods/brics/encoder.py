@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.brics.modulation import SLOPE, full_precision
+from methods.brics.modulation import SLOPE, full_precision, run
 from methods.brics.presets import EncoderSettings
 
 
@@ -64,8 +64,11 @@ class Encoder(nn.Module):
     their ratio is a power of two. The last convolution runs in float32: its output becomes a position in a grid.
     """
 
-    def __init__(self, settings: EncoderSettings, side: int, code_side: int, outputs: int) -> None:
+    def __init__(
+        self, settings: EncoderSettings, side: int, code_side: int, outputs: int, checkpointing: bool = False
+    ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.unshuffle = nn.PixelUnshuffle(settings.patch)
         side //= settings.patch
         channels = min(settings.width, settings.widest)
@@ -86,6 +89,9 @@ class Encoder(nn.Module):
         self.head = nn.Conv2d(channels, outputs, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        h = self.norm(self.layers(self.unshuffle(images)))
+        h = self.unshuffle(images)
+        for layer in self.layers:
+            h = run(layer, h, checkpointing=self.checkpointing and self.training)
+        h = self.norm(h)
         with full_precision(h.device):
             return self.head(F.leaky_relu(h.float(), SLOPE))

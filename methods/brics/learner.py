@@ -28,6 +28,8 @@ class BricsLearner:
         self.layout = torch.channels_last if build.channels_last else torch.contiguous_format
         self.perceptual = _perceptual(settings, build)
         self.model = Autoencoder(settings, build.resolution).to(build.device).to(memory_format=self.layout)
+        if build.compile:
+            self.model.compile_parts()
         self.module = nn.ModuleDict({"autoencoder": self.model})
         self.batch = settings.batch
         self.averaged = Averaged(self.model, settings.half_life) if settings.half_life else None

@@ -85,7 +85,9 @@ def vgg_perceptual(weights: Path) -> VggPerceptual:
 
     from bench.networks import load_state, load_strictly
 
-    stack = torchvision.models.vgg16(weights=None).features
+    with torch.device("meta"):  # the classifier that is not needed has nine tenths of the weights
+        stack = torchvision.models.vgg16(weights=None).features
+    stack.to_empty(device="cpu")
     state = {k.removeprefix("features."): v for k, v in load_state(weights).items() if k.startswith("features.")}
     load_strictly(stack, state, str(weights))
     starts = (0, *VGG_BLOCKS)

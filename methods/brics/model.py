@@ -52,11 +52,16 @@ class Autoencoder(nn.Module):
         check_size(settings, resolution)
         outputs = settings.code_channels * (2 if settings.codes == "c" else 1)
         self.settings = settings
-        self.encoder = Encoder(settings.encoder, resolution, settings.code_side, outputs)
+        again = settings.checkpointing
+        self.encoder = Encoder(settings.encoder, resolution, settings.code_side, outputs, again)
         self.retrieval = Retrieval(settings)
-        self.synthesis = Synthesis(
-            settings.feature_channels, settings.feature_side, resolution, settings.layers, settings.patch
-        )
+        width, side = settings.feature_channels, settings.feature_side
+        self.synthesis = Synthesis(width, side, resolution, settings.layers, settings.patch, again)
+
+    def compile_parts(self) -> None:
+        """torch.compile for encoder, retrieval and synthesis, in place. No loss differentiates them twice."""
+        for part in (self.encoder, self.retrieval, self.synthesis):
+            part.compile()
 
     def posterior(self, images: Tensor) -> Posterior:
         """What the encoder says of float images ``[N, 3, S, S]`` in [-1, 1]."""

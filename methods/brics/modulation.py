@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 SLOPE = 0.2
 FILTER = (1.0, 3.0, 3.0, 1.0)
@@ -16,6 +18,11 @@ FILTER = (1.0, 3.0, 3.0, 1.0)
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Turns autocast off on ``device``; nothing to do on meta tensors, which have none."""
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
+def run(block: nn.Module, *inputs: Any, checkpointing: bool) -> Any:
+    """``block(*inputs)``; with ``checkpointing`` its activations are recomputed in the backward pass, not kept."""
+    return checkpoint(block, *inputs, use_reentrant=False) if checkpointing else block(*inputs)
 
 
 GAIN = math.sqrt(2)

@@ -75,6 +75,7 @@ class Settings:
     - ``learning_rate``: the encoder's; the decoder's layers have equalised learning rates, so theirs is larger where
       training is short.
     - ``synthesis_noise``: whether the decoder has noise inputs while it is trained.
+    - ``checkpointing``: recompute each block's activations in the backward pass instead of keeping them.
     - ``half_life``: of the moving average of weights, in images; 0 for none.
     """
 
@@ -103,6 +104,7 @@ class Settings:
     warm_up: float = 0.0
     cosine: bool = False
     half_life: float = 10_000.0
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.bits is not None and not 1 <= self.bits <= 16:

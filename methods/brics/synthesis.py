@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.brics.modulation import GAIN, SLOPE, ModulatedConv, upsampled
+from methods.brics.modulation import GAIN, SLOPE, ModulatedConv, run, upsampled
 
 
 class Layer(nn.Module):
@@ -55,8 +55,11 @@ class Synthesis(nn.Module):
     its RGB output is rearranged by pixel shuffle.
     """
 
-    def __init__(self, channels: int, side: int, image_side: int, layers: int, patch: int) -> None:
+    def __init__(
+        self, channels: int, side: int, image_side: int, layers: int, patch: int, checkpointing: bool = False
+    ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.sides: list[int] = []
         self.counts: list[int] = []
         blocks: list[Block] = []
@@ -81,7 +84,8 @@ class Synthesis(nn.Module):
         grains = iter(self._grains(noise))
         x, image = features, None
         for block, count in zip(self.blocks, self.counts, strict=True):
-            x, image = block(x, image, style, list(islice(grains, count)))
+            inputs = (x, image, style, list(islice(grains, count)))
+            x, image = run(block, *inputs, checkpointing=self.checkpointing and self.training)
         return self.shuffle(image)
 
     def _grains(self, noise: Tensor | None) -> list[Tensor | None]:

@@ -9,6 +9,7 @@ import scipy.signal
 import torch
 import torch.nn.functional as F
 
+from bench.contract import IntegrityError
 from methods.brics import losses, modulation, retrieval
 from methods.brics.discriminator import Discriminator, minibatch_deviation
 from methods.brics.grids import Grids, levels
@@ -205,6 +206,59 @@ def test_kl_equals_torch_distributions():
     ours = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
     wanted = torch.distributions.kl_divergence(ours, torch.distributions.Normal(0.0, 1.0)).mean()
     torch.testing.assert_close(losses.kl_divergence(mean, log_variance), wanted)
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory):
+    """torchvision's VGG16 feature stack with random weights, and its file."""
+    import safetensors.torch
+    import torchvision
+
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        stack = torchvision.models.vgg16(weights=None).features.eval()
+    stack.to_empty(device="cpu")
+    for parameter in stack.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
+    safetensors.torch.save_file({f"features.{k}": v for k, v in stack.state_dict().items()}, path)
+    return stack, path
+
+
+def test_perceptual_loss_reads_four_blocks_of_vgg16(vgg):
+    stack, path = vgg
+    loss = losses.vgg_perceptual(path)
+    torch.manual_seed(1)
+    x, y = torch.rand(2, 1, 3, 32, 32) * 2 - 1
+    x.requires_grad_(True)
+    found = loss(x, y)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    features = []
+    for image in (x.detach(), y):
+        scaled = ((image.numpy() + 1) / 2 - mean[:, None, None]) / deviation[:, None, None]
+        h = F.interpolate(torch.from_numpy(scaled).float(), size=(224, 224), mode="bilinear", align_corners=False)
+        kept = []
+        with torch.no_grad():
+            for name, layer in stack.named_children():
+                h = layer(h)
+                if name in ("3", "8", "15", "22"):
+                    assert isinstance(layer, torch.nn.ReLU)
+                    kept.append(h.clone())
+        features.append(kept)
+    wanted = sum(np.abs(a.numpy() - b.numpy()).mean() for a, b in zip(*features, strict=True))
+    assert found.item() == pytest.approx(wanted, rel=1e-4)
+    found.backward()
+    assert x.grad.abs().sum() > 0
+    assert not any(p.requires_grad for p in loss.parameters())
+
+
+def test_perceptual_loss_refuses_other_weights(tmp_path):
+    import safetensors.torch
+
+    path = tmp_path / "other.safetensors"
+    safetensors.torch.save_file({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
+    with pytest.raises(IntegrityError, match=r"other\.safetensors"):
+        losses.vgg_perceptual(path)
 
 
 def test_feature_distance_is_a_sum_of_means():

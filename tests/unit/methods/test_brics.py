@@ -213,6 +213,17 @@ def test_training_noise_depends_on_the_seeds_alone(codes):
     assert (whole.item() != other.item()) == (codes != "plain")
 
 
+def test_checkpointing_changes_memory_and_not_gradients():
+    batch = Batch([1, 2], pictures(2))
+    gradients = []
+    for again in (False, True):
+        made = BricsLearner(replace(SMOKE, synthesis_noise=True, checkpointing=again), build())
+        made.phases[0].loss(batch, 0).total.backward()
+        gradients.append({name: p.grad for name, p in made.module.named_parameters()})
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient)
+
+
 def test_schedule_warms_up_and_falls_to_zero():
     rate = BricsLearner(SMOKE, build()).phases[0].schedule
     assert rate(0, 100) == pytest.approx(0.2)
