@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench import registry
 from bench.contract import Codes, ImageArray, RateModel, Tokenizer
 from bench.plan import Cell
-from bench.record import Measurement
+from bench.record import Measurement, Signature
 from bench.session import Session, head
 from bench.stages import tokenizers
 from bench.tasks.comm import Alone
@@ -23,21 +23,25 @@ TRAINING_IMAGES = 5_000
 
 
 def recipe(cell: Cell, session: Session) -> str | None:
-    """What the statistics come from, or None for a method without such rates."""
+    """What the statistics come from, or None for a method without such rates or a dataset without training images."""
     training = _training(session) if cell.entry.rates else None
     return None if training is None else training.digest
 
 
 def rates(cell: Cell, session: Session, device: torch.device) -> tuple[Measurement, ...]:
-    """``<rate>-bits-per-image`` and ``<rate>-bits-per-pixel`` for every rate the method names; none for most."""
-    training = _training(session) if cell.entry.rates else None
-    if training is None:
+    """``<rate>-bits-per-image`` and ``<rate>-bits-per-pixel`` for every rate the method names; none for most.
+
+    Without training images there are only the rates that need no statistics.
+    """
+    if cell.entry.rates is None:
         return ()
+    training = _training(session)
     build = session.build(cell.seed, device, Alone())
-    model: RateModel = registry.load(str(cell.entry.rates))(cell.settings, build)
+    model: RateModel = registry.load(cell.entry.rates)(cell.settings, build)
     tokenizer = tokenizers.tokenizer(cell, session, device)
-    with session.progress("rates", len(training) + len(session.val)) as advance:
-        for images, codes in encoded(tokenizer, training, session.batch(), device):
+    count = 0 if training is None else len(training)
+    with session.progress("rates", count + len(session.val)) as advance:
+        for images, codes in encoded(tokenizer, training, session.batch(), device) if training else ():
             model.update(images, codes)
             advance(len(images))
         bits: dict[str, list[np.ndarray]] = {}
@@ -45,7 +49,8 @@ def rates(cell: Cell, session: Session, device: torch.device) -> tuple[Measureme
             for name, values in model.bits(images, codes).items():
                 bits.setdefault(name, []).append(values)
             advance(len(images))
-    return measurements(bits, session.preset.resolution**2, len(training), training.digest)
+    statistics = f"{count} training images {training.digest[:16]}" if training else None
+    return measurements(bits, session.preset.resolution**2, statistics)
 
 
 def _training(session: Session) -> ImageArray | None:
@@ -64,16 +69,14 @@ def encoded(
             yield images, tokenizer.encode(images)
 
 
-def measurements(
-    bits: dict[str, list[np.ndarray]], pixels: int, training_images: int, training_digest: str
-) -> tuple[Measurement, ...]:
+def measurements(bits: dict[str, list[np.ndarray]], pixels: int, statistics: str | None) -> tuple[Measurement, ...]:
     """Means over the images; the signature names the images that the statistics come from."""
     import numpy as np
 
     found: list[Measurement] = []
     for name, batches in bits.items():
         joined = np.concatenate(batches)
-        signature: dict[str, Any] = {"bits": name, "statistics": training_digest[:16], "images": training_images}
+        signature: Signature = {"bits": name, "statistics": statistics}
         for unit, size in (("image", 1), ("pixel", pixels)):
             value = float(joined.mean()) / size
             words = "bits" if unit == "image" else "bits per pixel"

@@ -15,7 +15,9 @@ from methods.dct.statistics import ChannelStatistics
 
 
 class DctRates:
-    """``entropy``: :class:`ChannelStatistics`; ``jpeg-file``: Pillow's file at the same quality, for blocks of 8."""
+    """``entropy``: :class:`ChannelStatistics`, where there were training images; ``jpeg-file``: Pillow's file at the
+    same quality, for blocks of 8.
+    """
 
     def __init__(self, settings: Settings, build: Build) -> None:
         self._settings = settings
@@ -27,7 +29,7 @@ class DctRates:
 
     def bits(self, images: Tensor, codes: Codes) -> Mapping[str, np.ndarray]:
         """Bits of each image by rate, float64 ``[N]``; ``images`` uint8 ``[N, 3, H, W]`` are those of the codes."""
-        rates = {"entropy": self._statistics.bits(_sparse(codes))}
+        rates = {"entropy": self._statistics.bits(_sparse(codes))} if self._statistics.images else {}
         if self._settings.block == 8:
             rates["jpeg-file"] = np.array([self._jpeg(pixels) for pixels in images.permute(0, 2, 3, 1).cpu().numpy()])
         return rates

@@ -17,13 +17,13 @@ class ChannelStatistics:
     A list of triples is in a fixed order, so its probability is that of the coefficients it stands for: the code
     length is the sum over all blocks and channels of -log2 p(level | channel). Unseen levels share one count per
     channel in proportion to how often all channels together had them. This is the order-0 entropy that arithmetic
-    coding of the triples approaches, and the bar that a learned prior must pass.
+    coding of the triples approaches, and the bar that a learned prior must pass. ``images`` counts those seen.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._levels: Tensor | None = None
-        self._images = 0.0
+        self.images = 0
         self._layout: Layout | None = None
 
     def update(self, codes: Sparse) -> None:
@@ -35,7 +35,7 @@ class ChannelStatistics:
         triples = torch.cat(codes.triples).cpu() if codes.triples else torch.empty(0, 3, dtype=torch.int64)
         cells = triples[:, 0] * layout.shape[2] + triples[:, 2]
         self._levels += cells.bincount(minlength=self._levels.numel()).reshape(self._levels.shape)
-        self._images += len(codes.triples)
+        self.images += len(codes.triples)
 
     def costs(self) -> tuple[np.ndarray, np.ndarray]:
         """Bits of each level of each channel, ``[channels, values]``, and of a channel of zeros, ``[channels]``.
@@ -46,7 +46,7 @@ class ChannelStatistics:
             raise ValueError("No training codes were given before the rate was asked for.")
         counts = self._levels.double().numpy()
         blocks = self._layout.blocks_of.double().numpy()
-        counts[:, self._layout.limit] = blocks * self._images - counts.sum(1)
+        counts[:, self._layout.limit] = blocks * self.images - counts.sum(1)
         pooled = counts.sum(0) + 1.0
         smoothed = (counts + pooled / pooled.sum()) / (counts.sum(1, keepdims=True) + 1.0)
         bits = -np.log2(smoothed)

@@ -241,6 +241,7 @@ def test_rates_are_named_and_ordered_sensibly() -> None:
     settings = Settings(q=50)
     rates = DctRates(settings, Build(64, seed=0, device=CPU, comm=Alone()))
     codes = tokenizer(settings).encode(PHOTOS)
+    assert set(rates.bits(PHOTOS, codes)) == {"jpeg-file"}
     rates.update(PHOTOS, codes)
     found = rates.bits(PHOTOS, codes)
     assert set(found) == {"entropy", "jpeg-file"}
