@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bench.contract import UsageError
-from bench.registry import lookup
 from methods.layers.settings import AutoencoderSettings
 
 S = TypeVar("S", bound=AutoencoderSettings)
@@ -88,7 +87,9 @@ def choose(table: Table[S], preset: str, variant: str | None, defaults: Mapping[
 
     Raises :class:`UsageError` for a preset or a variant that the method does not have, naming those it has.
     """
-    variants = lookup(table, preset, "preset")
+    if preset not in table:
+        raise UsageError(f"{method} has no preset '{preset}'; it has {', '.join(table)}.")
+    variants = table[preset]
     name = variant or defaults[preset]
     if name not in variants:
         raise UsageError(
