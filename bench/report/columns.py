@@ -149,6 +149,22 @@ def _prdc(stage: str) -> tuple[ColumnSpec, ...]:
     )
 
 
+def _baselines(prefix: str, title: str) -> tuple[ColumnSpec, ...]:
+    """Of a conditional task: the distances, precision and recall of the images that the samples were made from."""
+    numbers = (
+        ("fid", "FID", fixed(2)),
+        ("sfid", "sFID", fixed(2)),
+        ("fd-*", "FD ({})", significant(4)),
+        ("precision*", "precision{}", fixed(3)),
+        ("recall*", "recall{}", fixed(3)),
+    )
+    return tuple(ColumnSpec("gen", prefix + name, f"{title} {words}", show) for name, words, show in numbers)
+
+
+def _rate(stage: str, name: str, title: str) -> ColumnSpec:
+    return ColumnSpec(stage, f"{name}-bits-per-pixel", title, significant(3), absent="the method has no such rate")
+
+
 COST = (
     ColumnSpec("cost", "decoder-parameters", "decoder parameters", count),
     ColumnSpec("cost", "decoder-grid-parameters", "grid parameters", count),
@@ -184,6 +200,16 @@ TABLES: tuple[TableSpec, ...] = (
         ),
     ),
     TableSpec(
+        "rate",
+        "Further rates, bits per pixel",
+        (
+            _rate("recon", "payload", "file without its header"),
+            _rate("recon", "jpeg-file", "JPEG file of the same quality"),
+            _rate("recon", "entropy", "entropy under training statistics"),
+            _rate("prior", "nll", "likelihood of the prior"),
+        ),
+    ),
+    TableSpec(
         "cost",
         "Decoder cost",
         (
@@ -204,6 +230,8 @@ TABLES: tuple[TableSpec, ...] = (
             *_distances("gen", ""),
             *_prdc("gen"),
             ColumnSpec("gen", "suspected-copies", "suspected copies of training images", fixed(0)),
+            *_baselines("given-", "given images:"),
+            *_baselines("original-", "validation images:"),
         ),
     ),
     TableSpec(

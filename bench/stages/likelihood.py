@@ -23,7 +23,7 @@ IMAGES = 512
 def measurements(
     cell: Cell, session: Session, trained: Callable[[torch.device, Tokenizer], Prior]
 ) -> tuple[Measurement, ...]:
-    """``nll-bits-per-image`` and ``-per-pixel`` with the deviation over images; none for most priors."""
+    """``nll-bits-per-image`` and ``nll-bits-per-pixel``, means over images; none for most priors."""
     if cell.entry.likelihood is None:
         return ()
     import numpy as np
@@ -40,7 +40,7 @@ def measurements(
     bits = np.concatenate(found)
     signature: Signature = {"images": images.digest[:16], "tokenizer": tokenizer.revision[:16]}
     return tuple(
-        Measurement(name, float(bits.mean()) / size, unit, False, len(bits), float(bits.std()) / size, signature)
+        Measurement(name, float(bits.mean()) / size, unit, False, len(bits), signature=signature)
         for name, unit, size in (
             ("nll-bits-per-image", "bits", 1),
             ("nll-bits-per-pixel", "bits per pixel", session.preset.resolution**2),
