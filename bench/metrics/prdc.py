@@ -138,8 +138,9 @@ def _block_radii(block: _Block, rows: slice, k: int) -> np.ndarray:
     count = min(k + SPARE, block.estimate.shape[1])
     nearest, columns = block.estimate.topk(count, dim=1, largest=False, sorted=True)
     limit = nearest[:, k - 1 : k] + 2 * block.error
-    exact = block.exact(index.repeat_interleave(count).numpy(), columns.flatten().numpy()).reshape(-1, count)
-    exact[(nearest == torch.inf).numpy()] = np.inf
+    near_rows, near = ((nearest <= limit) & (nearest < torch.inf)).numpy().nonzero()
+    exact = np.full(nearest.shape, np.inf)
+    exact[near_rows, near] = block.exact(near_rows, columns.numpy()[near_rows, near])
     radii = np.partition(exact, k - 1, axis=1)[:, k - 1]
     for row in (nearest[:, -1] <= limit[:, 0]).nonzero().flatten().tolist():
         found = (block.estimate[row] <= limit[row]).nonzero().flatten().numpy()
