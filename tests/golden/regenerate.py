@@ -78,9 +78,11 @@ def write_gates(deviations: dict[tuple[str, str], float]) -> None:
 
 def stripped(result: Result) -> Result:
     """Without what belongs to this machine and moment; what a reader needs to repeat it stays."""
+    arguments = {**result.arguments, "out": "results/local"}
+    if not result.provenance:  # a stage that does not apply ran nothing
+        return replace(result, arguments=arguments)
     packages = {name: result.provenance["packages"].get(name) for name in PACKAGES}
     kept = {"version": result.provenance["version"], "python": result.provenance["python"], "packages": packages}
-    arguments = {**result.arguments, "out": "results/local"}
     return replace(result, provenance=kept, arguments=arguments)
 
 
