@@ -26,3 +26,9 @@ def run_bench(monkeypatch, capsys):
         return Ran(done.value.code, said.out, said.err)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch):
+    """Nothing here is about surviving a power cut; a busy disk would make these tests slow."""
+    monkeypatch.setattr("os.fsync", lambda _: None)

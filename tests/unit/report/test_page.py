@@ -98,7 +98,7 @@ def browser():
         pytest.skip("no browser is installed: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[test]' brings playwright")
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"], timeout=120_000)
         yield opened
         opened.close()
 
@@ -118,6 +118,7 @@ def opened(browser, file):
 
     def opening(width=1280, scheme="light"):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context.set_default_timeout(120_000)  # a busy machine is no fault of the page
         contexts.append(context)
         tab = context.new_page()
         tab.on("console", lambda message: trouble.append(message.text))
