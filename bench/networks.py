@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.contract import IntegrityError, Missing
+from bench.contract import FeatureEntry, IntegrityError, MetricEntry, MetricProtocol, Missing
 from bench.digest import of_file
 from bench.pins import WEIGHTS, File, Weights
 from bench.registry import lookup
@@ -63,6 +63,15 @@ def reason(name: str) -> str:
     """Why a number that needs these weights is absent, and what brings them."""
     names = " or ".join(file.name for file in WEIGHTS[name].files)
     return f"{WEIGHTS[name].title}: {names} is not here; run: python -m bench fetch {name}"
+
+
+def needed(metric: MetricEntry, features: Mapping[str, FeatureEntry], protocol: MetricProtocol) -> tuple[str, ...]:
+    """The weights a metric needs under a protocol: its own, and those of the extractor that the protocol names."""
+    if metric.features is None:
+        return metric.needs
+    feature = protocol.features.get(metric.features, metric.features)
+    extractor = lookup(features, feature.partition(".")[0], "feature extractor")
+    return tuple(dict.fromkeys((*metric.needs, *extractor.needs)))
 
 
 def identity(name: str) -> str:

@@ -53,15 +53,13 @@ def _networks(metrics: list[str], protocol: str | None) -> list[str]:
     from bench.features import FEATURES
     from bench.metrics import METRICS, expand
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.networks import needed
     from bench.registry import lookup
 
     chosen = lookup(PROTOCOLS, protocol or DEFAULT_PROTOCOL, "metric protocol")
     names: list[str] = []
     for entry in METRICS.values() if metrics == ["all"] else expand(metrics):
-        names += entry.needs
-        if entry.features is not None:
-            feature = chosen.features.get(entry.features, entry.features)
-            names += FEATURES[feature.partition(".")[0]].needs
+        names += needed(entry, FEATURES, chosen)
     return names
 
 

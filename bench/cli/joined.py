@@ -39,7 +39,10 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     """What keeps a run from starting, and what it will do without; everything at once, nothing trained."""
     from bench import networks, weights
     from bench.devices import choose_device
+    from bench.features import FEATURES
     from bench.metrics import METRICS
+    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.registry import lookup
     from bench.store import cache_root, check_writable
 
     found: list[str] = []
@@ -64,7 +67,9 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
         for name in required_networks(cell):
             if not networks.available(name):
                 found.append(f"'{cell.label}' trains with {networks.reason(name)}")
-    absent = sorted({name for metric in METRICS.values() for name in metric.needs if not networks.available(name)})
+    protocol = lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol")
+    needs = {name for metric in METRICS.values() for name in networks.needed(metric, FEATURES, protocol)}
+    absent = sorted(name for name in needs if not networks.available(name))
     (found if config.strict else notes).extend(networks.reason(name) for name in absent)
     return list(dict.fromkeys(found)), notes
 

@@ -30,7 +30,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "version": VERSION,
         "samples": images,
         "reference": session.train.digest,
-        "metrics": [[m.name, m.version, absent_weights(m)] for m in set_metrics(session)],
+        "metrics": [[m.name, m.version, absent_weights(m, session)] for m in set_metrics(session)],
         "protocol": session.protocol.name,
         "neighbours": memorisation.recipe(session),
     }

@@ -35,7 +35,7 @@ def feature(session: Session) -> str:
         if metric.kind != "set" or metric.features is None:
             continue
         name = session.protocol.features.get(metric.features, metric.features)
-        needs = (*metric.needs, *session.tables.features[name.partition(".")[0]].needs)
+        needs = networks.needed(metric, session.tables.features, session.protocol)
         if needs and all(networks.available(n) for n in needs):
             return name
     return WITHOUT_WEIGHTS

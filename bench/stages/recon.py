@@ -37,7 +37,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
     """The reconstructions and the metrics with the weights that are at hand: new weights, new measurement."""
     return {
         **images_recipe(cell, session),
-        "metrics": [[m.name, m.version, absent_weights(m)] for m in session.tables.metrics.values()],
+        "metrics": [[m.name, m.version, absent_weights(m, session)] for m in session.tables.metrics.values()],
         "protocol": session.protocol.name,
         "clock": session.config.clock,
         "rates": rates.recipe(cell, session),
@@ -50,9 +50,10 @@ def images_recipe(cell: Cell, session: Session) -> dict[str, Any]:
     return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": session.val.digest}
 
 
-def absent_weights(metric: MetricEntry) -> list[str]:
+def absent_weights(metric: MetricEntry, session: Session) -> list[str]:
     """The weights this metric lacks on this machine."""
-    return [name for name in metric.needs if not networks.available(name)]
+    needs = networks.needed(metric, session.tables.features, session.protocol)
+    return [name for name in needs if not networks.available(name)]
 
 
 def run(cell: Cell, session: Session) -> Outcome:

@@ -81,7 +81,7 @@ class Itemizer:
     def item(self, entry: MetricEntry) -> Item:
         """The metric with its signature and key, or with the reason of its absence."""
         feature = None if entry.features is None else self._protocol.features.get(entry.features, entry.features)
-        needs = (*entry.needs, *(self._extractor(feature).needs if feature else ()))
+        needs = networks.needed(entry, self._entries, self._protocol)
         lack = self._absent(feature, needs)
         reason = self._obstacle(entry, feature) or lack
         if reason is not None:
@@ -98,7 +98,7 @@ class Itemizer:
             for name in packages
             if find_spec(name) is None
         ]
-        reasons += [networks.reason(name) for name in dict.fromkeys(needs) if not networks.available(name)]
+        reasons += [networks.reason(name) for name in needs if not networks.available(name)]
         return "; ".join(reasons) or None
 
     def _extractor(self, feature: str) -> FeatureEntry:
@@ -128,7 +128,7 @@ class Itemizer:
             extractor = self._extractor(feature)
             signature |= {"features": feature, "features version": extractor.version, **extractor.convention}
         if needs:
-            signature["weights"] = ", ".join(self._identity(name) for name in dict.fromkeys(needs))
+            signature["weights"] = ", ".join(self._identity(name) for name in needs)
         signature |= {name: getattr(self._protocol, name) for name in entry.settings}
         if entry.reads == "both":
             signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count}
