@@ -90,6 +90,11 @@ def determinism() -> dict[str, Any]:
     }
 
 
+def environment(block: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a result's provenance describes program and machine, and not the data that it measured."""
+    return {key: value for key, value in block.items() if key != "data"}
+
+
 def difference(recorded: Mapping[str, Any], present: Mapping[str, Any], prefix: str = "") -> list[str]:
     """What differs between two provenance blocks, a line each: ``packages.torch: 2.6.0 -> 2.11.0``."""
     lines: list[str] = []

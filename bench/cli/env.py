@@ -15,12 +15,12 @@ def env(
     """Print commit, packages, hardware and determinism switches, or how they differ from a result's."""
     import torch  # noqa: F401  (loaded so that GPUs and determinism are part of the block)
 
-    from bench.provenance import difference, provenance
+    from bench.provenance import difference, environment, provenance
     from bench.store import read
 
     present = provenance()
     if diff is None:
         typer.echo(json_module.dumps(present, indent=2))
         return
-    lines = difference(read(diff).provenance, present)
+    lines = difference(environment(read(diff).provenance), present)
     typer.echo("\n".join(lines) if lines else "Nothing differs.")

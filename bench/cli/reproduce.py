@@ -27,7 +27,7 @@ def reproduce(file: File, out: Keep = None) -> int:
 
     Exit 0 when every number is equal to within its metric's tolerance, else 1.
     """
-    from bench.provenance import difference, provenance
+    from bench.provenance import difference, environment, provenance
     from bench.store import read
 
     recorded = read(file)
@@ -35,7 +35,7 @@ def reproduce(file: File, out: Keep = None) -> int:
         raise UsageError(f"{file} holds no numbers (status {recorded.status}), so there is nothing to reproduce.")
     import torch  # noqa: F401  (loaded, so that GPUs and switches are part of the present environment)
 
-    lines = difference(recorded.provenance, provenance())
+    lines = difference(environment(recorded.provenance), provenance())
     typer.echo("Environment: " + ("the same." if not lines else f"{len(lines)} differences"))
     for line in lines:
         typer.echo(f"  {line}")
