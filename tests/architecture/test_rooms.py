@@ -112,6 +112,7 @@ def test_the_report_reads_records_only(name: str) -> None:
     allowed = {
         "bench.record",
         "bench.store",
+        "bench.files",
         "bench.contract",
         "bench.digest",
         "bench.grammar",
