@@ -195,6 +195,17 @@ def train_and_val(members: Members) -> tuple[Members, Members] | None:
     )
 
 
+def only_val(members: Members) -> Members | None:
+    """All images of a source that has a ``val/`` folder (or validation, valid, test) and nothing else, else None."""
+    inside = len(_common_folder(members.names))
+    tops = {parts[inside] if len(parts) > inside + 1 else "" for parts in map(_parts, members.names)}
+    return subset(members, members.names, "val") if len(tops) == 1 and tops <= {*VALIDATION_NAMES} else None
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name).parts
+
+
 def _common_folder(names: Iterable[str]) -> tuple[str, ...]:
     """The folder that holds everything, unless it is itself a split."""
     tops = {PurePosixPath(name).parts[:-1][:1] for name in names}

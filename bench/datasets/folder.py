@@ -8,13 +8,15 @@ from bench import members, prepare
 from bench.contract import Dataset, DatasetRequest, UsageError
 
 OWN_SPLIT = "the source's own train and val folders"
+VALIDATION_ONLY = "validation images only: the source has a val folder and no other"
 
 
 def open_folder(request: DatasetRequest) -> Dataset:
     """The images under the folder, or in the zip file, of ``request.path``.
 
     With ``train/`` and ``val/`` (or validation, valid, test) inside, those are the splits, and class folders within
-    them give labels; otherwise a tenth of the images is held out by content digest. Raises
+    them give labels; with ``val/`` alone there is nothing to train on (a test set such as Kodak's); otherwise a tenth
+    of the images is held out by content digest. Raises
     :class:`bench.contract.UsageError` for a missing path and for a source without images.
     """
     if not request.path:
@@ -25,4 +27,7 @@ def open_folder(request: DatasetRequest) -> Dataset:
     splits = members.train_and_val(source)
     if splits is not None:
         return prepare.dataset(request, label, *splits, split=OWN_SPLIT)
+    held_out = members.only_val(source)
+    if held_out is not None:
+        return prepare.dataset(request, label, None, held_out, split=VALIDATION_ONLY)
     return prepare.dataset(request, label, *prepare.by_content(request, source), split=prepare.CONTENT_SPLIT)

@@ -245,3 +245,19 @@ def test_a_damaged_batch_is_one_sentence(tmp_path):
         path.write_bytes(data)
         with pytest.raises(UsageError, match="not a readable"):
             npzs.opened(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "validation_only"),
+    [
+        (("val/a.png", "val/b.png"), True),
+        (("kodak/test/a.png", "kodak/test/b.png"), True),
+        (("val/a.png", "b.png"), False),
+        (("a.png", "b.png"), False),
+        (("train/a.png", "val/b.png"), False),
+    ],
+)
+def test_a_val_folder_alone_is_validation_images_only(tmp_path, files, validation_only):
+    found = members.only_val(members.open_path(packed(tmp_path / "i.zip", dict.fromkeys(files, png()))))
+    assert (found is not None) == validation_only
+    assert found is None or len(found.names) == 2
