@@ -46,6 +46,11 @@ def test_brics_schedules_are_the_published_ones(letter, published):
     assert brics.diffusion(settings(f"brics:schedule={letter}", "paper")[1]) == published
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_brics_samples_as_the_paper_at_every_preset(preset):
+    assert brics.diffusion(settings("brics", preset)[1]).sampler == "ancestral"
+
+
 def test_the_ablation_of_brics_is_four_rows():
     """Schedule and codes are options of one row; the schedule leaves the tokenizer as it is."""
     config = RunConfig(methods=tuple(f"brics:schedule={s},codes={c}" for s in "ab" for c in "cd"), preset="smoke")
