@@ -1,10 +1,11 @@
 """Groups of dense multi-resolution feature grids, looked up trilinearly.
 
 Müller et al. 2022, "Instant Neural Graphics Primitives" (arXiv 2201.05989), section 3, with tables that wrap around
-instead of being hashed. A lookup runs on ``grid_sample``. On a CPU it was faster than gathering corners at every size measured, and at the
-published size far faster than a lookup that is separable in position and key; at ``small`` the separable one has the
-faster forward pass and no clear advantage with the backward pass (``tests/benchmarks/brics_lookup.py``). Only a table
-that does not hold its whole cube is gathered from: written out, the largest published one would take gigabytes.
+instead of being hashed. A lookup runs on ``grid_sample``. On a CPU it was faster than gathering corners at every size
+measured, and at the published size far faster than a lookup that is separable in position and key; at ``small`` the
+separable one has the faster forward pass and no clear advantage with the backward pass
+(``tests/benchmarks/brics_lookup.py``). Only a table that does not hold its whole cube is gathered from: written out,
+the largest published one would take gigabytes.
 """
 
 from __future__ import annotations
