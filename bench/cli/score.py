@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.progress import Progress
     from bench.record import Measurement
     from bench.sets import Crop, ImageFiles
+    from bench.tasks.items import Precision
     from bench.tasks.measure import Measured
     from bench.vectors import Statistics
 
@@ -32,6 +33,7 @@ def score(
     split: Annotated[str, typer.Option(help="train or val, where --real is a dataset")] = "val",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
+    bf16: Annotated[bool, typer.Option("--bf16", help="run feature extractors in bfloat16; in the signature")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="fail where weights are missing")] = False,
     json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
     per_image: Annotated[Path | None, typer.Option(help="write per-image values to this CSV file")] = None,
@@ -49,14 +51,18 @@ def score(
     entries = expand(metrics) if metrics else list(METRICS.values())
     progress = bars()
     cropped = sets.parse_crop(crop)
-    candidate = sets.open_set(fake.expanduser(), cache_root(), cropped, progress)
+    cache = cache_root()
+    candidate = sets.open_set(fake.expanduser(), cache, cropped, progress)
     reference = _reference(real, split, cropped, progress)
     if not isinstance(reference, sets.ImageFiles):
         _same_protocol(reference, entries, chosen, explicit=bool(metrics))
     for remark in sets.remarks(reference if isinstance(reference, sets.ImageFiles) else None, candidate):
         typer.echo(f"note: {remark}", err=True)
+    precision: Precision = "bfloat16" if bf16 else "float32"
     images = reference.arrays if isinstance(reference, sets.ImageFiles) else reference
-    measured = measure(images, candidate.arrays, entries, FEATURES, chosen, device, cache_root(), batch, progress)
+    measured = measure(
+        images, candidate.arrays, entries, FEATURES, chosen, device, cache_root(), batch, progress, precision
+    )
     typer.echo(_as_json(measured, chosen) if json else _as_text(measured, chosen))
     if per_image is not None:
         _write_values(per_image, candidate, measured)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 from bench import networks
 from bench.contract import FeatureEntry, ImageArray, MetricEntry, MetricProtocol
@@ -47,6 +47,9 @@ class ImageSet:
         return [array.pixels.shape for array in self.arrays]
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 @dataclass(frozen=True)
 class Item:
     """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none.
@@ -71,11 +74,13 @@ class Itemizer:
         candidate: ImageSet,
         entries: Mapping[str, FeatureEntry],
         protocol: MetricProtocol,
+        precision: Precision = "float32",
     ) -> None:
         self._reference = reference
         self._candidate = candidate
         self._entries = entries
         self._protocol = protocol
+        self._precision = precision
         self._identities: dict[str, str] = {}
 
     def item(self, entry: MetricEntry) -> Item:
@@ -127,6 +132,8 @@ class Itemizer:
         if feature is not None:
             extractor = self._extractor(feature)
             signature |= {"features": feature, "features version": extractor.version, **extractor.convention}
+            if self._precision != "float32":
+                signature["precision"] = self._precision
         if needs:
             signature["weights"] = ", ".join(self._identity(name) for name in needs)
         signature |= {name: getattr(self._protocol, name) for name in entry.settings}
@@ -147,6 +154,7 @@ class Itemizer:
             "features": feature,
             "version": extractor.version,
             "convention": dict(extractor.convention),
+            "precision": self._precision,
             "weights": [self._identity(name) for name in extractor.needs],
         }
         return of_value(recipe)

@@ -19,7 +19,7 @@ from bench.files import write_file
 from bench.progress import Progress, silent
 from bench.record import Measurement
 from bench.registry import load
-from bench.tasks.items import Images, ImageSet, Item, Itemizer
+from bench.tasks.items import Images, ImageSet, Item, Itemizer, Precision
 from bench.vectors import Features, open_vectors
 
 if TYPE_CHECKING:
@@ -48,21 +48,23 @@ def measure(
     cache: Path,
     batch: int = 32,
     progress: Progress = silent,
+    precision: Precision = "float32",
 ) -> Measured:
     """Measures ``candidate`` against ``reference``.
 
     A metric that cannot be computed (weights that are not here, images too small, counts that differ) is a measurement
     without value that says why. Numbers, features and per-image values are kept in ``cache``, keyed by the digests of
     images and weights and by everything else that decides them; what is there is not computed again. A ``device``
-    given by name ("auto", "cpu", "cuda:1") is looked for only when something has to be computed.
+    given by name ("auto", "cpu", "cuda:1") is looked for only when something has to be computed. ``precision``
+    "bfloat16" is for feature extractors alone, and stands in their signatures.
     """
     one, other = ImageSet("the reference", reference), ImageSet("the candidate", candidate)
-    items = Itemizer(one, other, features, protocol)
+    items = Itemizer(one, other, features, protocol, precision)
     ruler = _Ruler(one, other, items, protocol, cache)
     asked = [items.item(entry) for entry in metrics]
     lacking = [item for item in asked if item.reason is None and ruler.known(item) is None]
     if lacking:
-        ruler.look(lacking, features, device, batch, progress)
+        ruler.look(lacking, features, device, batch, progress, precision)
     found = tuple(ruler.measurement(item) for item in asked)
     pairs = [item for item in asked if item.entry.kind == "pair" and item.reason is None]
     lacking_parts = {item.entry.name for item in asked if item.lacks}
@@ -149,6 +151,7 @@ class _Ruler:
         device: torch.device | str,
         batch: int,
         progress: Progress,
+        precision: Precision,
     ) -> None:
         """Computes the per-image values and the features that the cache lacks."""
         pairs = {item.key: item for item in items if item.entry.kind == "pair"}
@@ -161,7 +164,7 @@ class _Ruler:
 
         work = onepass.Work(wanted, reference, candidate)
         arrays = self._reference.arrays, self._candidate.arrays
-        for key, values in onepass.run(*arrays, work, entries, device, batch, progress).items():
+        for key, values in onepass.run(*arrays, work, entries, device, batch, progress, precision).items():
             self._keep(pairs[key], {"value": float(values.mean())}, values.tolist())
 
     def absent(self, images: ImageSet, features: Iterable[str]) -> dict[str, dict[str, Path]]:

@@ -92,8 +92,12 @@ def run(
     device: torch.device | str,
     batch: int,
     progress: Progress,
+    precision: str = "float32",
 ) -> dict[str, np.ndarray]:
-    """Does the work; features go to their folders, per-image values float64 ``[N]`` come back by pair metric."""
+    """Does the work; features go to their folders, per-image values float64 ``[N]`` come back by pair metric.
+
+    ``precision`` "bfloat16" runs the extractors' products in bfloat16; pair metrics are never touched by it.
+    """
     device = choose_device(device) if isinstance(device, str) else device
     tools = Networks(device)
     pairs = {name: load(function) for name, function in work.pairs.items()}
@@ -109,7 +113,8 @@ def run(
         for one, other in zip_longest(sides[0].batches(batch), sides[1].batches(batch)):
             for side, images in ((sides[0], one), (sides[1], other)):
                 if images is not None:
-                    side.extract(images)
+                    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                        side.extract(images)
                     advance(len(images))
             for name, function in pairs.items():
                 values[name].append(function(one.to(device), other.to(device), tools))

@@ -137,3 +137,58 @@ def test_features_that_are_not_finite_are_refused(tmp_path, monkeypatch):
     with pytest.raises(BenchError, match="r64 features of reference image 0 are not finite"):
         score(images(0), images(1), tmp_path, ("fd-r64",))
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_bfloat16_is_on_request_and_in_the_signature(tmp_path):
+    _, exact = score(images(0), images(1), tmp_path, ("psnr", "fd-r64"))
+    _, coarse = score(images(0), images(1), tmp_path, ("psnr", "fd-r64"), precision="bfloat16")
+    assert "precision" not in exact["fd-r64"].signature
+    assert coarse["fd-r64"].signature["precision"] == "bfloat16"
+    assert coarse["fd-r64"].value != exact["fd-r64"].value
+    assert coarse["fd-r64"].value == pytest.approx(exact["fd-r64"].value, rel=0.1)
+    assert coarse["psnr"] == exact["psnr"]
+
+
+def test_whatever_decides_features_changes_their_key(tmp_path, monkeypatch):
+    """Images, extractor, output, version, convention, precision and the content of the weights."""
+    from dataclasses import replace
+
+    from bench.pins import WEIGHTS, File
+    from bench.tasks.items import ImageSet, Itemizer
+
+    weights = tmp_path / "net.pth"
+    row = replace(WEIGHTS["inception-2015-12-05"], files=(File("net.pth", None, "none", "the test"),))
+    monkeypatch.setitem(WEIGHTS, "inception-2015-12-05", row)
+    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
+
+    def key(seed=0, feature="inception-clean.pool3", content=b"weights", precision="float32", **changes):
+        weights.write_bytes(content)
+        entries = {name: replace(entry, **changes) for name, entry in FEATURES.items()}
+        one = ImageSet("a set", images(seed))
+        return Itemizer(one, one, entries, PROTOCOL, precision).feature_key(one, feature)
+
+    keys = [
+        key(),
+        key(seed=1),
+        key(feature="inception-tf1.pool3"),
+        key(feature="inception-clean.logits"),
+        key(content=b"others"),
+        key(precision="bfloat16"),
+        key(version=2),
+        key(convention={"resize": "another"}),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key() == keys[0]
+
+
+def test_r64_is_the_same_network_everywhere():
+    """Its weights by digest, and one number on fixed images: a change of either needs a new version in the table."""
+    import torch
+
+    from bench import digest
+    from bench.features import r64
+
+    assert digest.of_weights(r64._network().state_dict(), "r64")[:16] == "886c395db7214134"
+    values = r64.build(torch.device("cpu"), None)(torch.from_numpy(images(0, 2).pixels))["fc2"]
+    assert values.shape == (2, 64)
+    assert float(values.double().square().sum()) == pytest.approx(188.470670, rel=1e-4)

@@ -255,3 +255,32 @@ def test_statistics_need_their_weights(real):
     assert code == 2
     assert "fetch inception-2015-12-05" in err
     assert "'r64.fc9'" in bench("stats", "build", "mine", "--images", real, "--features", "r64.fc9")[2]
+
+
+def test_images_that_are_not_uint8_are_refused(real, tmp_path):
+    """Ranges are never guessed: floats in [0, 1] or [-1, 1] are no images here."""
+    np.save(tmp_path / "floats.npy", np.zeros((8, 32, 32, 3), np.float32))
+    code, _, err = bench("score", "--real", real, "--fake", tmp_path / "floats.npy")
+    assert code == 2
+    assert "float32" in err
+
+
+def test_an_unknown_flag_exits_2(real, fake):
+    code, _, err = bench("score", "--real", real, "--fake", fake, "--metrik", "psnr")
+    assert code == 2
+    assert "--metrik" in err
+
+
+def test_batch_has_no_effect_and_bf16_is_said(real, fake):
+    plain = scored("--real", real, "--fake", fake, "--metrics", "fd-r64,psnr", "--batch", 3)
+    coarse = scored("--real", real, "--fake", fake, "--metrics", "fd-r64,psnr", "--bf16")
+    assert coarse["fd-r64"]["signature"]["precision"] == "bfloat16"
+    assert coarse["psnr"] == plain["psnr"]
+
+
+def test_a_dataset_is_a_reference_by_name_and_split(fake):
+    arguments = ("--real", "photos", "--fake", fake, "--metrics", "fd-r64", "--crop", "ldm:32")
+    one, other = (scored(*arguments, "--split", split)["fd-r64"] for split in ("train", "val"))
+    assert one["signature"]["reference"] != other["signature"]["reference"]
+    assert one["value"] != other["value"]
+    assert bench("score", "--real", "photos", "--fake", fake)[0] == 2
