@@ -60,9 +60,7 @@ def score(
         typer.echo(f"note: {remark}", err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
     images = reference.arrays if isinstance(reference, sets.ImageFiles) else reference
-    measured = measure(
-        images, candidate.arrays, entries, FEATURES, chosen, device, cache_root(), batch, progress, precision
-    )
+    measured = measure(images, candidate.arrays, entries, FEATURES, chosen, device, cache, batch, progress, precision)
     typer.echo(_as_json(measured, chosen) if json else _as_text(measured, chosen))
     if per_image is not None:
         _write_values(per_image, candidate, measured)
