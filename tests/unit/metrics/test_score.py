@@ -278,9 +278,14 @@ def test_batch_has_no_effect_and_bf16_is_said(real, fake):
     assert coarse["psnr"] == plain["psnr"]
 
 
-def test_a_dataset_is_a_reference_by_name_and_split(fake):
-    arguments = ("--real", "photos", "--fake", fake, "--metrics", "fd-r64", "--crop", "ldm:32")
+def test_a_dataset_is_a_reference_by_name_and_split(fake, tmp_path):
+    for seed, split in enumerate(("train", "val"), 5):
+        write(tmp_path / "data" / split, pictures(seed, size=(40, 50)))
+    name = f"folder:{tmp_path / 'data'}"
+    arguments = ("--real", name, "--fake", fake, "--metrics", "fd-r64", "--crop", "ldm:32")
     one, other = (scored(*arguments, "--split", split)["fd-r64"] for split in ("train", "val"))
     assert one["signature"]["reference"] != other["signature"]["reference"]
     assert one["value"] != other["value"]
-    assert bench("score", "--real", "photos", "--fake", fake)[0] == 2
+    code, _, err = bench("score", "--real", name, "--fake", fake)
+    assert code == 2
+    assert "--crop ldm:256" in err
