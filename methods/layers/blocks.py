@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from methods.layers.settings import Architecture
 
 
-def normalize(channels: int, groups: int) -> nn.GroupNorm:
-    """GroupNorm with the published epsilon of 1e-6; at most ``groups`` groups where there are few channels."""
-    return nn.GroupNorm(min(groups, channels), channels, eps=1e-6)
+def normalize(channels: int, groups: int) -> nn.Module:
+    """GroupNorm with the published epsilon of 1e-6; no ``groups``, no normalisation."""
+    return nn.GroupNorm(groups, channels, eps=1e-6) if groups else nn.Identity()
 
 
 class ResnetBlock(nn.Module):

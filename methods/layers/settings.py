@@ -18,6 +18,7 @@ class Architecture:
     - ``resolution``: side of the square images, in pixels; ``attn_resolutions`` are compared with it, halved per level.
     - ``patch``: images enter as ``patch x patch`` blocks folded into channels and leave the same way
       (space-to-depth); 1, as published, is no folding. All resolutions below it count folded pixels.
+    - ``norm_groups``: of every GroupNorm, 32 as published; 0 leaves the normalisation out (and its key names).
     - ``mid_attention``: the attention block between the two middle residual blocks (absent in ``vq-f4-noattn``).
     - ``double_z``: the encoder gives mean and log-variance.
     - ``attention``: "fused" (scaled_dot_product_attention) or "matmul" (two matrix products, as published).

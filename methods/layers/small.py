@@ -37,7 +37,11 @@ MEDIUM = {"8x8": Stem(1, 64, (1, 1, 2, 2, 4)), "16x16": Stem(1, 64, (1, 2, 2, 4)
 
 
 def short_recipe(settings: S, stem: Stem) -> S:
-    """Minutes on two CPU cores: squared error alone, one cosine. Our own recipe, no paper's."""
+    """Minutes on two CPU cores: squared error alone, one cosine. Our own recipe, no paper's.
+
+    Without normalisation: with few channels it hides an image's brightness and contrast from the decoder, and cost half
+    a decibel after 250 steps. Attention in the middle gained nothing and took a fifth of the time.
+    """
     return replace(
         settings,
         patch=stem.patch,
@@ -45,7 +49,8 @@ def short_recipe(settings: S, stem: Stem) -> S:
         ch_mult=stem.ch_mult,
         num_res_blocks=1,
         attn_resolutions=(),
-        norm_groups=8,
+        mid_attention=False,
+        norm_groups=0,
         reconstruction="mse",
         perceptual_weight=0.0,
         disc_weight=0.0,
@@ -59,8 +64,8 @@ def short_recipe(settings: S, stem: Stem) -> S:
 
 
 def smoke_recipe(settings: S, stem: Stem) -> S:
-    """As :func:`short_recipe`, with more and bolder steps from fewer images."""
-    return replace(short_recipe(settings, stem), batch=8, lr=5e-3, warmup=8)
+    """As :func:`short_recipe`, with more and bolder steps from fewer images, and with every published block in it."""
+    return replace(short_recipe(settings, stem), mid_attention=True, norm_groups=8, batch=8, lr=5e-3, warmup=8)
 
 
 def medium_recipe(settings: S, stem: Stem) -> S:
