@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bench import seeding
-from bench.contract import Batch, BenchError, Learner, Phase, Seeds
+from bench.contract import Batch, BenchError, Learner, Seeds
 from bench.tasks import batches, checkpoint
 from bench.tasks.averaging import MovingAverage
 from bench.tasks.checkpoint import Progressed
-from bench.tasks.comm import Alone, Processes, average_gradients, comm
-from bench.tasks.cost import count_step
+from bench.tasks.comm import Alone, Processes, comm
 from bench.tasks.ledger import Ledger
+from bench.tasks.turn import Turns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +130,7 @@ class _Run:
         self.local = learner.batch // self.processes.size
         self.steps = math.ceil(plan.images / learner.batch)
         self.average = MovingAverage(learner.averaged) if learner.averaged else None
-        self.rates = {phase.name: [group["lr"] for group in phase.optimizer.param_groups] for phase in learner.phases}
+        self.turns = Turns(learner.phases, self.steps, fabric, self.processes)
         self.progressed = Progressed(micro_batch=min(plan.micro_batch or self.local, self.local))
         self.ledger = Ledger()
         self.saved_at = time.perf_counter()
@@ -201,49 +201,16 @@ class _Run:
         self.after()
 
     def phases(self, batch: Batch, step: int) -> None:
-        """Runs the phases that are due and keeps their losses."""
+        """Runs the phases that are due and keeps their losses; the first time, a phase's operations are counted."""
         losses: dict[str, Tensor] = {}
-        for phase in self.learner.phases:
-            if step >= phase.start and step % phase.every == 0:
-                losses |= self.counted_turn(phase, batch, step)
+        flops, micro_batch = self.progressed.flops, self.progressed.micro_batch
+        for phase in self.turns.due(step):
+            if phase.name in flops:
+                losses |= self.turns.take(phase, batch, step, micro_batch)
+            else:
+                counted, flops[phase.name] = self.turns.counted(phase, batch, step, micro_batch)
+                losses |= counted
         self.ledger.add(losses)
-
-    def counted_turn(self, phase: Phase, batch: Batch, step: int) -> dict[str, Tensor]:
-        """:meth:`turn`; the first time, its operations are counted as well."""
-        if phase.name in self.progressed.flops:
-            return self.turn(phase, batch, step)
-        losses: dict[str, Tensor] = {}
-        flops = count_step(lambda: losses.update(self.turn(phase, batch, step)))
-        self.progressed.flops[phase.name] = flops * self.processes.size
-        return losses
-
-    def turn(self, phase: Phase, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One optimiser's turn: gradients over the micro-batches, averaged over processes, clipped, applied."""
-        import torch
-
-        for other in self.learner.phases:
-            for parameter in other.parameters:
-                parameter.requires_grad_(False)
-        for parameter in phase.parameters:
-            parameter.requires_grad_(True)
-        phase.optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, Tensor] = {}
-        for micro in batches.split(batch, self.progressed.micro_batch):
-            share = len(micro.seeds) / self.local
-            with self.fabric.autocast():
-                losses = phase.loss(micro, step)
-            (losses.total * share).backward()
-            for name, value in {"total": losses.total.detach(), **losses.parts}.items():
-                key = f"{phase.name}/{name}"
-                sums[key] = sums.get(key, torch.zeros((), device=value.device)) + value.detach().float() * share
-        average_gradients(phase.parameters, self.processes)
-        if phase.clip is not None:
-            torch.nn.utils.clip_grad_norm_(phase.parameters, phase.clip)
-        scale = phase.schedule(step, self.steps) if phase.schedule else 1.0
-        for group, rate in zip(phase.optimizer.param_groups, self.rates[phase.name], strict=True):
-            group["lr"] = rate * scale
-        phase.optimizer.step()
-        return sums
 
     def after(self) -> None:
         """Log, preview and checkpoint, each when due."""
@@ -315,7 +282,7 @@ class _Run:
             batch=self.learner.batch,
             micro_batch=done.micro_batch,
             seconds=done.seconds,
-            flops=sum(done.flops.get(phase.name, 0.0) * _turns(phase, self.steps) for phase in self.learner.phases),
+            flops=sum(done.flops.get(phase.name, 0.0) * self.turns.count(phase) for phase in self.learner.phases),
             curve=tuple(done.curve),
             previews=tuple(done.previews),
         )
@@ -325,8 +292,3 @@ def _transient_buffers(learner: Learner) -> dict[str, Tensor]:
     """Copies of the buffers that no checkpoint holds: what is gathered within a step and applied at its end."""
     kept = learner.module.state_dict().keys()
     return {name: b.detach().clone() for name, b in learner.module.named_buffers() if name not in kept}
-
-
-def _turns(phase: Phase, steps: int) -> int:
-    """At how many of the steps a phase runs."""
-    return sum(1 for step in range(0, steps, phase.every) if step >= phase.start)
