@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from bench.contract import Averaged, Batch, Losses, Phase
 from bench.images import to_signed
 from methods.layers.discriminator import NLayerDiscriminator
-from methods.layers.losses import adaptive_weight, hinge_discriminator, hinge_generator
+from methods.layers.losses import adaptive_weight, hinge_discriminator, hinge_generator, with_gradient
 
 if TYPE_CHECKING:
     from bench.contract import Build, Tokenizer
-    from methods.layers.model import Autoencoder, Pass
+    from methods.layers.model import Autoencoder
     from methods.layers.settings import AutoencoderSettings
 
 
@@ -95,21 +95,31 @@ class AutoencoderLearner:
     def _generator_loss(self, batch: Batch, step: int) -> Losses:
         images = self._images(batch)
         passed = self.model.reconstruct(images, batch.seeds, step, gather=True)
-        likelihood, parts = self._likelihood(images, passed)
-        total = likelihood + passed.bottleneck
-        if self.settings.disc_weight and step >= self.settings.disc_start:
-            adversarial = hinge_generator(self.discriminator(passed.reconstruction).float())
-            weight = self.settings.disc_weight * self._adaptive_weight(likelihood, adversarial)
-            total = total + weight * adversarial
-            parts |= {"adversarial": adversarial.detach(), "adaptive-weight": weight}
-        return Losses(total, parts)
+        decoded = passed.reconstruction.float()
+        adversarial = self.settings.disc_weight and step >= self.settings.disc_start
+        total, parts = (self._weighed if adversarial else self._likelihood)(decoded, images)
+        return Losses(total + passed.bottleneck, {**passed.parts, **parts})
 
-    def _likelihood(self, images: Tensor, passed: Pass) -> tuple[Tensor, dict[str, Tensor]]:
+    def _weighed(self, decoded: Tensor, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The reconstruction term plus the adversarial one under its weight.
+
+        The weight needs the gradient of each term alone. Both are taken as far as the images, so that LPIPS and the
+        discriminator are passed backwards once; the decoder then gets the weighed sum.
+        """
+        leaf = decoded.detach().requires_grad_()
+        likelihood, parts = self._likelihood(leaf, images)
+        adversarial = hinge_generator(self.discriminator(leaf).float())
+        pulls = [torch.autograd.grad(term, leaf)[0] for term in (likelihood, adversarial)]
+        weight = self.settings.disc_weight * self._adaptive_weight(decoded, pulls)
+        parts |= {"adversarial": adversarial.detach(), "adaptive-weight": weight}
+        total = with_gradient(likelihood + weight * adversarial, decoded, pulls[0] + weight * pulls[1])
+        return total, parts
+
+    def _likelihood(self, decoded: Tensor, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The reconstruction term, and what of it is logged."""
         s = self.settings
-        decoded = passed.reconstruction.float()
         distance = (F.l1_loss if s.reconstruction == "l1" else F.mse_loss)(decoded, images)
-        parts = {s.reconstruction: distance.detach(), **passed.parts}
+        parts: dict[str, Tensor] = {s.reconstruction: distance.detach()}
         total = distance
         if self.perceptual is not None:
             perceptual = self.perceptual(decoded, images).mean()
@@ -117,10 +127,10 @@ class AutoencoderLearner:
             total = total + s.perceptual_weight * perceptual
         return total * (images[0].numel() if s.reduction == "sum" else 1), parts
 
-    def _adaptive_weight(self, likelihood: Tensor, adversarial: Tensor) -> Tensor:
-        """The published weight, from gradients averaged over the processes."""
+    def _adaptive_weight(self, decoded: Tensor, pulls: list[Tensor]) -> Tensor:
+        """The published weight, from the last layer's gradients under each pull, averaged over the processes."""
         last = self.model.decoder.conv_out.weight
-        gradients = [torch.autograd.grad(loss, last, retain_graph=True)[0] for loss in (likelihood, adversarial)]
+        gradients = [torch.autograd.grad(decoded, last, pull, retain_graph=True)[0] for pull in pulls]
         both = self.comm.all_reduce_mean(torch.stack(gradients).float())
         return adaptive_weight(both[0], both[1])
 

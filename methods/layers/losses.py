@@ -47,3 +47,9 @@ def adaptive_weight(reconstruction_gradient: Tensor, adversarial_gradient: Tenso
     """
     ratio = torch.linalg.vector_norm(reconstruction_gradient) / (torch.linalg.vector_norm(adversarial_gradient) + 1e-4)
     return ratio.clamp(0, 1e4).detach()
+
+
+def with_gradient(value: Tensor, inputs: Tensor, gradient: Tensor) -> Tensor:
+    """``value``, as a scalar whose gradient with respect to ``inputs`` is ``gradient``."""
+    towards = (inputs * gradient.detach()).sum()
+    return value.detach() + towards - towards.detach()
