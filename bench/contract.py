@@ -350,6 +350,8 @@ class MethodEntry:
       ``given(settings, task, codes) -> Codes``: what of an image's codes a task gives to the prior.
     - ``placement(settings, codes, stages) -> float64 [N, stages, rows, columns]``: how many of the codes lie where
       in the image after each part of their list, for codes that are lists.
+    - ``decoding_noise(settings) -> Mapping[str, float]``: by name, the standard deviations of the noise that decoding
+      has in the method's paper, empty where these settings have none. A row asks for it with the option ``noise=true``.
     - ``rates(settings, build) -> RateModel``: rates of the codes beyond the fixed-length one.
     - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
     - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.networks`) in its losses.
@@ -372,6 +374,7 @@ class MethodEntry:
     tasks: str | None = None
     given: str | None = None
     placement: str | None = None
+    decoding_noise: str | None = None
     rates: str | None = None
     parts: str | None = None
     networks: str | None = None

@@ -63,6 +63,16 @@ def set_of(values: Sequence[int]) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How a row's codes become images: ``noise`` turns on the noise of the method's paper, seeded per image.
+
+    It belongs to the row, not to the tokenizer: rows with and without noise share one training.
+    """
+
+    noise: bool = False
+
+
+@dataclass(frozen=True)
 class Cell:
     """One row and seed of the comparison; ``stages`` are those asked for and their predecessors, in order.
 
@@ -76,6 +86,7 @@ class Cell:
     stages: tuple[str, ...]
     task: str | None = None
     prior: Any = None
+    decoding: Decoding = Decoding()
 
     @property
     def label(self) -> str:
@@ -141,7 +152,8 @@ def resolve(method: Method, entry: MethodEntry, preset: str) -> Any:
             raise UsageError(f"'{method.label}': {entry.title} has no variants.")
     else:
         settings = registry.load(entry.settings)(preset, method.variant)
-    own, theirs = _field_names(settings), _field_names(_prior_defaults(method, entry, preset))
+    own = _field_names(settings)
+    theirs = _field_names(_prior_defaults(method, entry, preset)) | _field_names(_decoding_defaults(entry))
     options = {key: value for key, value in method.options if key in own or key not in theirs}
     return with_options(settings, options, f"'{method.label}'", allowed=own | theirs)
 
@@ -163,6 +175,22 @@ def resolve_prior(method: Method, entry: MethodEntry, preset: str) -> Any:
     settings = _prior_defaults(method, entry, preset)
     options = {key: value for key, value in method.options if key in _field_names(settings)}
     return with_options(settings, options, f"'{method.label}'")
+
+
+def resolve_decoding(method: Method, entry: MethodEntry, settings: Any) -> Decoding:
+    """How the row is decoded. Raises :class:`UsageError` for noise where the tokenizer's ``settings`` have none."""
+    default = _decoding_defaults(entry)
+    if default is None:
+        return Decoding()
+    options = {key: value for key, value in method.options if key in _field_names(default)}
+    decoding = with_options(default, options, f"'{method.label}'")
+    if decoding.noise and not registry.load(str(entry.decoding_noise))(settings):
+        raise UsageError(f"'{method.label}': with these settings {entry.title} decodes without noise; leave noise out.")
+    return decoding
+
+
+def _decoding_defaults(entry: MethodEntry) -> Decoding | None:
+    return Decoding() if entry.decoding_noise else None
 
 
 def _prior_defaults(method: Method, entry: MethodEntry, preset: str) -> Any:
@@ -214,15 +242,18 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry]) -> list[Cell]:
         Cell(
             method=method,
             entry=entry,
-            settings=settings_of(method, entry, config.preset),
+            settings=settings,
             seed=seed,
             stages=stages,
             task=config.task,
             prior=resolve_prior(method, entry, config.preset),
+            decoding=decoding,
         )
         for method in parse_methods(config.methods, table)
         for entry in (table[method.name],)
-        for seed in (config.seeds if is_random(method, entry) else config.seeds[:1])
+        for settings in (settings_of(method, entry, config.preset),)
+        for decoding in (resolve_decoding(method, entry, settings),)
+        for seed in (config.seeds if is_random(method, entry) or decoding.noise else config.seeds[:1])
     ]
 
 

@@ -12,7 +12,7 @@ from bench.pictures import strip
 from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
-from bench.stages import placement, rates, ready, tokenizers
+from bench.stages import decoding, placement, rates, ready, tokenizers
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +47,8 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
 def images_recipe(cell: Cell, session: Session) -> dict[str, Any]:
     """What decides the reconstructed pixels."""
     made = {"ready": ready.identity(cell)} if ready.has(cell, "recons") else tokenizers.identity(cell, session)
-    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": session.val.digest}
+    images = session.val.digest
+    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": images, **decoding.recipe(cell)}
 
 
 def absent_weights(metric: MetricEntry, session: Session) -> list[str]:
@@ -85,7 +86,12 @@ def run(cell: Cell, session: Session) -> Outcome:
             *rates.rates(cell, session, device),
             *_clock(cell, session, device),
         ),
-        facts={"reconstructions": candidate.digest, "images": len(reference), **made["facts"]},
+        facts={
+            "reconstructions": candidate.digest,
+            "images": len(reference),
+            **made["facts"],
+            **decoding.facts(cell),
+        },
         per_image=measured.per_image,
         pictures={
             "examples.png": strip([reference.pixels[:EXAMPLES], candidate.pixels[:EXAMPLES]]),
@@ -117,7 +123,8 @@ def reconstructions(cell: Cell, session: Session, device: torch.device) -> Froze
         rate = [dataclasses.asdict(m) for m in meter.measurements(session.preset.resolution**2)]
         return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0])}}}
 
-    return reconstruct(tokenizer, session.val, folder, device, session.batch(), see, session.progress, made)
+    batch, noise = session.batch(), decoding.seed(cell)
+    return reconstruct(tokenizer, session.val, folder, device, batch, see, session.progress, made, noise)
 
 
 def code_facts(codes: Codes) -> dict[str, Any]:

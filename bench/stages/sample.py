@@ -13,7 +13,7 @@ from bench.pictures import grid
 from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session
-from bench.stages import placement, tasks, tokenizers
+from bench.stages import decoding, placement, tasks, tokenizers
 from bench.stages import prior as priors
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def recipe(cell: Cell, session: Session, drawing: Drawing = PLAIN) -> dict[str, 
         "batch": BATCH,
         "task": cell.task,
         "given": session.val.digest if cell.task else None,
+        **decoding.recipe(cell),
     }
 
 
@@ -73,7 +74,11 @@ def run(cell: Cell, session: Session) -> Outcome:
     drawn = all_samples(cell, session)
     return Outcome(
         (Measurement("samples", float(len(drawn)), "images", n=len(drawn)),),
-        facts={"samples": drawn.digest, "seeds": session.config.sample_seeds or f"0-{session.preset.samples - 1}"},
+        facts={
+            "samples": drawn.digest,
+            "seeds": session.config.sample_seeds or f"0-{session.preset.samples - 1}",
+            **decoding.facts(cell),
+        },
         pictures={"grid.png": grid(drawn.pixels[:SHOWN]), **placement.pictures(cell, session, drawn.pixels)},
     )
 
@@ -104,6 +109,7 @@ def samples(cell: Cell, session: Session, drawing: Drawing = PLAIN) -> Frozen | 
         BATCH,
         label_rule(cell, drawing),
         tasks.condition(cell, session, tokenizer, device) if cell.task else None,
+        cell.decoding.noise,
     )
     return generate(prior, tokenizer, order, where, device, session.progress, drawing.shard)
 

@@ -35,6 +35,7 @@ class Order:
     """What to draw: seeds, in batches of ``batch``, the labels ``label(seed)`` where there are classes.
 
     ``condition(seeds)`` is what the samples of a block are conditioned on in a task other than drawing freely.
+    ``noise`` decodes with the noise of the method's paper, which the samples' seeds decide too.
 
     Raises :class:`UsageError` for seeds given twice, none or negative ones.
     """
@@ -43,6 +44,7 @@ class Order:
     batch: int
     label: Callable[[int], int] | None = None
     condition: Callable[[Sequence[int]], Condition] | None = None
+    noise: bool = False
 
     def __post_init__(self) -> None:
         if not self.seeds:
@@ -115,7 +117,8 @@ def draw(prior: Prior, tokenizer: Tokenizer, order: Order, index: int, device: t
 
     seeds = range(index * order.batch, (index + 1) * order.batch)
     with torch.inference_mode():
-        decoded = tokenizer.decode(prior.sample(seeds, condition_of(order, seeds, device)))
+        codes = prior.sample(seeds, condition_of(order, seeds, device))
+        decoded = tokenizer.decode(codes, seeds if order.noise else None)
     if not bool(torch.isfinite(decoded).all()):
         raise BenchError(f"The samples of the seeds {seeds.start} to {seeds.stop - 1} hold NaN; train the prior again.")
     return images.to_uint8(decoded).cpu().numpy()

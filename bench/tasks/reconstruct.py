@@ -34,8 +34,8 @@ def reconstruct(
     """The reconstructions of ``reference``, uint8 ``[N, 3, H, W]``, frozen in ``folder``.
 
     ``see`` is shown every batch of codes, on the CPU; ``facts()`` is asked at the end, for the manifest.
-    ``noise_seed`` turns the paper's decoding noise on, seeded per image. Raises :class:`BenchError` when the tokenizer
-    gives NaN or images of another size.
+    ``noise_seed`` turns the paper's decoding noise on; that of image i is seeded with ``noise_seed + i``. Raises
+    :class:`BenchError` when the tokenizer gives NaN or images of another size.
     """
     import torch
 

@@ -153,6 +153,14 @@ _PAPER_GRIDS = {
 """Candidates for code sizes whose grids were not published; the README says which of them fit the printed counts."""
 
 
+def decoding_noise(settings: Settings) -> dict[str, float]:
+    """Standard deviations of the noise on the keys and of the decoder's noise inputs (before their learnt strength)."""
+    return {
+        **({"keys": settings.key_noise} if settings.key_noise else {}),
+        **({"synthesis": 1.0} if settings.synthesis_noise else {}),
+    }
+
+
 def networks(settings: Settings) -> tuple[str, ...]:
     """The pretrained networks in the losses: VGG16 where the perceptual loss has a weight."""
     return ("vgg16",) if settings.losses.perceptual else ()

@@ -75,6 +75,22 @@ def test_what_is_there_is_not_drawn_again(tmp_path):
     assert (prior.drawn, again.digest) == (16, first.digest)
 
 
+@dataclass
+class Marked(Plain):
+    """Noise adds each image's seed, in levels of 8 bits."""
+
+    def decode(self, codes, noise=None):
+        levels = torch.zeros(len(codes.tensor)) if noise is None else torch.tensor(noise)
+        return codes.tensor * 0 + (levels / 255)[:, None, None, None]
+
+
+def test_noise_in_the_decoder_is_seeded_with_the_samples_seeds(tmp_path):
+    for noise, levels in ((False, [0, 0]), (True, [3, 17])):
+        order = Order((3, 17), 8, noise=noise)
+        samples = generate(Noise(), Marked(), order, tmp_path / str(noise), CPU, silent)
+        assert samples.pixels[:, 0, 0, 0].tolist() == levels
+
+
 SCRIPT = """
 import sys
 sys.path[:0] = {path!r}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -81,6 +82,18 @@ def test_cells_are_methods_times_seeds() -> None:
 def test_unknown_names_suggest(config: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         cells(RunConfig(**config), TABLE)  # type: ignore[arg-type]
+
+
+def test_noise_is_an_option_of_rows_whose_method_has_it() -> None:
+    noisy = dataclasses.replace(TABLE["plain"], decoding_noise="tests.unit.test_reconstruct:deviations")
+    made = cells(RunConfig(methods=("plain,plain:noise=true",), seeds=(0, 1)), {"plain": noisy})
+    assert [(c.label, c.seed, c.decoding.noise) for c in made] == [
+        ("plain", 0, False),
+        ("plain:noise=true", 0, True),
+        ("plain:noise=true", 1, True),
+    ]
+    with pytest.raises(UsageError, match="has no option 'noise'"):
+        cells(RunConfig(methods=("plain:noise=true",)), TABLE)
 
 
 @pytest.mark.parametrize("flags", [{"limit": 0}, {"eval_limit": -1}, {"seeds": ()}, {"seeds": (1, 1)}])
