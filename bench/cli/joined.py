@@ -56,11 +56,13 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
 
     cells: list[Cell] = []
     attempt(lambda: cells.extend(cells_of(config)))
-    attempt(lambda: open_dataset(config))
+    attempt(lambda: check_task(cells))
+    attempt(lambda: notes.extend(remarks(open_dataset(config))))
     attempt(lambda: check_writable(config.out))
     attempt(lambda: check_writable(cache_root()))
     if config.device != "auto":
         attempt(lambda: choose_device(config.device))
+    attempt(lambda: check_seeds(config.sample_seeds))
     for cell in cells:
         attempt(lambda cell=cell: check_resolution(cell, config))
         attempt(lambda cell=cell: weights.find(cell.method, cell.entry, cache_root()))
@@ -74,6 +76,34 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(found)), notes
 
 
+def check_task(cells: list[Cell]) -> None:
+    """Raises :class:`UsageError` where no method of the run has its conditional task."""
+    from bench.stages import tasks
+
+    obstacles = {cell.label: tasks.obstacle(cell) for cell in cells if cell.task is not None}
+    if obstacles and all(obstacles.values()):
+        said = "; ".join(f"'{label}': {reason}" for label, reason in obstacles.items())
+        raise UsageError(f"No method of this run has the task '{cells[0].task}' ({said}).")
+
+
+FEW = 100
+"""Held-out images below which a run says how few there are."""
+
+
+def remarks(dataset: Dataset) -> list[str]:
+    """What a reader of the tables should know of the images before anything is measured."""
+    from bench.prepare import CONTENT_SPLIT
+
+    count, size = len(dataset.val), f"{dataset.resolution}x{dataset.resolution}"
+    said = [f"{dataset.name}: {count} validation images, cropped and resized by '{dataset.protocol}' to {size} pixels"]
+    if dataset.facts.get("split") == CONTENT_SPLIT and count < FEW:
+        said.append(
+            f"only a tenth of {dataset.name} is held out, {count} images; where nothing is trained on it, "
+            "--dataset testset:PATH measures all of them"
+        )
+    return said
+
+
 def check_resolution(cell: Cell, config: RunConfig) -> None:
     """A published checkpoint fixes the resolution. Raises :class:`UsageError` where the preset has another."""
     from bench.plan import preset_of
@@ -85,6 +115,14 @@ def check_resolution(cell: Cell, config: RunConfig) -> None:
             f"'{cell.label}' was trained at {fixed} px, but the preset '{preset.name}' has {preset.resolution}; "
             f"choose a preset of {fixed} px, or add --set resolution={fixed}."
         )
+
+
+def check_seeds(sample_seeds: str | None) -> None:
+    """Raises :class:`UsageError` for ``--sample-seeds`` that name no samples, or one twice: before any training."""
+    from bench.tasks.generate import Order, parse_seeds
+
+    if sample_seeds is not None:
+        Order(parse_seeds(sample_seeds), batch=1)
 
 
 def required_networks(cell: Cell) -> tuple[str, ...]:

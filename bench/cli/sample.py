@@ -45,21 +45,22 @@ def sample(
 
     Equal seeds give equal images on the same machine, however the work is sharded, ordered, interrupted and resumed.
     """
-    from bench.stages.sample import Drawing, samples
+    from bench.stages.sample import Drawing, label_rule, samples
     from bench.tasks.generate import export, parse_seeds
 
-    part = parse_shard(shard)
+    drawing = Drawing(label, parse_shard(shard))
     flags = {
         "dataset": dataset, "preset": preset, "protocol": protocol, "seeds": (seed,), "device": device, "out": results,
         "plugin": plugin, "set": set_, "debug": debug, "sample_seeds": sample_seeds, "stages": "prior",
     }  # fmt: skip
-    cell, session = _trained(method, flags)
-    seeds = parse_seeds(sample_seeds)
-    drawn = samples(cell, session, Drawing(label, part))
+    cell, config = _planned(method, flags)
+    label_rule(cell, drawing)
+    session = _trained(cell, config)
+    drawn = samples(cell, session, drawing)
     if drawn is None:
         sys.stderr.write(f"Shard {shard} is drawn; the images are written when all shards are.\n")
         return 0
-    export(drawn, seeds, out)
+    export(drawn, parse_seeds(sample_seeds), out)
     sys.stderr.write(f"{len(drawn)} images: {out}\n")
     return 0
 
@@ -74,12 +75,12 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(first), int(count)
 
 
-def _trained(method: str, flags: dict[str, Any]) -> tuple[Cell, Session]:
-    """The one cell, its tokenizer and prior trained, and its session."""
-    from bench import runner
+def _planned(method: str, flags: dict[str, Any]) -> tuple[Cell, RunConfig]:
+    """The one cell, everything that it needs being there; nothing is trained yet."""
     from bench.cli import joined
     from bench.cli.config import run_config
-    from bench.contract import BenchError, UsageError
+    from bench.contract import UsageError
+    from bench.stages.sample import obstacle
 
     config: RunConfig = run_config({**flags, "methods": (method,)}, None)
     problems, _ = joined.problems(config)
@@ -88,8 +89,19 @@ def _trained(method: str, flags: dict[str, Any]) -> tuple[Cell, Session]:
     cells = joined.cells_of(config)
     if len(cells) != 1:
         raise UsageError(f"'{method}' names {len(cells)} methods; sample draws from one.")
+    lacks = obstacle(cells[0])
+    if lacks is not None:
+        raise UsageError(f"'{method}' draws no samples: {lacks}.")
+    return cells[0], config
+
+
+def _trained(cell: Cell, config: RunConfig) -> Session:
+    """The session in which the cell's tokenizer and prior are trained."""
+    from bench import runner
+    from bench.cli import joined
+    from bench.contract import BenchError
+
     session = joined.session_of(config, joined.open_dataset(config))
-    for result in runner.run(cells, session):
-        if result.status == "failed" or (result.stage == "prior" and result.status != "ok"):
-            raise BenchError(f"{cells[0].label}, {result.stage}: {result.error}")
-    return cells[0], session
+    for result in runner.failed(runner.run([cell], session)):
+        raise BenchError(f"{cell.label}, {result.stage}: {result.error}")
+    return session

@@ -1,8 +1,11 @@
 """``sample``: trains what is missing, draws, shards, exports; classes and bad input."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 from bench.cli.sample import parse_shard
 from bench.contract import UsageError
@@ -53,10 +56,6 @@ def test_classes_are_drawn_by_label(draw, tmp_path):
     mixed, ones = exported(tmp_path / "drawn"), exported(tmp_path / "ones")
     assert mixed["seed000001.png"] == ones["seed000001.png"]
     assert mixed["seed000000.png"] != ones["seed000000.png"]
-    refused = draw("vqgan:classes=2,guidance=50", "0-1", "--label", "2")
-    assert (refused.code, "its classes are 0..1" in refused.err) == (2, True)
-    refused = draw("vqgan", "0-1", "--label", "0")
-    assert (refused.code, "it has none" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +65,27 @@ def test_classes_are_drawn_by_label(draw, tmp_path):
         (("vqgan", "x"), "not sample seeds"),
         (("vqgan,brics", "0"), "names 2 methods"),
         (("downsample", "0"), "no prior is defined"),
+        (("vqgan:classes=2", "0", "--label", "2"), "its classes are 0..1"),
+        (("vqgan", "0", "--label", "0"), "it has none"),
+        (("vqgan", "0", "--shard", "2/2"), "is not K/N"),
     ],
 )
-def test_bad_input_is_refused(draw, arguments, message):
+def test_bad_input_is_refused_before_anything_is_trained(draw, tmp_path, arguments, message):
     done = draw(*arguments)
-    assert done.code in (2, 3)
+    assert done.code == 2
     assert message in done.err
+    assert not (tmp_path / "results").exists() or not list((tmp_path / "results").rglob("*.json"))
+
+
+def test_the_prior_of_another_tokenizer_is_refused(draw, cache):
+    """Its weights lie where those of ours should be: the digest of the tokenizer that they carry tells."""
+    for seed in "01":
+        assert draw("vqgan", "0", "--seed", seed).code == 0
+    theirs, ours = (path for path in cache.glob("runs/*/final.safetensors") if "owner" in load_file(path))
+    shutil.copy(theirs, ours)
+    done = [draw("vqgan", "70", "--seed", seed) for seed in "01"]
+    assert sorted(d.code for d in done) == [0, 5]
+    assert any("were trained for another tokenizer" in d.err for d in done)
 
 
 def test_shards_are_k_of_n():
