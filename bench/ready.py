@@ -23,6 +23,9 @@ from bench.store import cache_root
 NAMED = 3
 """How many file names an error message gives."""
 
+LEFT_OUT = "left_out"
+"""In the manifest: how many files are not among the images, as no original of the run has their name."""
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -84,11 +87,15 @@ class ReadyFiles:
                 f"{reference.pixels.shape[3]}x{reference.pixels.shape[2]}; nothing is resized silently."
             )
         recipe = digest.of_value(["ready", self.kind, self.digest, reference.digest if reference else None])
+        left_out = len(self.files.names) - len(names)
 
         def produce(start: int, stop: int) -> freezing.Block:
             return self._block(names[start:stop], size)
 
-        return freezing.freeze(cache / "images" / recipe[:32], len(names), size, produce, self._facts, recipe)
+        def facts(sources: Path) -> Mapping[str, Any]:
+            return {**self._facts(sources), LEFT_OUT: left_out}
+
+        return freezing.freeze(cache / "images" / recipe[:32], len(names), size, produce, facts, recipe)
 
     def _block(self, names: Sequence[str], size: tuple[int, ...]) -> freezing.Block:
         pixels, sources = [], []

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench import registry
+from bench.arrays import as_frozen
 from bench.plan import Cell
+from bench.ready import LEFT_OUT
 from bench.session import Session
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ def identity(cell: Cell) -> Any:
 
 
 def load(cell: Cell, session: Session) -> ImageArray:
-    """The images, decoded."""
+    """The images, decoded; files without an original are left out, and that is said."""
     ready = images(cell)
-    return ready.read(session.cache, session.val if ready.kind == "recons" else None)
+    found = ready.read(session.cache, session.val if ready.kind == "recons" else None)
+    left_out = as_frozen(found).manifest.get(LEFT_OUT, 0)
+    if left_out:
+        session.say(f"{cell.label}: {left_out} file{'s' * (left_out > 1)} without an original left out")
+    return found
