@@ -96,29 +96,32 @@ import sys
 sys.path[:0] = {path!r}
 from pathlib import Path
 from {module} import Noise, drawn
-drawn(Path({folder!r}), range(40), prior=Noise(seconds=0.3))
+drawn(Path({folder!r}), range(80), shard=(1, 2), prior=Noise(seconds=0.3))
 """
 
 
-def test_a_killed_run_resumes_to_the_same_samples(tmp_path):
-    """kill -9 between blocks, and a torn temporary file as one within a write leaves it."""
+def test_a_killed_shard_resumes_to_the_same_bytes(tmp_path):
+    """kill -9 between blocks, and a torn temporary file as one within a write leaves it; then the other shard."""
     folder = tmp_path / "killed"
     here = os.path.dirname(__file__)
     script = SCRIPT.format(path=[here, os.getcwd()], module="test_generate", folder=str(folder))
     process = subprocess.Popen([sys.executable, "-c", script])
     blocks = folder.with_name("killed.blocks")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(list(blocks.glob("*.npy"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = len(list(blocks.glob("*.npy")))
     assert 2 <= done < 5
-    (blocks / "00000004.npy.123.tmp").write_bytes(b"\\x93NUMPY torn")
+    (blocks / "00000009.npy.123.tmp").write_bytes(b"\\x93NUMPY torn")
     prior = Noise()
-    resumed = drawn(folder, range(40), prior=prior)
+    assert drawn(folder, range(80), shard=(1, 2), prior=prior) is None
     assert prior.drawn == (5 - done) * 8
-    assert resumed.digest == drawn(tmp_path / "whole", range(40)).digest
+    assert drawn(folder, range(80), shard=(0, 2), prior=prior) is not None
+    drawn(tmp_path / "whole", range(80))
+    for name in ("pixels.u8", "digests.bin", "sources.jsonl"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_labels_follow_the_seed(tmp_path):
