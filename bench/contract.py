@@ -339,7 +339,9 @@ class MethodEntry:
     - ``tokenizer(settings, build) -> Tokenizer``: for methods that need no training (a class will do).
     - ``learner(settings, build) -> Learner``: what trains the tokenizer.
     - ``checkpoint(settings, build, path) -> Tokenizer``: published or foreign weights, loaded strictly.
-    - ``identify(path) -> (variant, resolution)``: what a foreign checkpoint file or run folder holds.
+    - ``identify(settings, resolution, path) -> (settings, variant)``: the settings with all that a foreign checkpoint
+      file or run folder fixes (widths, codebook), and which of ``variants`` it holds, None for none of them. Raises
+      :class:`UsageError` for a checkpoint of another family or image size.
     - ``prior_settings(preset, variant) -> frozen dataclass``: the prior's own configuration, to whose fields the
       options apply as well. Fields marked ``SAMPLE_FIELD`` do not matter for its training; a field
       ``classes`` above 0 says that it is conditioned on labels below that number.

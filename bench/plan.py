@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import digest, registry, weights
-from bench.contract import STAGES, DatasetEntry, MethodEntry, NoSettings, UsageError
+from bench import registry
+from bench.contract import STAGES, DatasetEntry, MethodEntry, UsageError
 from bench.grammar import Method, parse_list
+from bench.options import Decoding, resolve_decoding, resolve_prior, settings_of, with_options
 from bench.presets import DEFAULT_PRESET, PRESETS, Preset
 
 
@@ -63,16 +64,6 @@ def set_of(values: Sequence[int]) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class Decoding:
-    """How a row's codes become images: ``noise`` turns on the noise of the method's paper, seeded per image.
-
-    It belongs to the row, not to the tokenizer: rows with and without noise share one training.
-    """
-
-    noise: bool = False
-
-
-@dataclass(frozen=True)
 class Cell:
     """One row and seed of the comparison; ``stages`` are those asked for and their predecessors, in order.
 
@@ -86,7 +77,7 @@ class Cell:
     stages: tuple[str, ...]
     task: str | None = None
     prior: Any = None
-    decoding: Decoding = Decoding()
+    decoding: Decoding = field(default_factory=Decoding)
 
     @property
     def label(self) -> str:
@@ -109,96 +100,6 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise UsageError(f"--set {text} is not of the form KEY=VALUE.")
     return key.replace("-", "_"), value
-
-
-T = typing.TypeVar("T")
-
-
-def with_options(settings: T, options: Mapping[str, str], owner: str, allowed: Collection[str] | None = None) -> T:
-    """The frozen dataclass with fields replaced by the values of ``k=v`` options, converted to the fields' types.
-
-    Raises :class:`UsageError` for an unknown key (with a suggestion) and for a value of another type.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    if not options:
-        return settings
-    hints = typing.get_type_hints(type(settings))
-    known = sorted(allowed if allowed is not None else hints)
-    changes: dict[str, Any] = {}
-    for key, text in options.items():
-        if key not in known:
-            raise UsageError(f"{owner} has no option '{key}'.{registry.suggestion(key, known)}")
-        value = None if text.lower() in ("none", "null") else text
-        try:
-            adapter: TypeAdapter[Any] = TypeAdapter(hints[key])
-            changes[key] = adapter.validate_python(value) if value is None else adapter.validate_strings(value)
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise UsageError(f"'{key}={text}' of {owner}: {reason[0].lower()}{reason[1:]}.") from error
-    return dataclasses.replace(settings, **changes)  # type: ignore[type-var]
-
-
-def resolve(method: Method, entry: MethodEntry, preset: str) -> Any:
-    """A method's settings at a preset, with variant and options applied."""
-    if entry.variants and method.variant is not None and method.variant not in entry.variants:
-        raise UsageError(
-            f"'{method.label}': {entry.title} has no variant '{method.variant}'."
-            f"{registry.suggestion(method.variant, entry.variants)}"
-        )
-    if entry.settings is None:
-        settings: Any = NoSettings()
-        if method.variant is not None:
-            raise UsageError(f"'{method.label}': {entry.title} has no variants.")
-    else:
-        settings = registry.load(entry.settings)(preset, method.variant)
-    own = _field_names(settings)
-    theirs = _field_names(_prior_defaults(method, entry, preset)) | _field_names(_decoding_defaults(entry))
-    options = {key: value for key, value in method.options if key in own or key not in theirs}
-    return with_options(settings, options, f"'{method.label}'", allowed=own | theirs)
-
-
-def settings_of(method: Method, entry: MethodEntry, preset: str) -> Any:
-    """:func:`resolve`; weights of an earlier training run bring that run's variant, options and preset with them."""
-    run = weights.trained_as(method)
-    if run is None:
-        return resolve(method, entry, preset)
-    (origin,) = parse_list([run.method], ())
-    if origin.name != method.name or method.variant not in (None, origin.variant):
-        raise UsageError(f"'{method.label}': those weights were trained as '{run.method}'.")
-    options = {**dict(origin.options), **dict(method.options)}
-    return resolve(Method(origin.name, origin.variant, None, tuple(sorted(options.items()))), entry, run.preset)
-
-
-def resolve_prior(method: Method, entry: MethodEntry, preset: str) -> Any:
-    """The settings of the method's prior, with those of the options that are its; None where it has none."""
-    settings = _prior_defaults(method, entry, preset)
-    options = {key: value for key, value in method.options if key in _field_names(settings)}
-    return with_options(settings, options, f"'{method.label}'")
-
-
-def resolve_decoding(method: Method, entry: MethodEntry, settings: Any) -> Decoding:
-    """How the row is decoded. Raises :class:`UsageError` for noise where the tokenizer's ``settings`` have none."""
-    default = _decoding_defaults(entry)
-    if default is None:
-        return Decoding()
-    options = {key: value for key, value in method.options if key in _field_names(default)}
-    decoding = with_options(default, options, f"'{method.label}'")
-    if decoding.noise and not registry.load(str(entry.decoding_noise))(settings):
-        raise UsageError(f"'{method.label}': with these settings {entry.title} decodes without noise; leave noise out.")
-    return decoding
-
-
-def _decoding_defaults(entry: MethodEntry) -> Decoding | None:
-    return Decoding() if entry.decoding_noise else None
-
-
-def _prior_defaults(method: Method, entry: MethodEntry, preset: str) -> Any:
-    return registry.load(entry.prior_settings)(preset, method.variant) if entry.prior_settings else None
-
-
-def _field_names(settings: Any) -> frozenset[str]:
-    return frozenset() if settings is None else frozenset(field.name for field in dataclasses.fields(settings))
 
 
 def parse_methods(texts: Sequence[str], table: Mapping[str, MethodEntry]) -> list[Method]:
@@ -235,9 +136,7 @@ def set_of_stages(asked: Sequence[str]) -> frozenset[str]:
 
 def cells(config: RunConfig, table: Mapping[str, MethodEntry]) -> list[Cell]:
     """All cells of a run, methods outermost. Raises :class:`UsageError` for anything unknown."""
-    if config.preset not in PRESETS:
-        registry.lookup(PRESETS, config.preset, "preset")
-    stages = stages_with_predecessors(config.stages)
+    preset, stages = preset_of(config), stages_with_predecessors(config.stages)
     return [
         Cell(
             method=method,
@@ -251,7 +150,7 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry]) -> list[Cell]:
         )
         for method in parse_methods(config.methods, table)
         for entry in (table[method.name],)
-        for settings in (settings_of(method, entry, config.preset),)
+        for settings in (settings_of(method, entry, preset),)
         for decoding in (resolve_decoding(method, entry, settings),)
         for seed in (config.seeds if is_random(method, entry) or decoding.noise else config.seeds[:1])
     ]
@@ -271,16 +170,3 @@ def dataset_of(text: str, table: Mapping[str, DatasetEntry]) -> tuple[DatasetEnt
         form = f"{name}:PATH" if entry.takes_path else name
         raise UsageError(f"The dataset is written '{form}', not '{text}'.")
     return entry, path if colon else None
-
-
-def settings_until(settings: Any, stage: str) -> dict[str, Any]:
-    """The settings as plain values, without the fields that only matter after ``stage`` (see ``PRIOR_FIELD``)."""
-    later = STAGES[STAGES.index(stage) + 1 :]
-    plain: dict[str, Any] = digest.plain(settings)
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if field.metadata.get("stage") in later:
-            del plain[field.name]
-        elif dataclasses.is_dataclass(value):
-            plain[field.name] = settings_until(value, stage)
-    return plain

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEPTHS = range(1, 17)
+PROFILE = 256
+"""Numbers that say how a codebook is used, whatever its size."""
 FIXED_LENGTH, WHOLE_FILE, PAYLOAD = "fixed-length code", "whole file", "file without its header"
 
 
@@ -108,6 +110,11 @@ class Meter:
         """Bits of each image so far, float64 ``[N]``; empty where the codes have no rate."""
         return np.concatenate([np.empty(0), *self._bits])
 
+    @property
+    def usage(self) -> np.ndarray | None:
+        """How often each entry was used so far, int64 ``[vocab]``; None for codes that are no indices."""
+        return self._usage
+
     def measurements(self, pixels: int) -> tuple[Measurement, ...]:
         """Rate, and payload rate, codebook use and entropy where they apply, for images of ``pixels`` pixels each.
 
@@ -143,6 +150,20 @@ def usage(indices: Tensor, vocab: int) -> np.ndarray:
     """How often each of ``vocab`` entries occurs, int64 ``[vocab]``."""
     counts = indices.reshape(-1).cpu().bincount(minlength=vocab)
     return counts.numpy().astype(np.int64)
+
+
+def profile(counts: np.ndarray, most: int = PROFILE) -> list[float]:
+    """The uses of a codebook's entries, most used first; a larger codebook's as ``most`` equal shares of the entries.
+
+    A share whose ends fall within an entry gets the part of that entry's uses that lies in it: the sum is that of
+    ``counts`` (int64 ``[vocab]``).
+    """
+    falling = np.sort(counts)[::-1].astype(np.float64)
+    if len(falling) <= most:
+        return [float(value) for value in falling]
+    reached = np.concatenate([[0.0], np.cumsum(falling)])
+    edges = np.linspace(0, len(falling), most + 1)
+    return [float(value) for value in np.diff(np.interp(edges, np.arange(len(reached)), reached))]
 
 
 def codebook(counts: np.ndarray) -> tuple[Measurement, ...]:

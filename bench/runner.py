@@ -10,7 +10,8 @@ from bench import digest
 from bench.contract import BenchError, Dataset, MethodEntry
 from bench.files import write_bytes
 from bench.grammar import Method
-from bench.plan import Cell, resolve
+from bench.options import resolve
+from bench.plan import NEEDS, Cell
 from bench.provenance import provenance
 from bench.record import Result
 from bench.session import Outcome, Session
@@ -40,7 +41,7 @@ def failed(results: Sequence[Result]) -> list[Result]:
 def _run_cell(cell: Cell, session: Session) -> list[Result]:
     """The cell's stages in order; after a failure the later ones are not tried."""
     results: list[Result] = []
-    for name in cell.stages:
+    for name in _useful(cell, session.config.stages):
         result = _run_stage(name, stage(name), cell, session)
         results.append(result)
         if result.status == "failed":
@@ -49,6 +50,13 @@ def _run_cell(cell: Cell, session: Session) -> list[Result]:
             session.say(f"{cell.label}, {name}: failed: {result.error}")
             break
     return results
+
+
+def _useful(cell: Cell, asked: Sequence[str]) -> list[str]:
+    """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks."""
+    needed = {need for name in cell.stages if stage(name).obstacle(cell) is None for need in NEEDS[name]}
+    predecessors = set().union(*NEEDS.values())
+    return [name for name in cell.stages if name in asked or name in needed or name not in predecessors]
 
 
 def _run_stage(name: str, work: Stage, cell: Cell, session: Session) -> Result:

@@ -71,6 +71,15 @@ def trained_as(method: Method) -> Result | None:
     return read(file) if method.weights and file.name == "train.json" and file.exists() else None
 
 
+def foreign(method: Method, entry: MethodEntry, cache: Path) -> Path | None:
+    """The foreign file or folder that a method string names, where it is on this machine."""
+    try:
+        found = find(method, entry, cache)
+    except UsageError:
+        return None  # what keeps a run from starting is said where all of it is listed
+    return found.path if found is not None and found.kind == "file" else None
+
+
 def published_resolution(method: Method, entry: MethodEntry) -> int | None:
     """The resolution of the named checkpoint, where it is one of ``source.toml``."""
     checkpoint = source(entry).get("checkpoints", {}).get(method.weights, {})

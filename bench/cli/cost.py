@@ -23,13 +23,25 @@ def cost(
     plugin: Annotated[list[str] | None, typer.Option(help="a Python file that defines a method")] = None,
     json: Annotated[bool, typer.Option("--json", help="as JSON, with the cost of each part")] = False,
 ) -> None:
-    """Count parameters and operations on shapes alone: no weights, no data, seconds."""
-    counted = {method.label: _census(method, entry, preset) for method, entry in _methods(methods, plugin or [])}
+    """Count parameters and operations on shapes alone: no weights but those named with @, no data, seconds."""
+    from bench import weights
+    from bench.options import settings_of, variant_of
+    from bench.presets import PRESETS
+    from bench.registry import lookup
+    from bench.store import cache_root
+    from bench.tasks.cost import census_of
+
+    size, counted, variants = lookup(PRESETS, preset, "preset"), {}, {}
+    for method, entry in _methods(methods, plugin or []):
+        weights.find(method, entry, cache_root())  # what is not here cannot be looked into
+        settings = settings_of(method, entry, size)
+        counted[method.label] = census_of(entry, settings, size.resolution)
+        variants[method.label] = variant_of(method, entry, preset, settings)
     if json:
         data = {label: {"metrics": _plain(c.measurements), **c.facts} for label, c in counted.items()}
         typer.echo(json_module.dumps(data, indent=2))
     else:
-        typer.echo(_table({label: c.measurements for label, c in counted.items()}, preset))
+        typer.echo(_table({label: c.measurements for label, c in counted.items()}, preset, variants))
 
 
 def _methods(texts: list[str], plugins: list[str]) -> list[tuple[Method, Any]]:
@@ -45,27 +57,17 @@ def _methods(texts: list[str], plugins: list[str]) -> list[tuple[Method, Any]]:
     return found
 
 
-def _census(method: Method, entry: Any, preset: str) -> Any:
-    from bench.plan import resolve
-    from bench.presets import PRESETS
-    from bench.registry import lookup
-    from bench.tasks.cost import census_of
-
-    resolution = lookup(PRESETS, preset, "preset").resolution
-    return census_of(entry, resolve(method, entry, preset), resolution)
-
-
 def _plain(measurements: Any) -> list[dict[str, Any]]:
     import dataclasses
 
     return [dataclasses.asdict(m) for m in measurements]
 
 
-def _table(counted: dict[str, Any], preset: str) -> str:
+def _table(counted: dict[str, Any], preset: str, variants: dict[str, str | None]) -> str:
     """The text of the table; published figures belong to the preset ``paper`` alone."""
     from bench.report.costs import published, table
     from bench.report.quoted import load_quoted
     from bench.report.render import to_text
 
     quoted = load_quoted(QUOTED) if preset == "paper" and QUOTED.is_dir() else ()
-    return to_text(table(counted, preset, published(list(counted), quoted)))
+    return to_text(table(counted, preset, published(variants, quoted)))

@@ -22,7 +22,8 @@ def selftest(
     from bench.cli.joined import methods_table
     from bench.contract import Build, UsageError
     from bench.devices import choose_device
-    from bench.plan import parse_methods, resolve
+    from bench.options import resolve
+    from bench.plan import parse_methods
     from bench.presets import PRESETS
     from bench.tasks.comm import Alone
     from bench.tasks.selftest import selftest as checks

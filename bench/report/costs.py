@@ -27,14 +27,17 @@ class Published:
     notes: tuple[str, ...]
 
 
-def published(labels: Sequence[str], quoted: Sequence[QuotedTable]) -> dict[str, dict[str, Published]]:
-    """By label and name, what is published of each method's cost.
+def published(variants: Mapping[str, str | None], quoted: Sequence[QuotedTable]) -> dict[str, dict[str, Published]]:
+    """By label and name, what is published of each method's cost; ``variants`` maps the labels to their variants.
 
     A number of a paper goes before one that was measured on its official code.
     """
     tables = sorted((t for t in quoted if t.kind == "cost" and not t.superseded), key=_second_hand)
-    results = [Result("cost", "ok", label, label, "", "paper", 0, "") for label in labels]
-    found: dict[str, dict[str, Published]] = {label: {} for label in labels}
+    results = [
+        Result("cost", "ok", label, label, "", "paper", 0, "", facts={"variant": variant})
+        for label, variant in variants.items()
+    ]
+    found: dict[str, dict[str, Published]] = {label: {} for label in variants}
     for row in rows_of(results):
         for table in tables:
             for quoted_row in (q for q in table.rows if corresponds(row, q)):

@@ -102,14 +102,19 @@ def curves(
     return figure
 
 
-def code_use(shares: Mapping[str, Sequence[float]]) -> Figure:
-    """How often codebook entries are used, most used first; a flat line is even use."""
+def code_use(shares: Mapping[str, Sequence[float]], entries: Mapping[str, int]) -> Figure:
+    """How often codebook entries are used, most used first; a flat line is even use.
+
+    ``shares`` are of all uses, by equal parts of the codebook; ``entries`` is the size of the codebook.
+    """
     figure = _figure(6, 3.6)
     axes = figure.subplots()
     for index, (method, values) in enumerate(shares.items()):
         even = [value * len(values) for value in values]
         ranks = [(rank + 0.5) / len(values) for rank in range(len(values))]
-        axes.plot(ranks, even, color=COLOURS[index % len(COLOURS)], label=f"{plain(method)} ({len(values)} entries)")
+        axes.plot(
+            ranks, even, color=COLOURS[index % len(COLOURS)], label=f"{plain(method)} ({entries[method]} entries)"
+        )
     axes.axhline(1, color="#999999", linewidth=0.8, linestyle="--")
     _style(axes, "share of the codebook, most used entries first", "use relative to even use")
     axes.legend(fontsize=7, frameon=False)

@@ -170,14 +170,20 @@ def _curves(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
 
 
 def _code_use(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
-    """How often each codebook entry is used, from the reconstruction's fact ``code_counts``."""
+    """How evenly the codebook entries are used, from the reconstruction's facts ``code_counts`` and ``code_entries``.
+
+    The counts are of equal shares of the entries, most used first: of single entries where there are few of them.
+    """
     from bench.report import drawing
 
     found: dict[str, list[float]] = {}
+    entries: dict[str, int] = {}
     for result in sorted(results, key=lambda r: r.seed):
         counts = result.facts.get("code_counts") if result.stage == "recon" else None
-        if counts and sum(counts) > 0:
-            found.setdefault(result.method, sorted((c / sum(counts) for c in counts), reverse=True))
+        if counts and sum(counts) > 0 and result.method not in found:
+            found[result.method] = sorted((c / sum(counts) for c in counts), reverse=True)
+            entries[result.method] = result.facts.get("code_entries", len(counts))
     if not found:
         return []
-    return [Plan(f"{key}-code-use", f"Use of the codebook: {where}", found, partial(drawing.code_use, found))]
+    inputs, draw = {"shares": found, "entries": entries}, partial(drawing.code_use, found, entries)
+    return [Plan(f"{key}-code-use", f"Use of the codebook: {where}", inputs, draw)]

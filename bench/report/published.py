@@ -57,14 +57,19 @@ def corresponds(row: RowResults, quoted: QuotedRow) -> bool:
     if name_of(row.method) != name:
         return False
     if variant:
-        return re.search(rf":{re.escape(variant)}(?=[@:]|$)", row.method) is not None
-    if quoted.code is None:
-        return True
-    if re.search(rf":{re.escape(quoted.code)}(?=[@:]|$)", row.method):
+        return _is_variant(row, variant)
+    if quoted.code is None or _is_variant(row, quoted.code):
         return True
     sizes = sorted(int(size) for size in quoted.code.split("x"))
     shapes = [r.facts["code_shape"] for results in row.stages.values() for r in results if r.facts.get("code_shape")]
     return any(sorted(shape) == sizes for shape in shapes)
+
+
+def _is_variant(row: RowResults, variant: str) -> bool:
+    """Whether the row's label, or its fact ``variant`` where the label names none, is of the variant."""
+    if re.search(rf":{re.escape(variant)}(?=[@:]|$)", row.method):
+        return True
+    return any(result.facts.get("variant") == variant for results in row.stages.values() for result in results)
 
 
 def _row(row: RowResults, name: str, quote: Quote, origin: tuple[QuotedTable, QuotedRow], notes: Notes) -> Row | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bench import registry
-from bench.plan import Cell, settings_until
+from bench.options import settings_until, variant_of
+from bench.plan import Cell
 from bench.session import Outcome, Session
 
 VERSION = 1
@@ -38,4 +39,5 @@ def run(cell: Cell, session: Session) -> Outcome:
     with torch.device("meta"):
         parts = registry.load(str(cell.entry.parts))(cell.settings, build)
     counted = census(parts)
-    return Outcome(counted.measurements, facts=counted.facts)
+    variant = variant_of(cell.method, cell.entry, session.preset.name, cell.settings)
+    return Outcome(counted.measurements, facts={**counted.facts, **({"variant": variant} if variant else {})})

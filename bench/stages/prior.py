@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import digest, registry
-from bench.plan import Cell, settings_until
+from bench.options import settings_until
+from bench.plan import Cell
 from bench.session import Outcome, Session
 from bench.stages import likelihood, tasks, tokenizers, training
 

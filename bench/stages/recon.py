@@ -103,7 +103,7 @@ def run(cell: Cell, session: Session) -> Outcome:
 def reconstructions(cell: Cell, session: Session, device: torch.device) -> Frozen:
     """The decoded images; the manifest's "made" holds the rate and the shape of the codes they came from."""
     from bench.freezing import existing
-    from bench.rate import Meter
+    from bench.rate import Meter, profile
     from bench.tasks.reconstruct import reconstruct
 
     folder = session.cache / "images" / digest.of_value(images_recipe(cell, session))[:32]
@@ -121,7 +121,8 @@ def reconstructions(cell: Cell, session: Session, device: torch.device) -> Froze
 
     def made() -> dict[str, Any]:
         rate = [dataclasses.asdict(m) for m in meter.measurements(session.preset.resolution**2)]
-        return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0])}}}
+        used = {} if meter.usage is None else {"code_counts": profile(meter.usage), "code_entries": len(meter.usage)}
+        return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0]), **used}}}
 
     batch, noise = session.batch(), decoding.seed(cell)
     return reconstruct(tokenizer, session.val, folder, device, batch, see, session.progress, made, noise)

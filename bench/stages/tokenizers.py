@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench import digest, registry, weights
 from bench.contract import UsageError
-from bench.plan import Cell, settings_until
+from bench.options import settings_until
+from bench.plan import Cell
 from bench.session import Session
 from bench.stages import train
 

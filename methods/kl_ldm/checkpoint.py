@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from methods.kl_ldm.model import KLModel, KLTokenizer
 from methods.kl_ldm.presets import TABLE, KLSettings
-from methods.layers.foreign import read
+from methods.layers.foreign import Foreign, read
 from methods.layers.inference import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
 from methods.layers.model import place
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 def checkpoint(settings: KLSettings, build: Build, path: Path) -> KLTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    foreign = read(path)
-    expect("kl", foreign.state, foreign.origin)
-    check_resolution(foreign.resolution, build.resolution, foreign.origin)
+    foreign = kl_weights(path, build.resolution)
     own = widths(settings, foreign.state, build.resolution, foreign.origin)
     model = KLModel(own.architecture(build.resolution, double_z=True), own)
     load_strictly(model, foreign.state, foreign.origin)
@@ -28,9 +26,17 @@ def checkpoint(settings: KLSettings, build: Build, path: Path) -> KLTokenizer:
     return KLTokenizer(model, own)
 
 
-def identify(path: Path) -> tuple[str | None, int | None]:
-    """Which published variant a file or run folder holds, and for which resolution, as far as that is known."""
+def kl_weights(path: Path, resolution: int) -> Foreign:
+    """A KL-regularised autoencoder for that resolution; raises :class:`UsageError` for any other checkpoint."""
     foreign = read(path)
     expect("kl", foreign.state, foreign.origin)
-    own = widths(KLSettings(), foreign.state, foreign.resolution or PUBLISHED, foreign.origin)
-    return variant(own, TABLE["paper"]), foreign.resolution
+    check_resolution(foreign.resolution, resolution, foreign.origin)
+    return foreign
+
+
+def identify(settings: KLSettings, resolution: int, path: Path) -> tuple[KLSettings, str | None]:
+    """The settings of a file or run folder, and which published variant it holds, None for none."""
+    foreign = kl_weights(path, resolution)
+    published = widths(settings, foreign.state, foreign.resolution or PUBLISHED, foreign.origin)
+    own = widths(settings, foreign.state, resolution, foreign.origin)
+    return own, variant(published, TABLE["paper"])

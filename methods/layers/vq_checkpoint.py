@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 def checkpoint(settings: VQSettings, build: Build, path: Path) -> VQTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    foreign = read(path)
-    expect("vq", foreign.state, foreign.origin)
-    check_resolution(foreign.resolution, build.resolution, foreign.origin)
+    foreign = vq_weights(path, build.resolution)
     own = as_settings(settings, foreign, build.resolution)
     model = VQModel(own.architecture(build.resolution), own, build.seed)
     load_strictly(model, foreign.state, foreign.origin)
@@ -37,9 +35,18 @@ def as_settings(settings: VQSettings, foreign: Foreign, resolution: int) -> VQSe
     return replace(own, n_embed=count, codebook="gradient", kmeans_at=0, restart_below=0.0)
 
 
-def identify(path: Path, table: Mapping[str, VQSettings]) -> tuple[str | None, int | None]:
-    """The variant of ``table`` with the checkpoint's widths, and the resolution of its configuration, where known."""
+def vq_weights(path: Path, resolution: int) -> Foreign:
+    """A vector-quantised tokenizer for that resolution; raises :class:`UsageError` for any other checkpoint."""
     foreign = read(path)
     expect("vq", foreign.state, foreign.origin)
-    own = as_settings(VQSettings(), foreign, foreign.resolution or PUBLISHED)
-    return variant(own, table), foreign.resolution
+    check_resolution(foreign.resolution, resolution, foreign.origin)
+    return foreign
+
+
+def identify(
+    settings: VQSettings, resolution: int, path: Path, table: Mapping[str, VQSettings]
+) -> tuple[VQSettings, str | None]:
+    """``settings`` with the checkpoint's widths and codebook, and the variant of ``table`` that it holds."""
+    foreign = vq_weights(path, resolution)
+    published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
+    return as_settings(settings, foreign, resolution), variant(published, table)

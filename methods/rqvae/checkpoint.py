@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 def checkpoint(settings: RQSettings, build: Build, path: Path) -> RQTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    foreign = read(path)
-    expect("rq", foreign.state, foreign.origin)
-    check_resolution(foreign.resolution, build.resolution, foreign.origin)
+    foreign = rq_weights(path, build.resolution)
     own = as_settings(settings, foreign, build.resolution)
     model = RQModel(own.architecture(build.resolution), own, build.seed)
     load_strictly(model, foreign.state, foreign.origin)
@@ -41,9 +39,16 @@ def as_settings(settings: RQSettings, foreign: Foreign, resolution: int) -> RQSe
     return replace(own, depth=depth, n_embed=len(books[0]) - 1, shared=shared, kmeans_at=0)
 
 
-def identify(path: Path) -> tuple[str | None, int | None]:
-    """Which published variant a file or run folder holds, and for which resolution, as far as that is known."""
+def rq_weights(path: Path, resolution: int) -> Foreign:
+    """An RQ-VAE for that resolution; raises :class:`UsageError` for any other checkpoint."""
     foreign = read(path)
     expect("rq", foreign.state, foreign.origin)
-    own = as_settings(RQSettings(), foreign, foreign.resolution or PUBLISHED)
-    return variant(own, TABLE["paper"]), foreign.resolution
+    check_resolution(foreign.resolution, resolution, foreign.origin)
+    return foreign
+
+
+def identify(settings: RQSettings, resolution: int, path: Path) -> tuple[RQSettings, str | None]:
+    """The settings of a file or run folder, and which published variant it holds, None for none."""
+    foreign = rq_weights(path, resolution)
+    published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
+    return as_settings(settings, foreign, resolution), variant(published, TABLE["paper"])

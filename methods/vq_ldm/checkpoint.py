@@ -10,7 +10,9 @@ from methods.vq_ldm.presets import TABLE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from methods.layers.vq_settings import VQSettings
 
-def identify(path: Path) -> tuple[str | None, int | None]:
-    """Which published variant a file or run folder holds, and for which resolution, as far as that is known."""
-    return vq_checkpoint.identify(path, TABLE["paper"])
+
+def identify(settings: VQSettings, resolution: int, path: Path) -> tuple[VQSettings, str | None]:
+    """The settings of a file or run folder, and which published variant it holds, None for none."""
+    return vq_checkpoint.identify(settings, resolution, path, TABLE["paper"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUNNING = {"plan", "presets", "runner", "session", "stages", "weights"}
+RUNNING = {"options", "plan", "presets", "runner", "session", "stages", "weights"}
 METHODS_MAY = {
     "contract",
     "images",

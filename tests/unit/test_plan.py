@@ -11,7 +11,8 @@ import pytest
 
 from bench.cli.config import run_config
 from bench.contract import SAMPLE_FIELD, MethodEntry, UsageError
-from bench.plan import RunConfig, cells, dataset_of, preset_of, settings_until, stages_with_predecessors, with_options
+from bench.options import settings_until, with_options
+from bench.plan import RunConfig, cells, dataset_of, preset_of, stages_with_predecessors
 from bench.presets import PRESETS
 from tests.toys import ENTRY, ToySettings
 

@@ -6,7 +6,8 @@ import pytest
 
 from bench.contract import UsageError
 from bench.grammar import parse_list
-from bench.plan import RunConfig, cells, resolve, resolve_prior, settings_until
+from bench.options import resolve, resolve_prior, settings_until
+from bench.plan import RunConfig, cells
 from bench.presets import PRESETS
 from bench.registry import with_plugins
 from methods import METHODS

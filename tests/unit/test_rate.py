@@ -8,7 +8,7 @@ import torch
 from scipy.stats import entropy
 
 from bench.contract import Continuous, Indices, Sparse, Stream, UsageError
-from bench.rate import Meter, bits_per_image, codebook, payload_bits_per_image, quantise_uniform
+from bench.rate import Meter, bits_per_image, codebook, payload_bits_per_image, profile, quantise_uniform
 
 KEYS = Continuous(torch.rand(3, 4, 8, 8, generator=torch.Generator().manual_seed(0)), 0.0, 1.0)
 
@@ -85,6 +85,28 @@ def test_the_meter_counts_codebook_use_and_entropy() -> None:
     assert found["codebook-use"] == pytest.approx((counts > 0).mean())
     assert found["codebook-entropy"] == pytest.approx(entropy(counts, base=2))
     assert found["bits-per-image"] == pytest.approx(16 * log2(13))
+
+
+def test_the_profile_of_a_codebook_is_falling_and_keeps_the_sum() -> None:
+    counts = np.array([0, 5, 1, 4])
+    assert profile(counts) == [5, 4, 1, 0]
+    assert profile(counts, 2) == [9, 1]
+    uneven = profile(counts, 3)  # ends at 4/3 and 8/3 entries
+    assert uneven == pytest.approx([5 + 4 / 3, 4 * 2 / 3 + 2 / 3, 1 / 3])
+    large = profile(np.arange(16384))
+    assert len(large) == 256
+    assert sum(large) == 16383 * 16384 / 2
+    assert large[0] == sum(range(16384 - 64, 16384))
+
+
+def test_the_meter_gives_the_counts_of_indices_alone() -> None:
+    meter = Meter()
+    meter.update(Indices(torch.tensor([[0, 2], [2, 2]]), 4))
+    assert meter.usage is not None
+    assert meter.usage.tolist() == [1, 0, 3, 0]
+    other = Meter(8)
+    other.update(KEYS)
+    assert other.usage is None
 
 
 def test_a_uniformly_used_codebook_has_full_entropy() -> None:

@@ -12,7 +12,8 @@ from torch import Tensor
 from bench import arrays, images, seeding
 from bench.contract import Codes, Continuous, Seeds
 from bench.grammar import Method
-from bench.plan import Cell, Decoding
+from bench.options import Decoding
+from bench.plan import Cell
 from bench.progress import silent
 from bench.stages import decoding
 from bench.tasks.reconstruct import reconstruct

@@ -13,11 +13,15 @@ import torch
 import yaml
 
 from bench.contract import BenchError, Build, IntegrityError, UsageError
+from bench.plan import RunConfig, cells
+from bench.registry import with_plugins
 from bench.tasks.comm import Alone
+from methods import METHODS
 from methods.kl_ldm.checkpoint import checkpoint as load_kl
 from methods.kl_ldm.checkpoint import identify as identify_kl
 from methods.kl_ldm.model import KLModel
 from methods.kl_ldm.presets import KLSettings
+from methods.kl_ldm.presets import settings as kl_settings
 from methods.layers.vq import VQModel
 from methods.layers.vq_checkpoint import checkpoint as load_vq
 from methods.layers.vq_settings import VQSettings
@@ -92,7 +96,9 @@ def test_a_published_zip_of_latent_diffusion_is_read(tmp_path: Path):
         archive.write(tmp_path / "model.ckpt", "model.ckpt")
     tokenizer = load_kl(KL, BUILD, tmp_path / "kl-f2.zip")
     assert torch.equal(tokenizer.model.quant_conv.weight, model.quant_conv.weight)
-    assert identify_kl(tmp_path / "kl-f2.zip") == (None, None)
+    own, variant = identify_kl(kl_settings("paper", None), 32, tmp_path / "kl-f2.zip")
+    assert variant is None
+    assert own.architecture(32, double_z=True) == KL.architecture(32, double_z=True)
 
 
 def test_the_published_widths_are_identified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -101,7 +107,31 @@ def test_the_published_widths_are_identified(tmp_path: Path, monkeypatch: pytest
         state = VQModel(settings.architecture(256), settings, seed=0).state_dict()
     monkeypatch.setattr("methods.layers.foreign._state", lambda data, origin: state)
     (tmp_path / "any.ckpt").write_bytes(b"")
-    assert identify_vqgan(tmp_path / "any.ckpt") == ("32x32", None)
+    own, variant = identify_vqgan(vqgan_settings("smoke", None), 256, tmp_path / "any.ckpt")
+    assert variant == "32x32"
+    assert own.architecture(256) == replace(settings.architecture(256), attn_resolutions=())
+
+
+def test_a_row_of_foreign_weights_has_their_widths_and_not_the_presets(tmp_path: Path):
+    torch.save(vq_model().state_dict(), tmp_path / "model.ckpt")
+    table = with_plugins(METHODS, ())
+    (cell,) = cells(RunConfig(methods=(f"vqgan@{tmp_path / 'model.ckpt'}",), preset="smoke"), table)
+    assert cell.settings.architecture(32) == VQ.architecture(32)
+    assert cell.settings.n_embed == 7
+    (ready,) = cells(RunConfig(methods=("vqgan@nowhere.ckpt",), preset="smoke"), table)
+    assert ready.settings == vqgan_settings("smoke", None), "what is absent is said when all of it is listed"
+
+
+def test_a_variant_that_the_weights_are_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = vqgan_settings("paper", "32x32")
+    with torch.device("meta"):
+        state = VQModel(settings.architecture(256), settings, seed=0).state_dict()
+    monkeypatch.setattr("methods.layers.foreign._state", lambda data, origin: state)
+    path = tmp_path / "any.ckpt"
+    path.write_bytes(b"")
+    assert cells(RunConfig(methods=(f"vqgan:32x32@{path}",), preset="paper"), with_plugins(METHODS, ()))
+    with pytest.raises(UsageError, match="holds the variant '32x32'; leave '16x16' out"):
+        cells(RunConfig(methods=(f"vqgan:16x16@{path}",), preset="paper"), with_plugins(METHODS, ()))
 
 
 def test_another_family_is_named_with_the_method_that_reads_it(tmp_path: Path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.contract import Batch, Build, Continuous, Indices, Stream, UsageError
-from bench.plan import settings_until
+from bench.options import settings_until
 from bench.rate import bits_per_image, quantise_uniform
 from bench.tasks.comm import Alone
 from bench.tasks.cost import census

@@ -133,6 +133,17 @@ def test_published_ours_and_difference_stand_side_by_side(quoted):
     assert "126.79" not in to_text(table), "another code size is another configuration"
 
 
+def test_a_row_of_the_default_variant_is_known_by_its_fact(quoted):
+    counted = [number("decoder-gmac-fvcore", 126.789, False)]
+    (table,) = against_published([paper("vqgan", "cost", counted, facts={"variant": "16x16"})], quoted)
+    published, ours, difference = row_of(table, "vqgan · decoder GMAC (fvcore)").cells
+    assert (published.text, ours.text) == ("126.79", "126.8")
+    assert not difference.notes
+    (wider,) = against_published([paper("kl-ldm", "cost", counted, facts={"variant": "f4"})], quoted)
+    assert row_of(wider, "kl-ldm · decoder GMAC (fvcore)").cells[0].text == "335.913"
+    assert against_published([paper("vqgan", "cost", counted)], quoted) == ()
+
+
 def test_reasons_are_told_from_the_protocols(quoted):
     trained = recon("vqgan:32x32", 19.0, dataset="church", preset="paper")
     loaded = replace(trained, method="vqgan:32x32@official")
