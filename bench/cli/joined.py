@@ -218,6 +218,7 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
         typer.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2, sort_keys=True))
     else:
         generation = ("generation",) if "gen" in config.stages else ()
-        for table in tables.tables(results, ("comparison", *generation)):
+        clocked = ("cost",) if config.clock else ()
+        for table in tables.tables(results, ("comparison", *clocked, *generation)):
             typer.echo(render.to_text(table))
     sys.stderr.write(f"results: {config.out}\n")

@@ -165,6 +165,7 @@ def _rate(stage: str, name: str, title: str) -> ColumnSpec:
     return ColumnSpec(stage, f"{name}-bits-per-pixel", title, significant(3), absent="the method has no such rate")
 
 
+UNLIKE = "it was not measured under the conditions of the row that is 1"
 COST = (
     ColumnSpec("cost", "decoder-parameters", "decoder parameters", count),
     ColumnSpec("cost", "decoder-grid-parameters", "grid parameters", count),
@@ -220,6 +221,8 @@ TABLES: tuple[TableSpec, ...] = (
             ColumnSpec("cost", "encoder-gmac-fvcore", "encoder GMAC (fvcore)", significant(4)),
             ColumnSpec("cost recon", "encode-images-per-second", "encode", significant(3), "images/s"),
             ColumnSpec("cost recon", "decode-images-per-second", "decode", significant(3), "images/s"),
+            ColumnSpec("cost", "decoder-gmac-over-*", "decoder GMAC, {} = 1", significant(3), absent=UNLIKE),
+            ColumnSpec("cost recon", "decode-time-over-*", "decode time, {} = 1", significant(3), absent=UNLIKE),
             ColumnSpec("cost recon", "peak-memory-bytes", "peak memory", mebibytes),
         ),
     ),

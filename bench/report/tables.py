@@ -20,6 +20,7 @@ from bench.report.cells import (
 from bench.report.columns import SPECS, ColumnSpec, TableSpec
 from bench.report.model import Absent, Cell, Column, Notes, Row, Source, Table
 from bench.report.rank import mark_rows
+from bench.report.ratios import with_ratios
 
 
 def comparison(results: Sequence[Result]) -> tuple[Table, ...]:
@@ -35,7 +36,7 @@ def tables(results: Sequence[Result], names: Sequence[str] = tuple(SPECS)) -> tu
         groups.setdefault((dataset, result.preset), []).append(result)
     made = []
     for (dataset, preset), members in groups.items():
-        rows = with_f1(with_floor(rows_of(members)))
+        rows = with_f1(with_floor(with_ratios(rows_of(members))))
         made += [build(SPECS[name], rows, dataset, preset) for name in names]
         made += [build(spec, rows, dataset, preset) for spec, rows in _ablations(rows)] if "generation" in names else []
     return tuple(table for table in made if table.columns)
