@@ -22,6 +22,7 @@ Lines = Mapping[str, Sequence[tuple[float, float]]]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 """Okabe and Ito's palette, told apart with the common colour-vision deficiencies."""
 MARKERS = "osD^vP*X"
+LABEL_END = 18
 SHOWN = 6
 AMPLIFIED = 4
 
@@ -51,7 +52,9 @@ def _style(axes: Axes, x: str, y: str) -> None:
 
 
 def plain(text: str) -> str:
-    """A label that matplotlib prints as it is: no mathematics, no control characters."""
+    """A label as matplotlib prints it: no mathematics, no control characters, a long one without its middle."""
+    if len(text) > 2 * LABEL_END + 1:
+        text = f"{text[:LABEL_END]}…{text[-LABEL_END:]}"
     return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
 
 

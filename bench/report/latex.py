@@ -50,9 +50,9 @@ def to_latex(table: Table) -> str:
     frame = pd.DataFrame(
         [[_cell(cell, row, table, index) for index, cell in enumerate(row.cells)] for row in table.rows],
         columns=pd.Index(range(len(heads))),
-        index=pd.Index([_label(row) for row in table.rows]),
     )
-    styler = frame.style.format_index(dict(enumerate(heads)).__getitem__, axis=1)
+    labels = [_label(row) for row in table.rows]
+    styler = frame.style.format_index(heads.__getitem__, axis=1).format_index(labels.__getitem__, axis=0)
     styler = styler.apply(lambda _: pd.DataFrame(_marks(table), frame.index, frame.columns), axis=None)
     tabular = styler.to_latex(column_format="l" + "r" * len(heads), hrules=True)
     return "\n".join(

@@ -20,17 +20,20 @@ COLUMNS = (
 EQUIVALENT: Mapping[str, tuple[str, ...]] = {"lpips": ("lpips-alex", "lpips-vgg"), "rfid": ("rfid", "fid")}
 """Which of our measurements a published one may be held against, where the names are not equal."""
 
+PUBLISHED_WEIGHTS = re.compile(r"@[^/\\:]+(?=:|$)")
+"""In a label: ``@name``. ``@path/to/run`` are the weights of one's own run."""
+
 
 def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) -> tuple[Table, ...]:
     """One table per dataset and preset that has both; one row per method and metric.
 
-    Only results in the published configuration take part: preset ``paper`` or published weights (``@`` in the label).
+    Only results in the published configuration take part: preset ``paper`` or published weights.
     Where the numbers differ by more than the published rounding, a footnote gives a reason of
     :data:`bench.report.quoted.REASONS`.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        if result.preset == "paper" or "@" in result.method:
+        if result.preset == "paper" or PUBLISHED_WEIGHTS.search(result.method):
             groups.setdefault((result.dataset, result.preset), []).append(result)
     made = (_table(dataset, preset, rows_of(members), quoted) for (dataset, preset), members in groups.items())
     return tuple(table for table in made if table.rows)

@@ -3,6 +3,7 @@
 import shutil
 import string
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ def test_a_table_is_booktabs_with_marks_and_notes():
         assert part in text
     assert r"\textsuperscript{1}" in text
     assert text.count("\\\\\n") == len(table.rows) + 1
+
+
+def test_two_rows_may_have_one_label():
+    (table,) = tables(usual(), ("comparison",))
+    twice = replace(table, rows=(*table.rows, *table.rows))
+    assert to_latex(twice).count("\\\\\n") == 2 * len(table.rows) + 1
 
 
 @needs_pdflatex

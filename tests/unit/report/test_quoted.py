@@ -161,6 +161,8 @@ def test_reasons_are_told_from_the_protocols(quoted):
 
 def test_what_is_not_the_published_configuration_is_not_held_against_it(quoted):
     assert against_published([recon("vqgan", 22.0, dataset="church", preset="small")], quoted) == ()
+    of_a_run = recon("vqgan@results/local/church-small/vqgan/seed0", 22.0, dataset="church", preset="small")
+    assert against_published([of_a_run], quoted) == ()
     assert against_published([paper("kitten", "cost", [number("decoder-gmac", 1.0)])], quoted) == ()
 
 
