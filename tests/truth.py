@@ -52,6 +52,19 @@ class Pooled:
 
 
 @dataclass(frozen=True)
+class Centred:
+    """Codes are the means of 4x4 pixels less one half, without bounds: as the latents of a KL-regularised encoder."""
+
+    revision: str = "centred"
+
+    def encode(self, images: Tensor) -> Continuous:
+        return Continuous(Pooled().encode(images).tensor - 0.5)
+
+    def decode(self, codes: Continuous, noise: object = None) -> Tensor:
+        return Pooled().decode(Continuous(codes.tensor + 0.5))
+
+
+@dataclass(frozen=True)
 class Palette:
     """Codes are stacks of ``depth`` colours whose sum is nearest to the mean of 4x4 pixels."""
 
