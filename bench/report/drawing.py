@@ -59,7 +59,7 @@ def plain(text: str) -> str:
 
 
 def scatter(points: Sequence[Point], x: str, y: str, family: Callable[[str], str]) -> Figure:
-    """Methods as points with their labels; the members of a family (a sweep) share a colour and a line."""
+    """Methods as points with their labels; the members of a family (a sweep) share a colour, a line and their name."""
     figure = _figure(7, 4.5)
     axes = figure.subplots()
     families: dict[str, list[Point]] = {}
@@ -72,7 +72,7 @@ def scatter(points: Sequence[Point], x: str, y: str, family: Callable[[str], str
         axes.plot([p.x for p in members], [p.y for p in members], style, color=colour, label=plain(name))
         for point in members:
             axes.annotate(
-                plain(point.label),
+                plain(point.label.removeprefix(f"{name}:") if len(members) > 1 else point.label),
                 (point.x, point.y),
                 xytext=(5, 5),
                 textcoords="offset points",
@@ -83,6 +83,9 @@ def scatter(points: Sequence[Point], x: str, y: str, family: Callable[[str], str
     if max(xs) > 20 * min(xs):
         axes.set_xscale("log")
     axes.margins(x=0.12, y=0.1)
+    sweeps = [line for line, members in zip(axes.lines, families.values(), strict=True) if len(members) > 1]
+    if sweeps:
+        axes.legend(handles=sweeps, fontsize=7, frameon=False)
     _style(axes, x, y)
     return figure
 
