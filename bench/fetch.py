@@ -54,9 +54,10 @@ def _bring(file: File, path: Path, progress: Progress) -> None:
     elif file.url is None:
         raise Missing(f"{file.name} has no public address; put it into a folder named in {networks.WEIGHTS_VARIABLE}.")
     else:
-        _download(file.url, part, progress)
+        _download(file, part, progress)
     if file.pin == "none":
         path.with_name(f"{path.name}.sha256").write_text(f"{of_file(part)}\n")
+    _version(part).unlink(missing_ok=True)
     try:
         networks.verify(part, file)
     except IntegrityError as error:
@@ -65,15 +66,26 @@ def _bring(file: File, path: Path, progress: Progress) -> None:
     os.replace(part, path)
 
 
-def _download(url: str, part: Path, progress: Progress) -> None:
-    """Appends what is missing to ``part``."""
-    have = part.stat().st_size if part.exists() else 0
+def _download(file: File, part: Path, progress: Progress) -> None:
+    """Appends what is missing to ``part``, or starts over where the server has another version by now.
+
+    The server's validator of the version that was begun is kept beside ``part``; a file without a pin is continued
+    only with one, because no digest would tell that two versions were joined.
+    """
+    url, version = str(file.url), _version(part)
+    have = part.stat().st_size if part.exists() and (version.exists() or file.pin != "none") else 0
     request = urllib.request.Request(url, headers={"User-Agent": "image-tokenizer-bench"})
     if have:
         request.add_header("Range", f"bytes={have}-")
+        if version.exists():
+            request.add_header("If-Range", version.read_text())
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            _receive(answer, part, have if answer.status == 206 else 0, progress)
+            continued = answer.status == 206
+            if not continued:
+                part.unlink(missing_ok=True)
+                _note_version(answer, version)
+            _receive(answer, part, have if continued else 0, progress)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not have:
             raise BenchError(f"{url} cannot be downloaded (HTTP {error.code} {error.reason}).") from error
@@ -82,6 +94,20 @@ def _download(url: str, part: Path, progress: Progress) -> None:
             f"{url} cannot be downloaded ({error}); run the same command again to resume, or on a machine with "
             f"network run it with --bundle DIR and set {networks.WEIGHTS_VARIABLE}=DIR here."
         ) from error
+
+
+def _version(part: Path) -> Path:
+    return part.with_name(f"{part.name}.version")
+
+
+def _note_version(answer: Any, version: Path) -> None:
+    """Keeps the strong ETag or the date of an answer (RFC 9110, section 13.1.5)."""
+    tag = answer.headers.get("ETag") or ""
+    validator = tag if tag.startswith('"') else answer.headers.get("Last-Modified")
+    if validator:
+        version.write_text(validator)
+    else:
+        version.unlink(missing_ok=True)
 
 
 def _receive(answer: Any, part: Path, have: int, progress: Progress) -> None:

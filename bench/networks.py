@@ -96,15 +96,26 @@ def verify(path: Path, file: File) -> None:
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a ``.safetensors`` file or a pickle, which is read with ``weights_only=True``; float32."""
+    """The state dict in a ``.safetensors`` file or a pickle, which is read with ``weights_only=True``; float32.
+
+    Raises :class:`IntegrityError` for a file that cannot be read and for one that holds something else.
+    """
+    import pickle
+
     import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        state = load_file(path)
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        safe = path.suffix == ".safetensors"
+        state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        said = " ".join(str(error).split()).partition(". ")[0][:120] or type(error).__name__
+        raise IntegrityError(
+            f"{path} is damaged or holds no weights ({said}); delete it and fetch it again."
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise IntegrityError(f"{path} holds no state dict of tensors; it is not the file that the table names.")
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 

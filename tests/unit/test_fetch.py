@@ -1,13 +1,17 @@
 """Downloads: resumed, verified, atomic; a wrong digest is refused and nothing is left behind."""
 
+import contextlib
 import hashlib
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
+from typer.testing import CliRunner
 
 from bench import networks
+from bench.cli import app
 from bench.contract import BenchError, IntegrityError, Missing
 from bench.fetch import checkpoint_file, checkpoint_pin, obtain
 from bench.pins import WEIGHTS, File
@@ -17,9 +21,14 @@ SHA = hashlib.sha256(DATA).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves DATA with ranges; /short breaks off, /nothing is absent, /whole ignores ranges."""
+    """Serves DATA with ranges; /short breaks off, /nothing is absent, /whole ignores ranges.
+
+    ``version``, where there is one, is the ETag; another one in If-Range gets the whole file.
+    """
 
     asked: ClassVar[list] = []
+    version: ClassVar[str | None] = None
+    data: ClassVar[bytes] = DATA
 
     def do_GET(self):
         span = self.headers.get("Range")
@@ -27,14 +36,17 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/nothing":
             self.send_error(404)
             return
-        start = int(span.removeprefix("bytes=").rstrip("-")) if span and self.path != "/whole" else 0
-        if start >= len(DATA):
+        changed = self.headers.get("If-Range", self.version) != self.version
+        start = int(span.removeprefix("bytes=").rstrip("-")) if span and self.path != "/whole" and not changed else 0
+        if start >= len(self.data):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(DATA) - start))
+        self.send_header("Content-Length", str(len(self.data) - start))
+        if self.version:
+            self.send_header("ETag", self.version)
         self.end_headers()
-        body = DATA[start:]
+        body = self.data[start:]
         self.wfile.write(body[: len(body) // 2] if self.path == "/short" and not start else body)
 
     def log_message(self, *args):
@@ -45,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch, tmp_path):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("BENCH_WEIGHTS", raising=False)
-    Handler.asked = []
+    Handler.asked, Handler.version, Handler.data = [], None, DATA
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{httpd.server_port}"
@@ -75,6 +87,64 @@ def test_an_interrupted_download_is_continued(server, tmp_path):
     assert (tmp_path / "net.pth.part").stat().st_size == len(DATA) // 2
     assert obtain(file(f"{server}/short"), tmp_path).read_bytes() == DATA
     assert Handler.asked[-1] == ("/short", f"bytes={len(DATA) // 2}-")
+
+
+@pytest.mark.parametrize(("version", "asked"), [('"1"', f"bytes={len(DATA) // 2}-"), (None, None)])
+def test_an_unpinned_file_is_continued_only_where_the_server_names_its_version(server, tmp_path, version, asked):
+    Handler.version = version
+    for _ in range(2 if version else 1):
+        with contextlib.suppress(BenchError):
+            obtain(file(f"{server}/short", "none"), tmp_path)
+    if version is None:
+        obtain(file(f"{server}/x", "none"), tmp_path)
+    assert (tmp_path / "net.pth").read_bytes() == DATA
+    assert Handler.asked[-1][1] == asked
+    assert left(tmp_path) == ["net.pth", "net.pth.sha256"]
+
+
+@pytest.mark.parametrize("pin", ["none", "sha256"])
+def test_a_file_that_changed_on_the_server_is_not_joined_to_its_old_half(server, tmp_path, pin):
+    Handler.version = '"1"'
+    other = DATA[::-1]
+    pinned = pin if pin == "none" else f"sha256:{hashlib.sha256(other).hexdigest()}"
+    with pytest.raises(BenchError, match="again to resume"):
+        obtain(file(f"{server}/short", pinned), tmp_path)
+    Handler.version, Handler.data = '"2"', other
+    assert obtain(file(f"{server}/x", pinned), tmp_path).read_bytes() == other
+
+
+def test_the_command_fills_a_bundle_and_refuses_a_wrong_digest(server, tmp_path, monkeypatch):
+    row = replace(WEIGHTS["alexnet"], files=(file(f"{server}/x"),))
+    monkeypatch.setitem(WEIGHTS, "alexnet", row)
+    bundle = tmp_path / "bundle"
+    done = CliRunner().invoke(app, ["fetch", "--metrics", "lpips-alex", "--bundle", str(bundle)])
+    assert done.exit_code == 0
+    assert str(bundle / "net.pth") in done.stdout
+    assert "BENCH_WEIGHTS" in done.stderr
+    monkeypatch.setenv("BENCH_WEIGHTS", str(bundle))
+    assert networks.find("alexnet") == bundle / "net.pth"
+    wrong = replace(row, files=(file(f"{server}/x", "sha256:" + "0" * 64),))
+    monkeypatch.setitem(WEIGHTS, "alexnet", wrong)
+    done = CliRunner().invoke(app, ["fetch", "alexnet"])
+    assert isinstance(done.exception, IntegrityError)
+    assert left(tmp_path / "cache" / "weights") == []
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"<html>log in</html>", b"PK\x03\x04 cut off"])
+def test_weights_that_cannot_be_read_are_one_sentence(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"net\.\w+ is damaged or holds no weights .*fetch it again"):
+        networks.load_state(tmp_path / name)
+
+
+def test_a_pickle_without_tensors_is_no_state_dict(tmp_path):
+    import torch
+
+    for content in ([1, 2], {"state_dict": {"a": torch.zeros(1)}}):
+        torch.save(content, tmp_path / "net.pth")
+        with pytest.raises(IntegrityError, match="no state dict"):
+            networks.load_state(tmp_path / "net.pth")
 
 
 def test_a_server_without_ranges_starts_over(server, tmp_path):
