@@ -75,7 +75,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def _remedy(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full: {path} was not written and nothing else was changed; free space and run again."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return f"{path} cannot be written ({error.strerror}); choose another folder with --out or change its rights."
     return f"{path} was not written ({error}); run again."
 

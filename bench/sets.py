@@ -43,13 +43,14 @@ class Crop:
 class ImageFiles:
     """Decoded images: one frozen array per size, small sizes first; ``names`` in the same order.
 
-    ``encodings`` counts the files' formats.
+    ``encodings`` counts the files' formats; ``order[i]`` is the place of image i in the order of all names.
     """
 
     origin: str
     arrays: tuple[Frozen, ...]
     names: tuple[str, ...]
     encodings: Mapping[str, int]
+    order: tuple[int, ...]
 
     @property
     def sizes(self) -> list[str]:
@@ -77,7 +78,7 @@ def open_set(path: Path, cache: Path, crop: Crop | None = None, progress: Progre
         frozen = arrays.open_frozen(path)
         if crop is not None:
             raise UsageError(f"{path} is a frozen array; it was cropped when it was made and takes no --crop.")
-        return ImageFiles(str(path), (frozen,), tuple(map(str, range(len(frozen)))), {"raw": len(frozen)})
+        return whole(str(path), frozen, tuple(map(str, range(len(frozen)))), {"raw": len(frozen)})
     members = _members(path)
     members = replace(members, names=tuple(sorted(members.names, key=_stem)))
     request = DatasetRequest(path.name, str(path), 0, "", cache)
@@ -91,9 +92,31 @@ def open_set(path: Path, cache: Path, crop: Crop | None = None, progress: Progre
     index = cache / "scored" / f"{digest.of_value(recipe)[:32]}.json"
     with locked(index):
         found = _known(index) or _decode(members, index, crop, progress)
-    order = [position for group in found["groups"] for position in group["positions"]]
+    order = tuple(position for group in found["groups"] for position in group["positions"])
     frozen_arrays = tuple(arrays.open_frozen(cache / "images" / group["folder"]) for group in found["groups"])
-    return ImageFiles(str(path), frozen_arrays, tuple(members.names[i] for i in order), found["encodings"])
+    return ImageFiles(str(path), frozen_arrays, tuple(members.names[i] for i in order), found["encodings"], order)
+
+
+def whole(origin: str, frozen: Frozen, names: tuple[str, ...], encodings: Mapping[str, int]) -> ImageFiles:
+    """One array of images of one size."""
+    return ImageFiles(origin, (frozen,), names, encodings, tuple(range(len(frozen))))
+
+
+def mismatch(reference: ImageFiles, candidate: ImageFiles) -> str | None:
+    """Why images of several sizes cannot be compared pair by pair: the sizes do not belong to the same images."""
+    if len(reference.order) != len(candidate.order) or reference.order == candidate.order:
+        return None
+    one, other = (dict(zip(files.order, stems(files), strict=True)) for files in (reference, candidate))
+    sizes = [dict(zip(files.order, _sizes(files), strict=True)) for files in (reference, candidate)]
+    place = next(i for i in one if sizes[0][i] != sizes[1][i])
+    return (
+        f"{one[place]} of the reference has {sizes[0][place]} pixels and {other[place]} of the candidate "
+        f"{sizes[1][place]}; pairs need equal sizes"
+    )
+
+
+def _sizes(files: ImageFiles) -> list[str]:
+    return [size for array, size in zip(files.arrays, files.sizes, strict=True) for _ in range(len(array))]
 
 
 def _members(path: Path) -> Members:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench import digest
-from bench.contract import IntegrityError, Missing, UsageError
+from bench import digest, networks
+from bench.contract import FeatureEntry, IntegrityError, Missing, NotComparable, UsageError
 from bench.files import write_file
 from bench.vectors import Features, Moments, Statistics
 
 SCHEMA = "bench.statistics/1"
 FOREIGN = {"pool3": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
 """Array names of pytorch-fid, clean-fid, TTUR and ADM files."""
+AS_STATED = "as stated at import"
+"""What stands for an extractor's convention where another tool computed the statistics."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,18 @@ def array_digest(array: np.ndarray) -> str:
 
 
 def read(path: Path) -> Kept:
-    """The manifest of a statistics file; raises :class:`UsageError` for another file."""
+    """The manifest of a statistics file.
+
+    Raises :class:`IntegrityError` for an archive that is cut off, :class:`UsageError` for another file.
+    """
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             manifest = json.loads(str(held["manifest"]))
         if manifest["schema"] != SCHEMA:
             raise ValueError(f"schema {manifest['schema']}")
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise IntegrityError(f"{path} is damaged ({error}); build or import it again.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} holds no statistics of this program ({error}); bring others in with: python -m bench stats import"
         ) from error
@@ -107,6 +114,32 @@ def _verified(held: Mapping[str, np.ndarray], kept: Kept, name: str) -> np.ndarr
     return array
 
 
+def conventions(extractors: Iterable[str], entries: Mapping[str, FeatureEntry]) -> dict[str, Any]:
+    """What decides the features of these extractors beside the images, by extractor: convention, version, weights."""
+    return {
+        name: {
+            **entries[name].convention,
+            "version": entries[name].version,
+            "weights": [networks.identity(need) for need in entries[name].needs],
+        }
+        for name in sorted(set(extractors))
+    }
+
+
+def check_current(kept: Kept, entries: Mapping[str, FeatureEntry]) -> None:
+    """Raises :class:`NotComparable` where an extractor has changed since, or has other weights on this machine.
+
+    What another tool computed is believed as it was stated; weights that are not here are not compared.
+    """
+    for name, recorded in kept.manifest["conventions"].items():
+        here = name in entries and all(networks.available(need) for need in entries[name].needs)
+        if recorded != AS_STATED and here and recorded != conventions([name], entries)[name]:
+            raise NotComparable(
+                f"The statistics '{kept.path.stem}' were made with another version or other weights of {name} than "
+                "this program has now; build them again."
+            )
+
+
 def foreign(path: Path, extractor: str) -> dict[str, Features]:
     """``mu`` and ``sigma`` (and ADM's ``mu_s``, ``sigma_s``) of another tool's file as features of ``extractor``.
 
@@ -136,10 +169,9 @@ def _checked(path: Path, mean: np.ndarray, covariance: np.ndarray) -> Moments:
     return Moments(mean.astype(np.float64), covariance.astype(np.float64), 0)
 
 
-def entries(cache: Path) -> Iterator[Kept]:
-    """All statistics that are kept, by name."""
-    for path in sorted(folder(cache).glob("*.npz")):
-        yield read(path)
+def names(cache: Path) -> list[str]:
+    """The names of all statistics that are kept."""
+    return sorted(path.stem for path in folder(cache).glob("*.npz"))
 
 
 def find(text: str, cache: Path) -> Kept:
@@ -149,8 +181,8 @@ def find(text: str, cache: Path) -> Kept:
         return read(path)
     kept = folder(cache) / f"{text}.npz"
     if not kept.is_file():
-        names = ", ".join(p.stem for p in sorted(folder(cache).glob("*.npz"))) or "none"
-        raise Missing(f"There are no statistics '{text}' (kept: {names}); make them with: python -m bench stats build")
+        known = ", ".join(names(cache)) or "none"
+        raise Missing(f"There are no statistics '{text}' (kept: {known}); make them with: python -m bench stats build")
     return read(kept)
 
 
@@ -158,7 +190,7 @@ def holds_statistics(path: Path) -> bool:
     """Whether an ``.npz`` holds statistics rather than images."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names: Sequence[str] = archive.namelist()
+            members: Sequence[str] = archive.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
-    return "manifest.npy" in names or ("mu.npy" in names and "sigma.npy" in names)
+    return "manifest.npy" in members or ("mu.npy" in members and "sigma.npy" in members)

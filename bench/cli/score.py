@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.progress import Progress
     from bench.record import Measurement
     from bench.sets import Crop, ImageFiles
+    from bench.stats import Kept
     from bench.tasks.items import Precision
     from bench.tasks.measure import Measured
     from bench.vectors import Statistics
@@ -56,6 +57,9 @@ def score(
     reference = _reference(real, split, cropped, progress)
     if not isinstance(reference, sets.ImageFiles):
         _same_protocol(reference, entries, chosen, explicit=bool(metrics))
+        if bf16:
+            raise NotComparable("Kept statistics are of float32 features; leave --bf16 out, or give the images.")
+    entries = _comparable(reference, candidate, entries, explicit=bool(metrics))
     for remark in sets.remarks(reference if isinstance(reference, sets.ImageFiles) else None, candidate):
         typer.echo(f"note: {remark}", err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
@@ -65,6 +69,21 @@ def score(
     if per_image is not None:
         _write_values(per_image, candidate, measured)
     return _verdict(measured, explicit=bool(metrics), strict=strict)
+
+
+def _comparable(
+    reference: ImageFiles | Statistics, candidate: ImageFiles, entries: list[MetricEntry], explicit: bool
+) -> list[MetricEntry]:
+    """The metrics without those of pairs where sizes do not belong to the same images; asked for, they are refused."""
+    from bench import sets
+
+    reason = sets.mismatch(reference, candidate) if isinstance(reference, sets.ImageFiles) else None
+    if reason is None:
+        return entries
+    if explicit and any(entry.kind == "pair" for entry in entries):
+        raise UsageError(f"{reason[0].upper()}{reason[1:]}.")
+    typer.echo(f"note: no image is compared with image: {reason}", err=True)
+    return [entry for entry in entries if entry.kind != "pair"]
 
 
 def bars() -> Progress:
@@ -79,33 +98,54 @@ def bars() -> Progress:
 def _reference(text: str, split: str, crop: Crop | None, progress: Progress) -> ImageFiles | Statistics:
     """A path, statistics by name, or a dataset by name."""
     from bench import sets, stats
-    from bench.datasets import DATASETS
     from bench.store import cache_root
 
     path = Path(text).expanduser()
     if path.suffix == ".npz" and stats.holds_statistics(path):
-        return stats.statistics(stats.read(path))
+        return _statistics(stats.read(path), crop)
     if path.exists():
         return sets.open_set(path, cache_root(), crop, progress)
-    if (stats.folder(cache_root()) / f"{text}.npz").is_file():
-        return stats.statistics(stats.find(text, cache_root()))
-    if text.partition(":")[0] in {name for e in DATASETS.values() for name in (e.name, *e.aliases)}:
-        return _dataset(text, split, crop)
+    if text in stats.names(cache_root()):
+        return _statistics(stats.find(text, cache_root()), crop)
+    if is_dataset(text):
+        return dataset_images(text, split, crop)
     raise Missing(f"--real {text} is neither a path, nor kept statistics (stats list), nor a dataset (list datasets).")
 
 
-def _dataset(text: str, split: str, crop: Crop | None) -> ImageFiles:
-    from bench import census
+def _statistics(kept: Kept, crop: Crop | None) -> Statistics:
+    """Statistics that this program's extractors still give; says where their images were cropped otherwise."""
+    from bench import stats
+    from bench.features import FEATURES
+
+    stats.check_current(kept, FEATURES)
+    made, now = kept.manifest.get("crop"), None if crop is None else f"{crop.protocol}:{crop.resolution}"
+    if made != now:
+        typer.echo(
+            f"note: the statistics are of images cropped by {made or 'nothing'}, the candidate by {now or 'nothing'}",
+            err=True,
+        )
+    return stats.statistics(kept)
+
+
+def is_dataset(text: str) -> bool:
+    """Whether a text names a dataset of the table."""
+    from bench.datasets import DATASETS
+
+    return text.partition(":")[0] in {name for e in DATASETS.values() for name in (e.name, *e.aliases)}
+
+
+def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
+    """A split of a dataset, by name; raises :class:`UsageError` without a crop and :class:`Missing` without images."""
+    from bench import census, sets
     from bench.arrays import as_frozen
     from bench.contract import DatasetRequest
     from bench.datasets import DATASETS
     from bench.plan import dataset_of
     from bench.registry import load
-    from bench.sets import ImageFiles
     from bench.store import cache_root
 
     if crop is None:
-        raise UsageError(f"--real {text} is a dataset; say at which crop and size, for example --crop ldm:256.")
+        raise UsageError(f"{text} is a dataset; say at which crop and size, for example --crop ldm:256.")
     if split not in ("train", "val"):
         raise UsageError(f"--split {split} is neither train nor val.")
     entry, path = dataset_of(text, DATASETS)
@@ -114,7 +154,7 @@ def _dataset(text: str, split: str, crop: Crop | None) -> ImageFiles:
     if frozen is None:
         raise Missing(f"The dataset {text} has no {split} split.")
     names = tuple(census.names(frozen))
-    return ImageFiles(f"{text} ({split})", (as_frozen(frozen),), names, {})
+    return sets.whole(f"{text} ({split})", as_frozen(frozen), names, {})
 
 
 def _same_protocol(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,35 +18,40 @@ Protocol = Annotated[str | None, typer.Option(help="metric protocol (list protoc
 @app.command("build")
 def build(
     name: Name,
-    images: Annotated[Path, typer.Option(help="folder, zip, .npz, .npy or frozen array")],
+    images: Annotated[str, typer.Option(help="folder, zip, .npz, .npy, frozen array, or dataset")],
     features: Annotated[str, typer.Option(help="roles of the protocol, or extractor.output")] = "fid,sfid",
     protocol: Protocol = None,
     crop: Annotated[str | None, typer.Option(help="crop and resize first, for example ldm:256")] = None,
+    split: Annotated[str, typer.Option(help="train or val, where --images is a dataset")] = "train",
     keep_features: Annotated[bool, typer.Option("--keep-features", help="for KID, precision and recall")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
 ) -> None:
     """Compute the statistics of a set of images."""
-    from bench import networks, sets, stats
-    from bench.cli.score import bars
+    from bench import sets, stats
+    from bench.cli.score import bars, dataset_images, is_dataset
     from bench.digest import of_value
     from bench.features import FEATURES
     from bench.store import cache_root
     from bench.tasks.measure import extract
 
+    path = _path(name)
     wanted = _features(features, protocol)
-    files = sets.open_set(images.expanduser(), cache_root(), sets.parse_crop(crop), bars())
+    cropped, place = sets.parse_crop(crop), Path(images).expanduser()
+    if is_dataset(images) and not place.exists():
+        files = dataset_images(images, split, cropped)
+    else:
+        files = sets.open_set(place, cache_root(), cropped, bars())
     found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, bars())
-    extractors = {feature.partition(".")[0] for feature in wanted}
-    facts = {
+    facts: dict[str, Any] = {
         "images": of_value([array.digest for array in files.arrays]),
-        "origin": images.name,
+        "origin": place.name if place.exists() else files.origin,
         "crop": crop,
         "encodings": dict(files.encodings),
-        "conventions": {e: {**FEATURES[e].convention, "version": FEATURES[e].version} for e in sorted(extractors)},
-        "weights": {n: networks.identity(n) for e in sorted(extractors) for n in FEATURES[e].needs},
+        "conventions": stats.conventions((feature.partition(".")[0] for feature in wanted), FEATURES),
     }
-    kept = stats.save(_path(name), found, facts, keep_features)
+    _refuse_other_images(path, facts["images"])
+    kept = stats.save(path, found, facts, keep_features)
     typer.echo(f"{kept.path}: {kept.manifest['count']} images, {', '.join(kept.manifest['features'])}")
 
 
@@ -56,7 +61,12 @@ def list_() -> None:
     from bench import stats
     from bench.store import cache_root
 
-    for kept in stats.entries(cache_root()):
+    for name in stats.names(cache_root()):
+        try:
+            kept = stats.find(name, cache_root())
+        except (IntegrityError, UsageError) as error:
+            typer.echo(f"{name}  damaged: {error}")
+            continue
         vectors = "with features" if any(k.endswith("/features") for k in kept.manifest["sha256"]) else "moments only"
         typer.echo(
             f"{kept.path.stem}  {kept.manifest['count']} images of {kept.manifest['origin']}  "
@@ -70,14 +80,13 @@ def verify(name: Annotated[str | None, typer.Argument(help="name or file; none: 
     from bench import stats
     from bench.store import cache_root
 
-    kept = [stats.find(name, cache_root())] if name else list(stats.entries(cache_root()))
     damaged = []
-    for one in kept:
+    for one in [name] if name else stats.names(cache_root()):
         try:
-            stats.statistics(one)
-            typer.echo(f"ok       {one.path.stem}")
+            stats.statistics(stats.find(one, cache_root()))
+            typer.echo(f"ok       {one}")
         except IntegrityError as error:
-            damaged.append(one.path.stem)
+            damaged.append(one)
             typer.echo(f"damaged  {error}")
     if damaged:
         raise IntegrityError(f"Damaged statistics: {', '.join(damaged)}; build or import them again.")
@@ -98,6 +107,7 @@ def import_(
     from bench.features import FEATURES
     from bench.registry import lookup
 
+    path = _path(name)
     entry = lookup(FEATURES, extractor, "feature extractor")
     if not file.is_file():
         raise Missing(f"There is no file {file}; check the path.")
@@ -106,13 +116,14 @@ def import_(
         for feature, one in stats.foreign(file, extractor).items()
         if feature.partition(".")[2] in entry.outputs
     }
-    facts = {
+    facts: dict[str, Any] = {
         "images": of_file(file),
         "origin": file.name,
-        "conventions": {extractor: "as stated at import"},
-        "weights": {},
+        "crop": None,
+        "conventions": {extractor: stats.AS_STATED},
     }
-    kept = stats.save(_path(name), found, facts, with_features=False)
+    _refuse_other_images(path, facts["images"])
+    kept = stats.save(path, found, facts, with_features=False)
     typer.echo(f"{kept.path}: {', '.join(kept.manifest['features'])}, made elsewhere")
 
 
@@ -136,8 +147,21 @@ def _features(text: str, protocol: str | None) -> list[str]:
 
 
 def _path(name: str) -> Path:
+    """Where statistics of that name are kept; raises :class:`UsageError` for a name that no file can have."""
     from bench import stats
     from bench.grammar import folder_name
     from bench.store import cache_root
 
-    return stats.folder(cache_root()) / f"{folder_name(name)}.npz"
+    if not name or folder_name(name) != name or name.strip(". ") != name:
+        raise UsageError(f"'{name}' cannot be a name; take letters, digits, '-', '_' and '.', as in church-train-256.")
+    return stats.folder(cache_root()) / f"{name}.npz"
+
+
+def _refuse_other_images(path: Path, images: str) -> None:
+    """Raises :class:`UsageError` where the name already stands for the statistics of other images."""
+    from bench import stats
+
+    if path.is_file() and stats.read(path).manifest["images"] != images:
+        raise UsageError(
+            f"'{path.stem}' already names statistics of other images; take another name, or delete {path}."
+        )

@@ -3,6 +3,7 @@
 from bench.contract import DatasetEntry
 
 _FOLDER, _LSUN = "bench.datasets.folder:open_folder", "bench.datasets.lsun:open_lsun"
+_TESTSET = "bench.datasets.folder:open_testset"
 _LSUN_FILES, _CIFAR10_FILES = "bench.datasets.lsun:download", "bench.datasets.cifar10:download"
 _CHURCH = ("church_outdoor", "church-brics")
 
@@ -10,6 +11,7 @@ _ENTRIES = (
     DatasetEntry("photos", "Embedded photographs", "bench.datasets.photos:open_photos"),
     DatasetEntry("folder", "Folder or zip of images", _FOLDER, takes_path=True),
     DatasetEntry("zip", "Zip of images, also of NVIDIA's dataset_tool", _FOLDER, takes_path=True),
+    DatasetEntry("testset", "Folder or zip of validation images alone", _TESTSET, takes_path=True),
     DatasetEntry("npz", "ADM-type .npz batch", "bench.datasets.npz:open_npz", takes_path=True),
     DatasetEntry("wds", "WebDataset shards", "bench.datasets.webdataset:open_webdataset", takes_path=True),
     DatasetEntry("hf", "Hugging Face dataset", "bench.datasets.huggingface:open_hf", takes_path=True),

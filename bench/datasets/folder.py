@@ -1,4 +1,7 @@
-"""``folder:PATH`` and ``zip:PATH``: any folder or zip of images, with or without ``train/`` and ``val/``."""
+"""``folder:PATH`` and ``zip:PATH``: any folder or zip of images, with or without ``train/`` and ``val/``.
+
+``testset:PATH`` is either of them without training images: a set such as Kodak's.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from bench import members, prepare
 from bench.contract import Dataset, DatasetRequest, UsageError
 
 OWN_SPLIT = "the source's own train and val folders"
+TEST_SET = "validation images only: every image of the source, or of its val folder"
 VALIDATION_ONLY = "validation images only: the source has a val folder and no other"
 
 
@@ -19,11 +23,7 @@ def open_folder(request: DatasetRequest) -> Dataset:
     of the images is held out by content digest. Raises
     :class:`bench.contract.UsageError` for a missing path and for a source without images.
     """
-    if not request.path:
-        raise UsageError(f"'{request.name}' needs a path; write --dataset {request.name}:PATH.")
-    path = Path(request.path).expanduser()
-    source = members.open_path(path)
-    label = f"{request.name}:{path.resolve().name}"
+    source, label = _source(request)
     splits = members.train_and_val(source)
     if splits is not None:
         return prepare.dataset(request, label, *splits, split=OWN_SPLIT)
@@ -31,3 +31,22 @@ def open_folder(request: DatasetRequest) -> Dataset:
     if held_out is not None:
         return prepare.dataset(request, label, None, held_out, split=VALIDATION_ONLY)
     return prepare.dataset(request, label, *prepare.by_content(request, source), split=prepare.CONTENT_SPLIT)
+
+
+def open_testset(request: DatasetRequest) -> Dataset:
+    """Every image of the source as a validation image; of one with a validation folder, the images in that.
+
+    Raises :class:`bench.contract.UsageError` for a missing path and for a source without images.
+    """
+    source, label = _source(request)
+    splits = members.train_and_val(source)
+    held_out = members.subset(source, source.names, "val") if splits is None else splits[1]
+    return prepare.dataset(request, label, None, held_out, split=TEST_SET)
+
+
+def _source(request: DatasetRequest) -> tuple[members.Members, str]:
+    """The images at the request's path, and the dataset's name."""
+    if not request.path:
+        raise UsageError(f"'{request.name}' needs a path; write --dataset {request.name}:PATH.")
+    path = Path(request.path).expanduser()
+    return members.open_path(path), f"{request.name}:{path.resolve().name}"

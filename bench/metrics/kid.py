@@ -18,7 +18,7 @@ def kid(reference: Features, candidate: Features, protocol: MetricProtocol) -> M
 
     A set smaller than ``protocol.subset_size`` makes all subsets that small.
     """
-    size = min(protocol.subset_size, reference.count, candidate.count)
+    size = min(protocol.subset_size, len(reference.vectors), len(candidate.vectors))
     if size < 2:
         raise UsageError(f"KID needs at least two images in each set; there are {reference.count}, {candidate.count}.")
     random = np.random.RandomState(SEED)

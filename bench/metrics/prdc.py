@@ -51,10 +51,11 @@ def prdc(reference: Features, candidate: Features, protocol: MetricProtocol) -> 
 
 
 def _mean(reference: Features) -> np.ndarray:
-    total = np.zeros(reference.dimensions)
-    for rows in _blocks(reference.count):
-        total += reference.vectors[rows].sum(axis=0, dtype=np.float64)
-    return total / reference.count
+    vectors = reference.vectors
+    total = np.zeros(vectors.shape[1])
+    for rows in _blocks(len(vectors)):
+        total += vectors[rows].sum(axis=0, dtype=np.float64)
+    return total / len(vectors)
 
 
 def _blocks(count: int) -> Iterator[slice]:

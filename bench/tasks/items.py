@@ -138,7 +138,7 @@ class Itemizer:
             signature["weights"] = ", ".join(self._identity(name) for name in needs)
         signature |= {name: getattr(self._protocol, name) for name in entry.settings}
         if entry.reads == "both":
-            signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count}
+            signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count or None}
         return {**signature, "count": self._candidate.count}
 
     def _identity(self, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -103,7 +103,7 @@ def run(
     pairs = {name: load(function) for name, function in work.pairs.items()}
     extractors = {name: load(entries[name].build)(device, networks.find) for name in {*work.reference, *work.candidate}}
     values: dict[str, list[np.ndarray]] = {name: [] for name in pairs}
-    with ExitStack() as stack:
+    with ExitStack() as stack, _without_tf32():
         sides = (
             _Side("reference", reference if pairs or work.reference else (), work.reference, extractors, stack),
             _Side("candidate", candidate if pairs or work.candidate else (), work.candidate, extractors, stack),
@@ -122,3 +122,14 @@ def run(
             for writer in side.writers():
                 writer.finish()
     return {name: np.concatenate(pieces) for name, pieces in values.items()}
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Convolutions in float32 proper: cuDNN would take TF32 by default, which no signature says."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

@@ -40,9 +40,11 @@ def batch(path):
 
 BY_LISTS = {"church-ldm", "bedroom-ldm"}
 """These need the published lists; their readers are tested with lists of their own in the unit tests."""
+UNTRAINED = {"testset"}
+"""These have no training images."""
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS.keys() - BY_LISTS))
+@pytest.mark.parametrize("name", sorted(DATASETS.keys() - BY_LISTS - UNTRAINED))
 def test_a_dataset_gives_frozen_uint8_splits_with_facts(tmp_path, name):
     ask = prepared(tmp_path, name)
     made = load(DATASETS[name].open)(ask)
@@ -89,3 +91,17 @@ def test_an_entry_is_complete(name):
     assert entry.protocol in images.PROTOCOLS
     assert callable(load(entry.open))
     assert entry.download is None or callable(load(entry.download))
+
+
+def test_a_test_set_is_every_image_or_the_validation_folder(tmp_path):
+    flat = sources.folder(tmp_path / "kodak", sources.pictures(f"{i}.png" for i in range(12)))
+    made = load(DATASETS["testset"].open)(sources.request(tmp_path / "cache", "testset", flat))
+    assert made.train is None
+    assert len(made.val) == 12
+    assert made.name == "testset:kodak"
+    both = sources.split_folder(tmp_path / "both")
+    ask = sources.request(tmp_path / "cache", "testset", both)
+    split = load(DATASETS["folder"].open)(dataclasses.replace(ask, name="folder"))
+    assert load(DATASETS["testset"].open)(ask).val.digest == split.val.digest
+    with pytest.raises(UsageError, match="testset:PATH"):
+        load(DATASETS["testset"].open)(dataclasses.replace(ask, path=None))

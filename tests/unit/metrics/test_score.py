@@ -1,62 +1,15 @@
 """The score and stats commands: inputs, exit codes, sentences, and a second run that computes nothing."""
 
-import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from bench.cli import app
-from bench.contract import BenchError
+from .scoring import bench, pictures, scored, write
 
 METRICS = "psnr,ssim,fd-r64,precision-r64"
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("BENCH_WEIGHTS", raising=False)
-    return tmp_path / "cache"
-
-
-def pictures(seed, count=8, size=(32, 32)):
-    random = np.random.RandomState(seed)
-    return [random.randint(0, 256, (*size, 3)).astype(np.uint8) for _ in range(count)]
-
-
-def write(folder, images, suffix=".png", first=0, **options):
-    folder.mkdir(exist_ok=True, parents=True)
-    for index, image in enumerate(images, first):
-        Image.fromarray(image).save(folder / f"{index:03d}{suffix}", **options)
-    return folder
-
-
-def bench(*arguments):
-    """Exit code, standard output, standard error; errors as the program's main function gives them."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if isinstance(result.exception, BenchError):
-        return result.exception.exit_code, result.stdout, str(result.exception)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def scored(*arguments):
-    code, out, _ = bench("score", *arguments, "--json")
-    assert code == 0
-    return {m["name"]: m for m in json.loads(out)["metrics"]}
-
-
-@pytest.fixture
-def real(tmp_path):
-    return write(tmp_path / "real", pictures(0))
-
-
-@pytest.fixture
-def fake(tmp_path):
-    return write(tmp_path / "fake", pictures(1))
 
 
 def test_text_names_values_protocol_and_absences(real, fake):

@@ -1,0 +1,229 @@
+"""Kept statistics: names, damage, and what they may be compared with; devices and protocols by name."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bench import devices, stats
+from bench.contract import NotComparable, UsageError
+from bench.features import FEATURES
+from bench.metrics import METRICS
+from bench.metrics.kid import kid
+from bench.metrics.prdc import prdc
+from bench.metrics.protocols import PROTOCOLS
+from bench.pins import WEIGHTS, File
+from bench.tasks.items import ImageSet, Itemizer
+from bench.vectors import Features, Moments
+
+from .scoring import bench, pictures, scored, write
+from .test_measure import images, score
+
+BUILD = ("--features", "r64.fc2")
+
+
+def test_a_name_stands_for_one_set_of_images(real, fake):
+    for _ in range(2):
+        assert bench("stats", "build", "mine", "--images", real, *BUILD)[0] == 0
+    code, _, err = bench("stats", "build", "mine", "--images", fake, *BUILD)
+    assert code == 2
+    assert "already names statistics of other images" in err
+
+
+@pytest.mark.parametrize("name", ["a/b", "church:256", "..", "", "a "])
+def test_names_that_no_file_can_have_are_refused_before_the_work(real, name):
+    code, _, err = bench("stats", "build", name, "--images", real, *BUILD)
+    assert code == 2
+    assert "cannot be a name" in err
+
+
+def test_one_damaged_file_does_not_hide_the_others(real, cache):
+    for name in ("first", "second"):
+        bench("stats", "build", name, "--images", real, *BUILD)
+    path = cache / "stats" / "first.npz"
+    path.write_bytes(path.read_bytes()[:-200])
+    code, out, _ = bench("stats", "list")
+    assert code == 0
+    assert "first  damaged" in out
+    assert "second  8 images" in out
+    code, out, _ = bench("stats", "verify")
+    assert code == 5
+    assert "ok       second" in out
+    assert bench("score", "--real", "first", "--fake", real, "--metrics", "fd-r64")[0] == 5
+
+
+def test_statistics_of_an_older_extractor_exit_4(real, fake, monkeypatch):
+    bench("stats", "build", "mine", "--images", real, *BUILD)
+    monkeypatch.setitem(FEATURES, "r64", replace(FEATURES["r64"], version=2))
+    code, _, err = bench("score", "--real", "mine", "--fake", fake, "--metrics", "fd-r64")
+    assert code == 4
+    assert "another version or other weights of r64" in err
+
+
+def test_statistics_made_with_other_weights_are_not_comparable(tmp_path, monkeypatch):
+    weights = tmp_path / "net.pth"
+    row = replace(WEIGHTS["inception-2015-12-05"], files=(File("net.pth", None, "none", "the test"),))
+    monkeypatch.setitem(WEIGHTS, "inception-2015-12-05", row)
+    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
+    weights.write_bytes(b"some weights")
+    one = {"inception-clean.pool3": Features("a set", None, Moments(np.zeros(4), np.eye(4), 9))}
+    facts = {"images": "digest", "conventions": stats.conventions(["inception-clean"], FEATURES)}
+    kept = stats.save(tmp_path / "mine.npz", one, facts, with_features=False)
+    stats.check_current(stats.read(kept.path), FEATURES)
+    weights.write_bytes(b"other weights")
+    with pytest.raises(NotComparable, match="other weights of inception-clean"):
+        stats.check_current(stats.read(kept.path), FEATURES)
+    weights.unlink()
+    stats.check_current(stats.read(kept.path), FEATURES)
+
+
+def test_coarse_features_are_not_held_against_exact_statistics(real, fake):
+    bench("stats", "build", "mine", "--images", real, *BUILD)
+    code, _, err = bench("score", "--real", "mine", "--fake", fake, "--metrics", "fd-r64", "--bf16")
+    assert code == 4
+    assert "float32" in err
+
+
+def test_another_crop_than_that_of_the_statistics_is_remarked(real, fake):
+    bench("stats", "build", "mine", "--images", real, "--crop", "ldm:32", *BUILD)
+    arguments = ("score", "--real", "mine", "--fake", fake, "--metrics", "fd-r64")
+    assert "cropped by ldm:32, the candidate by nothing" in bench(*arguments)[2]
+    assert "cropped by" not in bench(*arguments, "--crop", "ldm:32")[2]
+
+
+@pytest.mark.parametrize(("metric", "count"), [(kid, 0), (kid, 50), (prdc, 0), (prdc, 50)])
+def test_moments_alone_are_said_to_be_too_little(metric, count):
+    bare = Features("the file", None, Moments(np.zeros(4), np.eye(4), count))
+    with np.errstate(all="raise"), pytest.raises(UsageError, match="the file holds mean and covariance only"):
+        metric(bare, Features("the set", np.zeros((9, 4), np.float32)), PROTOCOLS["clean"])
+
+
+def test_an_unknown_count_is_not_called_nought(tmp_path, fake):
+    np.savez(tmp_path / "r64.npz", mu=np.zeros(64), sigma=np.eye(64))
+    bare = Features("the file", None, Moments(np.zeros(64), np.eye(64), 0))
+    facts = {"images": "digest", "conventions": {"r64": stats.AS_STATED}}
+    stats.save(tmp_path / "r64.npz", {"r64.fc2": bare}, facts, with_features=False)
+    found = scored("--real", tmp_path / "r64.npz", "--fake", fake, "--metrics", "fd-r64")
+    assert found["fd-r64"]["signature"]["reference count"] is None
+
+
+def test_per_image_values_that_cannot_be_written_fail_the_command(real, fake, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    values = tmp_path / "file" / "values.csv"
+    code, _, err = bench("score", "--real", real, "--fake", fake, "--metrics", "psnr", "--per-image", values)
+    assert code == 3
+    assert "values.csv cannot be written" in err
+
+
+def test_statistics_are_built_of_a_datasets_split_by_name(fake, tmp_path):
+    for seed, split in enumerate(("train", "val"), 5):
+        write(tmp_path / "data" / split, pictures(seed, 8 - seed % 2, size=(40, 50)))
+    name = f"folder:{tmp_path / 'data'}"
+    code, out, _ = bench("stats", "build", "mine", "--images", name, "--crop", "ldm:32", *BUILD)
+    assert code == 0
+    assert "7 images" in out
+    assert "of folder:" in bench("stats", "list")[1]
+    arguments = ("--fake", fake, "--metrics", "fd-r64", "--crop", "ldm:32")
+    images = scored("--real", name, "--split", "train", *arguments)["fd-r64"]["value"]
+    assert scored("--real", "mine", *arguments)["fd-r64"]["value"] == pytest.approx(images, rel=1e-9)
+    code, _, err = bench("stats", "build", "other", "--images", name, *BUILD)
+    assert code == 2
+    assert "--crop ldm:256" in err
+
+
+def test_sizes_that_belong_to_other_images_are_not_paired(tmp_path):
+    """As many images of each size on both sides, but not of the same names: a pair would be two different pictures."""
+    sizes = [(32, 40), (40, 32), (32, 40)]
+    for folder, order in (("one", sizes), ("other", sizes[1:] + sizes[:1])):
+        for index, size in enumerate(order):
+            write(tmp_path / folder, pictures(index, 1, size), first=index)
+    sets = ("--real", tmp_path / "one", "--fake", tmp_path / "other")
+    code, _, err = bench("score", *sets, "--metrics", "psnr,fd-r64")
+    assert code == 2
+    assert "000 of the reference has 40x32 pixels and 000 of the candidate 32x40" in err
+    code, out, err = bench("score", *sets)
+    assert code == 0
+    assert "no image is compared with image" in err
+    assert "psnr" not in out
+    assert "fd-r64" in out
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# Protocols
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_protocol_is_selectable_and_names_features_that_exist(real, fake, name):
+    for feature in PROTOCOLS[name].features.values():
+        extractor, _, output = feature.partition(".")
+        assert output in FEATURES[extractor].outputs
+    arguments = ("--metrics", "fid,sfid,is,kid,prdc,fd-r64", "--protocol", name)
+    code, out, _ = bench("score", "--real", real, "--fake", fake, *arguments, "--json")
+    assert code == 0
+    assert json.loads(out)["protocol"]["name"] == name
+
+
+def test_protocols_share_a_signature_only_where_they_agree(tmp_path, monkeypatch):
+    """FID of ADM, torch-fidelity, LDM and BRICS is one number; clean-fid's and pytorch-fid's are others."""
+    for name in ("inception-2015-12-05", "vgg16"):
+        (tmp_path / name).write_bytes(b"weights")
+        monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], files=(File(name, None, "none", "the test"),)))
+    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
+    one = ImageSet("a set", images(0))
+
+    def groups(metric):
+        found = {}
+        for name, protocol in PROTOCOLS.items():
+            signature = Itemizer(one, one, FEATURES, protocol).item(METRICS[metric]).signature
+            found.setdefault(json.dumps(signature, sort_keys=True), set()).add(name)
+        return sorted(map(sorted, found.values()))
+
+    tensorflow = ["adm", "paper:brics", "paper:ldm", "torch-fidelity"]
+    assert groups("fid") == [tensorflow, ["clean"], ["legacy-pytorch"]]
+    unshuffled = [["adm"], ["clean"], ["legacy-pytorch"], ["paper:brics", "paper:ldm", "torch-fidelity"]]
+    assert groups("is") == unshuffled
+    papers = [["adm", "paper:ldm"], ["clean"], ["legacy-pytorch"], ["paper:brics"], ["torch-fidelity"]]
+    assert groups("precision") == papers
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# Devices
+
+
+def test_auto_prefers_cuda_then_mps_then_the_processor(monkeypatch):
+    assert devices.choose_device("cpu").type == "cpu"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.choose_device("auto").type == "mps"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.choose_device("auto").type == "cuda"
+    assert devices.choose_device("cuda:1").index == 1
+
+
+@pytest.mark.parametrize("name", ["cuda:2", "mps", "abacus", "meta"])
+def test_a_device_that_is_not_there_is_named(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=f"--device {name}"):
+        devices.choose_device(name)
+
+
+def test_extractors_run_without_tf32(tmp_path, monkeypatch):
+    """On recent GPUs cuDNN's convolutions are TF32 by default, which no signature would say."""
+    from bench.features import r64
+
+    seen = []
+
+    def features(self, batch):
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return {"fc2": torch.rand(len(batch), 64)}
+
+    monkeypatch.setattr(r64.R64, "__call__", features)
+    before = torch.backends.cudnn.allow_tf32
+    score(images(0), images(1), tmp_path, ("fd-r64",))
+    assert set(seen) == {False}
+    assert torch.backends.cudnn.allow_tf32 == before
