@@ -11,6 +11,7 @@ import bench
 from bench.contract import UsageError
 from bench.files import write_bytes
 from bench.grammar import folder_name
+from bench.record import Result
 from bench.report import drawing, figures, latex, model_index, page, pictures, render
 from bench.report.load import Loaded
 from bench.report.model import Table
@@ -47,6 +48,15 @@ class Content:
     options: Options = field(default_factory=Options)
 
 
+def _images(result: Result) -> str:
+    """The dataset with the size and the crop of its images, where the result says them."""
+    data = result.provenance.get("data", {})
+    if not {"resolution", "protocol"} <= data.keys():
+        return result.dataset
+    side = data["resolution"]
+    return f"{result.dataset} ({side} x {side} pixels, cropped and resized by '{data['protocol']}')"
+
+
 def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: Options) -> Content:
     """The content of a report on results, with the literature of the same datasets beside them."""
     plain = [loaded.result for loaded in results]
@@ -54,7 +64,7 @@ def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: O
     known = {table.dataset for table in quoted}
     datasets = [name for name in dict.fromkeys(r.dataset for r in plain) if name in known]
     beside = tuple(table for name in datasets for table in literature(quoted, name))
-    measured = ", ".join(dict.fromkeys(r.dataset for r in plain))
+    measured = ", ".join(dict.fromkeys(_images(r) for r in plain))
     lead = (
         f"{_many(len(plain), 'result')} of {_many(len({r.method for r in plain}), 'method')} on {measured}, "
         f"made with image-tokenizer-bench {bench.__version__}."

@@ -80,7 +80,7 @@ class ColumnSpec:
 
     ``stages`` are separated by spaces; the first in which a row has the measurement counts. ``fact`` names the
     result's fact that stands for the measurement where there is none. Not ``ranked``: nothing is best. ``absent``
-    says why a row may lack a derived number.
+    says why a row may lack the number for good.
     """
 
     stages: str
@@ -125,6 +125,7 @@ SSIM = ColumnSpec("recon", "ssim", "SSIM", fixed(4))
 MS_SSIM = ColumnSpec("recon", "ms-ssim", "MS-SSIM", fixed(4))
 LPIPS = ColumnSpec("recon", "lpips-*", "LPIPS ({})", fixed(4))
 BITS = ColumnSpec("recon cost", "bits-per-pixel", "bits per pixel", significant(3))
+NO_CODEBOOK = "its codes are not indices of a codebook"
 BITS_PER_IMAGE = ColumnSpec("recon cost", "bits-per-image", "bits per image", fixed(0))
 
 
@@ -196,8 +197,8 @@ TABLES: tuple[TableSpec, ...] = (
             *_prdc("recon"),
             BITS,
             BITS_PER_IMAGE,
-            ColumnSpec("recon cost", "codebook-use", "codebook use", fixed(3)),
-            ColumnSpec("recon cost", "codebook-entropy", "codebook entropy", fixed(2), "bit"),
+            ColumnSpec("recon cost", "codebook-use", "codebook use", fixed(3), absent=NO_CODEBOOK),
+            ColumnSpec("recon cost", "codebook-entropy", "codebook entropy", fixed(2), "bit", absent=NO_CODEBOOK),
         ),
     ),
     TableSpec(

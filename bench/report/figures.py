@@ -114,8 +114,12 @@ SCATTERS = (
 
 
 def points(results: Sequence[Result], stages: str, name: str) -> list[Point]:
-    """PSNR over another measurement, both averaged over seeds; limited rows and other signatures are left out."""
-    rows = [row for row in rows_of(results) if not row.limited]
+    """PSNR over another measurement, both averaged over seeds; other signatures are left out.
+
+    Rows that were limited by different flags are no comparison: of them only the unlimited ones are shown.
+    """
+    found = rows_of(results)
+    rows = found if len({row.limited for row in found}) == 1 else [row for row in found if not row.limited]
     made, signature = [], None
     for row in rows:
         quality = row.sources(ColumnSpec("recon", "psnr", "", fixed(2)), "psnr")
@@ -142,8 +146,28 @@ def _scatters(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
         if len(found) >= least:
             inputs = {"axis": axis, "points": [[p.label, p.x, p.y] for p in found]}
             draw = partial(drawing.scatter, found, axis, "PSNR (dB)", name_of)
-            made.append(Plan(f"{key}-{name}", f"{caption}: {where}", inputs, draw))
+            shown = [result for result in results if result.method in {p.label for p in found}]
+            said = "".join((f"{caption}: {where}", _limits(shown), _bits(shown) if metric == "bits-per-pixel" else ""))
+            made.append(Plan(f"{key}-{name}", said, inputs, draw))
     return made
+
+
+def _limits(results: Sequence[Result]) -> str:
+    """The flags that reduced what is shown."""
+    flags = sorted({flag for result in results for flag in result.limited})
+    return "; limited by " + " and ".join(f"--{flag.replace('_', '-')}" for flag in flags) if flags else ""
+
+
+def _bits(results: Sequence[Result]) -> str:
+    """What counts as a bit, and for which methods: codecs write whole files, others fixed-length codes."""
+    kinds: dict[str, set[str]] = {}
+    for result in results:
+        for measurement in result.metrics:
+            kind = measurement.signature.get("bits") if measurement.name == "bits-per-pixel" else None
+            if kind and measurement.value is not None:
+                kinds.setdefault(str(kind), set()).add(name_of(result.method))
+    said = "; ".join(f"{kind} ({', '.join(sorted(names))})" for kind, names in sorted(kinds.items()))
+    return f"; bits are those of the {said}" if said else ""
 
 
 def _curves(where: str, key: str, results: Sequence[Result]) -> list[Plan]:

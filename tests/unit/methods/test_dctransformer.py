@@ -391,3 +391,17 @@ def test_every_preset_can_be_built(preset: str) -> None:
     with torch.device("meta"):
         model = DCTransformerModel(TABLE[preset], Layout(Settings(), (64, 64)), 100, "tokenizer")
     assert sum(p.numel() for p in model.parameters()) > 10_000
+
+
+def test_the_readme_gives_the_papers_size_as_counted() -> None:
+    """Beside the published 448 M, to which nothing was tuned."""
+    from pathlib import Path
+
+    import methods.dct
+    from methods.dct.transformer import DCTransformerModel
+
+    with torch.device("meta"):
+        model = DCTransformerModel(TABLE["paper"], Layout(Settings(q=75), (256, 256)), 100, "tokenizer")
+    millions = sum(p.numel() for p in model.parameters()) / 1e6
+    said = (Path(str(methods.dct.__file__)).parent / "README.md").read_text(encoding="utf-8")
+    assert f"{millions:.1f} M, against 448 M published" in said
