@@ -348,7 +348,8 @@ class MethodEntry:
     - ``prior_learner(prior_settings, build, tokenizer, codes) -> Learner``: trains a prior; ``codes`` are some of the
       training set's, for shapes and statistics.
     - ``likelihood(prior, codes) -> float64 [N]``: -log2 of the probability that a prior gives each image's codes.
-    - ``tasks(settings) -> Sequence[str]``: the conditional tasks that a prior of such codes has, beside drawing freely;
+    - ``tasks(settings) -> Mapping[str, str | None]``: the conditional tasks of a prior, beside drawing freely, each
+      with None or with the option (``k=v``) that it needs and these settings lack;
       ``given(settings, task, codes) -> Codes``: what of an image's codes a task gives to the prior.
     - ``placement(settings, codes, stages) -> float64 [N, stages, rows, columns]``: how many of the codes lie where
       in the image after each part of their list, for codes that are lists.

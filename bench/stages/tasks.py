@@ -31,11 +31,12 @@ def obstacle(cell: Cell) -> str | None:
     """Why the cell's task does not apply to its method; None where it does or where there is no task."""
     if cell.task is None:
         return None
-    known = registry.load(cell.entry.tasks)(cell.settings) if cell.entry.tasks else ()
-    if cell.task in known:
-        return None
-    has = f"with these settings it has: {', '.join(known)}" if known else "it draws freely only"
-    return f"it has no task '{cell.task}'; {has}"
+    known = registry.load(cell.entry.tasks)(cell.settings) if cell.entry.tasks else {}
+    if cell.task not in known:
+        has = f"there are: {', '.join(known)}" if known else "it draws freely only"
+        return f"it has no task '{cell.task}'; {has}"
+    needed = known[cell.task]
+    return None if needed is None else f"the task '{cell.task}' needs the option {needed}"
 
 
 def condition(

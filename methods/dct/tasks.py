@@ -19,9 +19,9 @@ ORDER = {"upsample": "interleaved", "colorize": "luma-first"}
 NOTHING = torch.empty(0, 3, dtype=torch.int64, device="cpu")
 
 
-def tasks(settings: Settings) -> tuple[str, ...]:
-    """The tasks that this order of channels allows."""
-    return tuple(task for task, order in ORDER.items() if order == settings.order)
+def tasks(settings: Settings) -> dict[str, str | None]:
+    """The tasks, each with the option that it needs where this order of channels does not allow it."""
+    return {task: None if order == settings.order else f"order={order}" for task, order in ORDER.items()}
 
 
 def first_free(task: str, layout: Layout) -> int:

@@ -32,7 +32,7 @@ def test_a_method_without_a_prior_stops_at_what_it_is_asked() -> None:
     ("methods", "task", "words"),
     [
         (("vqgan", "jpeg"), "upsample", "it draws freely only"),
-        (("dct",), "colorize", "with these settings it has: upsample"),
+        (("dct",), "colorize", "needs the option order=luma-first"),
         (("dct", "vqgan"), "paint", "No method of this run has the task 'paint'"),
     ],
 )

@@ -295,8 +295,8 @@ def test_impossible_conditions_are_refused(condition: Condition, message: str) -
 
 
 def test_the_order_decides_the_task() -> None:
-    assert tasks(Settings(order="interleaved")) == ("upsample",)
-    assert tasks(Settings(order="luma-first")) == ("colorize",)
+    assert tasks(Settings(order="interleaved")) == {"upsample": None, "colorize": "order=luma-first"}
+    assert tasks(Settings(order="luma-first")) == {"upsample": "order=interleaved", "colorize": None}
 
 
 def test_what_upsampling_gives_is_the_mean_of_each_block() -> None:
