@@ -13,14 +13,17 @@ from bench.contract import Dataset, DatasetRequest, UsageError
 OWN_SPLIT = "the source's own train and val folders"
 TEST_SET = "validation images only: every image of the source, or of its val folder"
 VALIDATION_ONLY = "validation images only: the source has a val folder and no other"
+FEWEST = 40
+"""Images of which a tenth is worth holding out: precision and recall need four."""
+TOO_FEW = f"validation images only: fewer than {FEWEST} images, and no train and val folders"
 
 
 def open_folder(request: DatasetRequest) -> Dataset:
     """The images under the folder, or in the zip file, of ``request.path``.
 
     With ``train/`` and ``val/`` (or validation, valid, test) inside, those are the splits, and class folders within
-    them give labels; with ``val/`` alone there is nothing to train on (a test set such as Kodak's); otherwise a tenth
-    of the images is held out by content digest. Raises
+    them give labels; with ``val/`` alone there is nothing to train on; otherwise a tenth of the images is held out by
+    content digest. Fewer than 40 images are a test set (such as Kodak's) too. Raises
     :class:`bench.contract.UsageError` for a missing path and for a source without images.
     """
     source, label = _source(request)
@@ -30,6 +33,8 @@ def open_folder(request: DatasetRequest) -> Dataset:
     held_out = members.only_val(source)
     if held_out is not None:
         return prepare.dataset(request, label, None, held_out, split=VALIDATION_ONLY)
+    if len(source.names) < FEWEST:
+        return prepare.dataset(request, label, None, members.subset(source, source.names, "val"), split=TOO_FEW)
     return prepare.dataset(request, label, *prepare.by_content(request, source), split=prepare.CONTENT_SPLIT)
 
 

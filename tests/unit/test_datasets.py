@@ -275,7 +275,7 @@ def test_cifar10_is_not_enlarged_and_torn_batches_are_refused(tmp_path):
 
 
 def test_an_nvidia_zip_goes_in_and_out_with_its_labels(tmp_path):
-    made = open_folder(sources.request(tmp_path / "cache", "zip", sources.nvidia_zip(tmp_path / "a.zip", 40)))
+    made = open_folder(sources.request(tmp_path / "cache", "zip", sources.nvidia_zip(tmp_path / "a.zip", 60)))
     export.nvidia(made.train, tmp_path / "b.zip")
     again = open_folder(sources.request(tmp_path / "cache", "zip", tmp_path / "b.zip"))
     before = {p.tobytes(): int(k) for p, k in zip(made.train.pixels, made.train.labels, strict=True)}

@@ -10,6 +10,8 @@ import pytest
 from bench import arrays, census, images, members, prepare
 from bench.contract import IntegrityError, UsageError
 from bench.datasets.folder import open_folder
+from bench.members import open_path
+from bench.prepare import by_content
 from tests import sources
 
 
@@ -51,12 +53,20 @@ def test_without_splits_a_tenth_is_held_out_by_content(tmp_path):
 def test_a_content_split_of_few_images_has_both_sides_and_one_image_is_too_few(tmp_path):
     for count in (2, 3):
         path = sources.folder(tmp_path / str(count), sources.pictures(f"{i}.png" for i in range(count)))
-        made = open_folder(sources.request(tmp_path / "cache", path=path))
-        assert len(made.val) >= 1
-        assert len(made.train) >= 1
-    same = dict.fromkeys(("a.png", "b.png"), sources.encoded(0))
+        train, val = by_content(sources.request(tmp_path / "cache", path=path), open_path(path))
+        assert len(train.names) >= 1
+        assert len(val.names) >= 1
+    same = sources.folder(tmp_path / "same", dict.fromkeys(("a.png", "b.png"), sources.encoded(0)))
     with pytest.raises(UsageError, match="two different images"):
-        open_folder(sources.request(tmp_path / "cache", path=sources.folder(tmp_path / "same", same)))
+        by_content(sources.request(tmp_path / "cache", path=same), open_path(same))
+
+
+@pytest.mark.parametrize(("count", "trained"), [(24, False), (40, True)])
+def test_a_folder_of_few_images_is_a_test_set(tmp_path, count, trained):
+    path = sources.folder(tmp_path / "data", sources.pictures(f"{i}.png" for i in range(count)))
+    made = open_folder(sources.request(tmp_path / "cache", path=path))
+    assert (made.train is not None) == trained
+    assert (len(made.val) == count) != trained
 
 
 def test_protocol_and_resolution_are_part_of_the_set(tmp_path):
