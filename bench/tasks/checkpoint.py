@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import IntegrityError
+from bench.contract import IntegrityError, UsageError
 from bench.files import write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from bench.contract import Learner
     from bench.tasks.averaging import MovingAverage
 
@@ -83,13 +87,30 @@ def save_final(folder: Path, learner: Learner) -> None:
 def load_final(path: Path, learner: Learner) -> None:
     """Puts finished weights into a freshly built learner, strictly.
 
-    Raises :class:`IntegrityError` naming the first missing or unexpected key.
+    Raises :class:`IntegrityError` for a damaged file, and :class:`UsageError` for the weights of another size or
+    configuration, naming the first that does not fit.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         state = load_file(path)
-        learner.module.load_state_dict(state)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise IntegrityError(f"{path} does not hold the weights of this recipe ({error}).") from error
+    except (SafetensorError, OSError) as error:
+        raise IntegrityError(f"{path} is damaged ({error}); train it again with --overwrite.") from error
+    misfit = _misfit(state, learner.module.state_dict())
+    if misfit:
+        raise UsageError(
+            f"{path} holds weights of another image size or configuration ({misfit}); "
+            "take the preset, resolution and options that they were trained with."
+        )
+    learner.module.load_state_dict(state)
+
+
+def _misfit(held: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    """The first tensor that is missing, unexpected or of another shape."""
+    for name in sorted(held.keys() | wanted.keys()):
+        if name not in held or name not in wanted:
+            return f"'{name}' is {'missing' if name not in held else 'not expected'}"
+        if held[name].shape != wanted[name].shape:
+            return f"'{name}' has the shape {tuple(held[name].shape)} instead of {tuple(wanted[name].shape)}"
+    return None

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from safetensors.torch import load_file, save_file
 
 from bench import arrays
-from bench.contract import Build, IntegrityError
+from bench.contract import Build, IntegrityError, UsageError
 from bench.progress import silent
 from bench.tasks import checkpoint
 from bench.tasks.comm import Alone
@@ -151,6 +152,25 @@ def test_a_damaged_checkpoint_is_named(source: ImageSource, tmp_path: Path) -> N
     (tmp_path / checkpoint.CHECKPOINT).write_bytes(b"PK\x03\x04 not a checkpoint")
     with pytest.raises(IntegrityError, match=r"checkpoint\.pt is damaged"):
         train(source, tmp_path, PLAN, ToySettings())
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    made = learner(ToySettings())
+    checkpoint.save_final(tmp_path, made)
+    path = tmp_path / checkpoint.FINAL
+    state = load_file(path)
+    first = sorted(state)[0]
+    for change, words in (
+        ({**state, "head": torch.zeros(1)}, "'head' is not expected"),
+        ({name: t for name, t in state.items() if name != first}, f"'{first}' is missing"),
+        ({**state, first: torch.zeros(7, 7)}, rf"'{first}' has the shape \(7, 7\) instead of"),
+    ):
+        save_file(change, path)
+        with pytest.raises(UsageError, match=words):
+            checkpoint.load_final(path, made)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(IntegrityError, match="damaged"):
+        checkpoint.load_final(path, made)
 
 
 def test_previews_do_not_change_the_weights(source: ImageSource, tmp_path: Path) -> None:
