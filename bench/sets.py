@@ -29,6 +29,8 @@ from bench.progress import Progress, silent
 
 BLOCK = 64
 LOSSY = frozenset(("jpeg", "webp", "jpeg2000", "avif", "gif"))
+WEBP_HEADERS = 64
+"""Bytes of a WebP file among which its first chunk's name is; ``VP8L`` is the lossless one."""
 
 
 @dataclass(frozen=True)
@@ -202,12 +204,14 @@ def _absent(folder: Path) -> Path:
 
 
 def _pixels(members: Members, name: str, crop: Crop | None) -> tuple[np.ndarray, str]:
-    decoded = members.decode(members.read(name), name)
+    data = members.read(name)
+    decoded = members.decode(data, name)
+    encoding = "lossless webp" if decoded.encoding == "webp" and b"VP8L" in data[:WEBP_HEADERS] else decoded.encoding
     if crop is None:
-        return decoded.pixels, decoded.encoding
+        return decoded.pixels, encoding
     if min(decoded.pixels.shape[:2]) < crop.resolution:
         raise UsageError(f"The image {name} of {members.origin} is smaller than the crop of {crop.resolution} pixels.")
-    return images.PROTOCOLS[crop.protocol](decoded.pixels, crop.resolution), decoded.encoding
+    return images.PROTOCOLS[crop.protocol](decoded.pixels, crop.resolution), encoding
 
 
 def _by_size(pictures: Sequence[np.ndarray]) -> dict[tuple[int, int], list[int]]:

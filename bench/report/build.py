@@ -48,13 +48,16 @@ class Content:
     options: Options = field(default_factory=Options)
 
 
-def _images(result: Result) -> str:
-    """The dataset with the size and the crop of its images, where the result says them."""
-    data = result.provenance.get("data", {})
-    if not {"resolution", "protocol"} <= data.keys():
-        return result.dataset
-    side = data["resolution"]
-    return f"{result.dataset} ({side} x {side} pixels, cropped and resized by '{data['protocol']}')"
+def _images(results: Sequence[Result]) -> str:
+    """The datasets, each with the sizes and crops of its images where a result says them."""
+    kinds: dict[str, dict[str, None]] = {}
+    for result in results:
+        data = result.provenance.get("data", {})
+        found = kinds.setdefault(result.dataset, {})
+        if {"resolution", "protocol"} <= data.keys():
+            side = data["resolution"]
+            found[f"{side} x {side} pixels, cropped and resized by '{data['protocol']}'"] = None
+    return ", ".join(f"{name} ({'; '.join(said)})" if said else name for name, said in kinds.items())
 
 
 def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: Options) -> Content:
@@ -64,9 +67,8 @@ def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: O
     known = {table.dataset for table in quoted}
     datasets = [name for name in dict.fromkeys(r.dataset for r in plain) if name in known]
     beside = tuple(table for name in datasets for table in literature(quoted, name))
-    measured = ", ".join(dict.fromkeys(_images(r) for r in plain))
     lead = (
-        f"{_many(len(plain), 'result')} of {_many(len({r.method for r in plain}), 'method')} on {measured}, "
+        f"{_many(len(plain), 'result')} of {_many(len({r.method for r in plain}), 'method')} on {_images(plain)}, "
         f"made with image-tokenizer-bench {bench.__version__}."
     )
     made = (*own, *against_published(plain, quoted), *_once(beside))

@@ -63,6 +63,14 @@ def _within(codec: str, option: str, value: float, low: int, high: int) -> None:
         raise UsageError(f"{codec}:{option}={value} is outside {low}..{high}.")
 
 
+def _built(codec: str, feature: str) -> None:
+    """Raises :class:`UsageError` where this build of Pillow cannot write the format: before anything is spent."""
+    from PIL import features
+
+    if not features.check(feature):
+        raise UsageError(f"'{codec}': this build of Pillow has no {codec}; install a Pillow wheel from the index.")
+
+
 def jpeg_settings(preset: str, variant: str | None) -> JpegSettings:
     """The same at every preset: Pillow's defaults."""
     return JpegSettings()
@@ -70,16 +78,19 @@ def jpeg_settings(preset: str, variant: str | None) -> JpegSettings:
 
 def webp_settings(preset: str, variant: str | None) -> WebpSettings:
     """The same at every preset: Pillow's defaults."""
+    _built("webp", "webp")
     return WebpSettings()
 
 
 def avif_settings(preset: str, variant: str | None) -> AvifSettings:
     """The same at every preset: Pillow's defaults."""
+    _built("avif", "avif")
     return AvifSettings()
 
 
 def jpeg2000_settings(preset: str, variant: str | None) -> Jpeg2000Settings:
     """The same at every preset."""
+    _built("jpeg2000", "jpg_2000")
     return Jpeg2000Settings()
 
 

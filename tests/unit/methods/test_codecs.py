@@ -11,7 +11,15 @@ from skimage import data
 from bench.contract import Build, Continuous, Stream, UsageError
 from bench.tasks.comm import Alone
 from methods.codecs import headers, model
-from methods.codecs.adapter import AvifSettings, Jpeg2000Settings, JpegSettings, WebpSettings
+from methods.codecs.adapter import (
+    AvifSettings,
+    Jpeg2000Settings,
+    JpegSettings,
+    WebpSettings,
+    avif_settings,
+    jpeg2000_settings,
+    webp_settings,
+)
 
 BUILD = Build(32, seed=0, device=torch.device("cpu"), comm=Alone())
 CODECS = {
@@ -156,3 +164,11 @@ def test_a_build_without_the_codec_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(features, "check", lambda feature: False)
     with pytest.raises(UsageError, match="AVIF"):
         model.avif(AvifSettings(), BUILD)
+
+
+@pytest.mark.parametrize("settings", [avif_settings, jpeg2000_settings, webp_settings])
+def test_a_missing_codec_is_found_before_anything_is_spent(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings("smoke", None)
+    monkeypatch.setattr(features, "check", lambda feature: False)
+    with pytest.raises(UsageError, match="this build of Pillow has no"):
+        settings("smoke", None)

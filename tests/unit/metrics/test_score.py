@@ -83,6 +83,7 @@ def test_pairs_are_matched_by_name_and_mixed_sizes_are_measured(tmp_path):
     assert code == 0
     assert "100 dB" in out
     assert "2 sizes" in err
+    assert "lossy" not in err
     assert sorted(line.split(",")[0] for line in values.read_text().splitlines()[1:]) == [
         "000.webp", "001.webp", "002.webp"
     ]  # fmt: skip
