@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +28,10 @@ WEIGHTS_VARIABLE = "BENCH_WEIGHTS"
 Backbone = Literal["alex", "vgg", "squeeze"]
 
 LPIPS_WEIGHTS: Mapping[str, str] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
+
+
+DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
+"""Packages that are installed under another name than they are imported."""
 
 
 def folders() -> list[Path]:
@@ -79,6 +84,11 @@ def identity(name: str) -> str:
     path = find(name)
     file = next(f for f in WEIGHTS[name].files if f.name == path.name)
     return f"{path.name}#{of_file(path)[:12]}" + ("" if file.pin != "none" else " (unpinned)")
+
+
+def backends(extractor: FeatureEntry) -> str:
+    """Names and versions of the installed packages whose network classes an extractor is built on; often none."""
+    return ", ".join(f"{name} {version(DISTRIBUTIONS.get(name, name))}" for name in extractor.packages)
 
 
 def verify(path: Path, file: File) -> None:

@@ -115,11 +115,12 @@ def _verified(held: Mapping[str, np.ndarray], kept: Kept, name: str) -> np.ndarr
 
 
 def conventions(extractors: Iterable[str], entries: Mapping[str, FeatureEntry]) -> dict[str, Any]:
-    """What decides the features of these extractors beside the images, by extractor: convention, version, weights."""
+    """What decides the features of these extractors beside the images, by extractor: convention, versions, weights."""
     return {
         name: {
             **entries[name].convention,
             "version": entries[name].version,
+            "backend": networks.backends(entries[name]),
             "weights": [networks.identity(need) for need in entries[name].needs],
         }
         for name in sorted(set(extractors))

@@ -132,6 +132,8 @@ class Itemizer:
         if feature is not None:
             extractor = self._extractor(feature)
             signature |= {"features": feature, "features version": extractor.version, **extractor.convention}
+            if extractor.packages:
+                signature["backend"] = networks.backends(extractor)
             if self._precision != "float32":
                 signature["precision"] = self._precision
         if needs:
@@ -147,7 +149,7 @@ class Itemizer:
         return self._identities[name]
 
     def feature_key(self, images: ImageSet, feature: str) -> str:
-        """The key of one set's features: images, extractor with version, convention and weights."""
+        """The key of one set's features: images, extractor with version, convention, weights and backend."""
         extractor = self._extractor(feature)
         recipe = {
             "images": images.digest,
@@ -156,5 +158,6 @@ class Itemizer:
             "convention": dict(extractor.convention),
             "precision": self._precision,
             "weights": [self._identity(name) for name in extractor.needs],
+            **({"backend": networks.backends(extractor)} if extractor.packages else {}),
         }
         return of_value(recipe)

@@ -188,6 +188,29 @@ def test_protocols_share_a_signature_only_where_they_agree(tmp_path, monkeypatch
     assert groups("precision") == papers
 
 
+@pytest.mark.parametrize("feature", ["inception-clean.pool3", "clip.image", "dinov2-s.cls", "vgg16.fc2"])
+def test_the_version_of_the_package_behind_a_network_is_in_signature_and_key(tmp_path, monkeypatch, feature):
+    """An upgrade may move a number (an antialiasing default did elsewhere): then it is another number."""
+    extractor = FEATURES[feature.partition(".")[0]]
+    [need] = extractor.needs
+    (tmp_path / need).write_bytes(b"weights")
+    monkeypatch.setitem(WEIGHTS, need, replace(WEIGHTS[need], files=(File(need, None, "none", "the test"),)))
+    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
+    entry, one = replace(METRICS["fid"], features=feature), ImageSet("a set", images(0))
+
+    def looked_at():
+        items = Itemizer(one, one, FEATURES, PROTOCOLS["clean"])
+        return items.item(entry).signature["backend"], items.feature_key(one, feature)
+
+    before = looked_at()
+    assert before[0].startswith(f"{extractor.packages[0]} ")
+    assert looked_at() == before
+    monkeypatch.setattr("bench.networks.version", lambda name: "99.0")
+    after = looked_at()
+    assert after[0] == f"{extractor.packages[0]} 99.0"
+    assert after[1] != before[1]
+
+
 # ----------------------------------------------------------------------------------------------------------------
 # Devices
 
