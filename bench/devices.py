@@ -24,3 +24,19 @@ def choose_device(name: str) -> torch.device:
     if (device.index or 0) >= there.get(device.type, 0):
         raise UsageError(f"--device {name}: this machine has none, or torch cannot use it; try --device cpu.")
     return device
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compiles a function of one operation; raises :class:`UsageError` where torch.compile cannot do that."""
+    import torch
+
+    torch.compiler.reset()
+    try:
+        compiled = torch.compile(lambda x: x.sin() + 1, options={"force_disable_caches": True})
+        compiled(torch.ones(8, device=device))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UsageError(
+            f"--compile: torch cannot compile for '{device.type}' here ({reason}); install a C++ compiler, which CXX "
+            "names (GPUs need Triton too), or leave --compile out."
+        ) from error

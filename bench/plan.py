@@ -47,6 +47,8 @@ class RunConfig:
     deterministic: bool = False
     on_bad: typing.Literal["skip", "fail"] = "skip"
     micro_batch: int | None = None
+    channels_last: bool = False
+    compile: bool = False
     plugin: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
 

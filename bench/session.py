@@ -95,11 +95,14 @@ class Session:
         return choose_device(self.config.device)
 
     def fabric(self) -> Fabric:
-        """Lightning Fabric for the device, precision and processes of this run, launched."""
+        """Lightning Fabric for the device, precision and processes of this run, launched.
+
+        Fabric has no autocast on MPS: there the training is in float32.
+        """
         from lightning_fabric import Fabric
 
         device = self.device()
-        precision = self.preset.precision if device.type == "cuda" else "32-true"
+        precision = self.preset.precision if device.type != "mps" else "32-true"
         devices = [device.index] if device.index is not None else "auto" if device.type == "cuda" else 1
         fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
         fabric.launch()
@@ -109,7 +112,21 @@ class Session:
         """What a method is built with."""
         from bench import networks
 
-        return Build(self.preset.resolution, seed, device, comm, weights=networks.find)
+        return Build(
+            self.preset.resolution,
+            seed,
+            device,
+            comm,
+            channels_last=self.config.channels_last,
+            compile=self.config.compile and device.type != "meta",
+            weights=networks.find,
+        )
+
+    @property
+    def execution(self) -> dict[str, bool]:
+        """How networks are executed, where it is not the usual way: it decides speeds and the last digits."""
+        options = {"channels-last": self.config.channels_last, "compiled": self.config.compile}
+        return {name: True for name, on in options.items() if on}
 
     def batch(self) -> int:
         """Images in a batch of evaluation, a function of the resolution alone."""

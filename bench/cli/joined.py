@@ -38,7 +38,7 @@ def cells_of(config: RunConfig) -> list[Cell]:
 def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     """What keeps a run from starting, and what it will do without; everything at once, nothing trained."""
     from bench import networks, weights
-    from bench.devices import choose_device
+    from bench.devices import check_compiler, choose_device
     from bench.features import FEATURES
     from bench.metrics import METRICS
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
@@ -62,6 +62,8 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     attempt(lambda: check_writable(cache_root()))
     if config.device != "auto":
         attempt(lambda: choose_device(config.device))
+    if config.compile:
+        attempt(lambda: check_compiler(choose_device(config.device)))
     attempt(lambda: check_seeds(config.sample_seeds))
     for cell in cells:
         attempt(lambda cell=cell: check_resolution(cell, config))

@@ -32,6 +32,8 @@ Clock = Annotated[bool | None, typer.Option("--clock", help="measure encode and 
 Deterministic = Annotated[bool | None, typer.Option("--deterministic", help="deterministic algorithms, no TF32")]
 OnBad = Annotated[str | None, typer.Option(help="unreadable images: skip (default) or fail")]
 MicroBatch = Annotated[int | None, typer.Option(help="largest batch of one forward pass; gradients accumulate")]
+ChannelsLast = Annotated[bool | None, typer.Option("--channels-last", help="networks in channels-last memory layout")]
+Compile = Annotated[bool | None, typer.Option("--compile", help="torch.compile for encoders and decoders")]
 TensorBoard = Annotated[bool | None, typer.Option("--tensorboard", help="write event files into the run's folder")]
 Plugin = Annotated[list[str] | None, typer.Option(help="a Python file that defines METHOD = MethodEntry(...)")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of the preset (marks the row)")]
@@ -62,6 +64,8 @@ def run(
     deterministic: Deterministic = None,
     on_bad: OnBad = None,
     micro_batch: MicroBatch = None,
+    channels_last: ChannelsLast = None,
+    compile_: Compile = None,
     tensorboard: TensorBoard = None,
     plugin: Plugin = None,
     set_: Changes = None,
@@ -88,6 +92,8 @@ def train(
     fail_fast: FailFast = None,
     deterministic: Deterministic = None,
     micro_batch: MicroBatch = None,
+    channels_last: ChannelsLast = None,
+    compile_: Compile = None,
     tensorboard: TensorBoard = None,
     plugin: Plugin = None,
     set_: Changes = None,

@@ -41,6 +41,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "protocol": session.protocol.name,
         "clock": session.config.clock,
         "rates": rates.recipe(cell, session),
+        **({"execution": session.execution} if session.config.clock and session.execution else {}),
     }
 
 
@@ -141,4 +142,4 @@ def _clock(cell: Cell, session: Session, device: torch.device) -> tuple[Measurem
     from bench.tasks.clock import clock
 
     tokenizer = tokenizers.tokenizer(cell, session, device)
-    return clock(tokenizer, head(session.val, session.batch()).pixels, device)
+    return clock(tokenizer, head(session.val, session.batch()).pixels, device, execution=session.execution)

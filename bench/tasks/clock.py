@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, stdev
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,15 +43,16 @@ def clock(
     pixels: np.ndarray,
     device: torch.device,
     schedule: Schedule = Schedule(),
+    execution: Signature = MappingProxyType({}),
 ) -> tuple[Measurement, ...]:
     """``encode-images-per-second``, ``decode-images-per-second`` and ``peak-memory-bytes``.
 
     ``pixels``: one batch, uint8 ``[N, 3, H, W]``; it is moved to the tokenizer's ``device`` before the clock starts.
     A speed is the batch over the median time of a call, synchronised before and after; its ``deviation`` is the
-    standard deviation over the calls.
+    standard deviation over the calls. ``execution`` is what the signature says of it beyond the machine.
     """
     images = torch.from_numpy(pixels.copy()).to(device)
-    batch, conditions = len(images), _conditions(images)
+    batch, conditions = len(images), {**_conditions(images), **execution}
     with torch.inference_mode():
         _reset_peak(device)
         codes = tokenizer.encode(images)
