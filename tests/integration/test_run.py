@@ -217,6 +217,17 @@ def test_a_preset_that_disagrees_with_a_checkpoint(tmp_path: Path, command: Comm
     assert "was trained at 256 px" in done.err
 
 
+@pytest.mark.usefixtures("toy")
+def test_a_foreign_file_that_is_no_checkpoint_is_refused_before_any_work(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "model.ckpt").write_bytes(b"PK\x03\x04 half of a file")
+    method = f"vqgan@{tmp_path / 'model.ckpt'}"
+    done = command("run", "--methods", method, "--preset", "smoke", "--out", str(tmp_path / "r"))
+    assert done.code == 5
+    assert "model.ckpt is damaged or no PyTorch checkpoint" in done.err
+    assert "Traceback" not in done.err
+    assert not list((tmp_path / "r").rglob("*.json"))
+
+
 def test_selftest_checks_the_contract(toy: str, command: Command) -> None:
     done = command("selftest", toy)
     assert done.code == 0, done.out

@@ -150,6 +150,10 @@ def test_another_family_is_named_with_the_method_that_reads_it(tmp_path: Path):
         (lambda state: state.update({"decoder.extra": torch.ones(1)}), "1 unexpected .decoder.extra."),
         (lambda state: state.update({"decoder.conv_out.bias": torch.ones(9)}), "1 of another shape .decoder.conv_out"),
         (lambda state: state.pop("encoder.down.0.block.0.conv2.weight"), "encoder.down.0.block.0.conv2.weight"),
+        (
+            lambda state: state.update({"decoder.out.bias": state.pop("decoder.conv_out.bias")}),
+            r"1 missing .decoder.conv_out.bias.; 1 unexpected .decoder.out.bias.",
+        ),
     ],
 )
 def test_loading_is_strict_and_names_the_key(tmp_path: Path, change, words: str):
