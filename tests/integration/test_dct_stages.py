@@ -72,10 +72,20 @@ def test_conditional_tasks_are_measured_beside_what_they_were_given(run, tmp_pat
     assert found["given-fd-r64"] != found["original-fd-r64"]
 
 
-@pytest.mark.parametrize(("method", "words"), [("dct:q=20", "it has: upsample"), ("downsample:8", "no prior")])
-def test_a_task_that_a_method_lacks_does_not_apply(run, tmp_path, method, words):
-    done = run(method, "gen", "--task", "colorize")
+def test_a_task_does_not_apply_to_methods_that_lack_it_and_trains_none_of_them(run, tmp_path):
+    done = run("dct:q=20,downsample:8,vqgan", "gen", "--task", "upsample")
     assert done.code == 0, done.err
-    found, _ = result(tmp_path, "gen", "colorize")
-    assert found["status"] == "not-applicable"
-    assert words in found["error"]
+    found = {path.parts[-3]: json.loads(path.read_text()) for path in (tmp_path / "out").rglob("gen.json")}
+    assert {name: gen["status"] for name, gen in found.items()} == {
+        "dct+q=20": "ok",
+        "downsample+8": "not-applicable",
+        "vqgan": "not-applicable",
+    }
+    assert "no task 'upsample'" in found["vqgan"]["error"]
+    assert not [path for path in (tmp_path / "out").rglob("train.json") if "vqgan" in path.parts]
+
+
+def test_a_task_that_no_method_of_the_run_has_is_refused_with_the_option_it_needs(run):
+    done = run("dct:q=20", "gen", "--task", "colorize")
+    assert done.code == 2
+    assert "needs the option order=luma-first" in done.err
