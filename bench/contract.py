@@ -1,4 +1,4 @@
-"""The words that every room shares: images, codes, tokenizers, learners, priors, metrics, datasets, errors.
+"""The words that every room shares: images, codes, tokenizers, learners, priors, the row of a method, errors.
 
 This is the one file of the harness that an adapter has to read. It imports nothing at run time but the standard
 library; torch and NumPy appear as types only, so that ``--help``, ``list`` and ``report`` start without them.
@@ -9,9 +9,9 @@ Pixels: everywhere outside a network an image is uint8 RGB ``[N, 3, H, W]``. A t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -316,7 +316,8 @@ class NoSettings:
 
 
 # --------------------------------------------------------------------------------------------------------------
-# Entries: plain data in plain tables. Each "module:attr" is imported when it is needed; a missing ability is None.
+# The row of a method: plain data in a plain table. Each "module:attr" is imported when it is needed; a missing
+# ability is None. The rows of metrics and datasets are in :mod:`bench.entries`.
 
 STAGES = ("train", "recon", "cost", "prior", "sample", "gen")
 
@@ -388,95 +389,6 @@ class MethodEntry:
     """The whole rest of the method string is the variant, verbatim (``samples:``, ``recons:``, ``diffusers:``)."""
 
 
-@dataclass(frozen=True)
-class Tolerance:
-    """What counts as a change of a metric: the larger of ``absolute`` and ``relative`` times the baseline."""
-
-    absolute: float
-    relative: float = 0.0
-
-
-@dataclass(frozen=True)
-class MetricEntry:
-    """One row of ``bench.metrics.METRICS``.
-
-    ``kind`` "pair": ``function(reference, candidate, tools) -> float64 [N]``, images uint8 ``[N, 3, H, W]``.
-    ``kind`` "set": ``function(reference, candidate, protocol) -> Mapping[str, float]``, two
-    :class:`bench.vectors.Features` to the numbers of one formula, of which this metric is the one called ``number``
-    (metrics that share function and features are computed once) and ``<number>-deviation`` its deviation.
-    ``features`` is a role that the protocol maps to ``extractor.output``, or such a name itself. ``reads`` "candidate"
-    marks a number of the candidate alone. ``settings`` names the fields of the protocol that the number depends on.
-    ``version`` is part of the signature; raise it when the number changes.
-    ``needs`` names the weights of :mod:`bench.networks`. Images below ``smallest_side`` pixels have no value.
-    """
-
-    name: str
-    title: str
-    kind: Literal["pair", "set"]
-    higher_is_better: bool
-    unit: str
-    function: str
-    tolerance: Tolerance
-    version: int = 1
-    features: str | None = None
-    number: str = "value"
-    reads: Literal["both", "candidate"] = "both"
-    settings: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-    smallest_side: int = 1
-    convention: Mapping[str, str | int | float] = field(default_factory=dict)
-    """What the signature says of this metric beyond its name: window, covariance, range, k."""
-
-
-@dataclass(frozen=True)
-class MetricProtocol:
-    """One row of ``bench.metrics.protocols.PROTOCOLS``: everything about set metrics that tools and papers disagree on.
-
-    - ``features`` maps a metric's role ("fid", "prdc", "is"...) to ``extractor.output``; the extractor fixes the
-      resize filter and the quantisation before the network.
-    - ``neighbours`` is the k of precision, recall, density and coverage; ``splits`` and ``shuffled`` belong to IS;
-      ``subsets`` and ``subset_size`` to KID (a smaller set is used whole).
-    - ``candidates`` is the number of images the convention asks for, ``reference`` the split they are compared to;
-      None: the source does not say.
-    """
-
-    name: str
-    title: str
-    features: Mapping[str, str]
-    neighbours: int = 3
-    splits: int = 10
-    shuffled: bool = True
-    subsets: int = 100
-    subset_size: int = 1000
-    candidates: int | None = None
-    reference: str | None = None
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class FeatureEntry:
-    """One row of ``bench.features.FEATURES``: ``build(device, weights) -> FeatureExtractor``.
-
-    ``weights(name) -> Path`` finds a pinned file. ``convention`` is what the signature says of the path from uint8 to
-    the network's input: resize filter, size, quantisation. ``packages`` are the optional installs it needs.
-    """
-
-    name: str
-    title: str
-    build: str
-    outputs: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    version: int = 1
-    convention: Mapping[str, str | int | float] = field(default_factory=dict)
-
-
-class FeatureExtractor(Protocol):
-    """uint8 images ``[N, 3, H, W]`` to named float32 features ``[N, D]``, one network pass for all of them."""
-
-    def __call__(self, images: Tensor) -> Mapping[str, Tensor]: ...
-
-
 class ImageArray(Protocol):
     """Frozen images: uint8 ``[N, 3, H, W]``, memory-mapped. ``digest`` is over the pixels of all images in order.
 
@@ -511,52 +423,3 @@ class ReadyImages(Protocol):
     def read(self, cache: Path, reference: ImageArray | None) -> ImageArray:
         """The images, frozen in the cache; reconstructions in the order of ``reference``. Nothing is resized."""
         ...
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A prepared dataset: frozen training and validation images, and what a reader must know about them.
-
-    ``protocol`` names crop and resize; ``facts`` goes into the result (source digests, split rule, bad files,
-    duplicates between the splits, source encoding).
-    """
-
-    name: str
-    resolution: int
-    protocol: str
-    train: ImageArray | None
-    val: ImageArray
-    facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class DatasetEntry:
-    """One row of ``bench.datasets.DATASETS``.
-
-    ``open(request) -> Dataset`` with :class:`DatasetRequest`; raises :class:`Missing` with the remedy.
-    ``download(request, progress) -> Path`` brings the source into the cache, where its licence allows that.
-    ``takes_path``: written ``name:PATH`` on the command line. ``protocol`` is the default data protocol.
-    """
-
-    name: str
-    title: str
-    open: str
-    download: str | None = None
-    takes_path: bool = False
-    protocol: str = "ldm"
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class DatasetRequest:
-    """What the command line asks of a dataset. ``progress`` wraps an iterable for the progress bar."""
-
-    name: str
-    path: str | None
-    resolution: int
-    protocol: str
-    cache: Path
-    offline: bool = False
-    on_bad: Literal["skip", "fail"] = "skip"
-    workers: int = 2
-    progress: Callable[[Iterator[Any], str, int], Iterator[Any]] | None = None

@@ -13,8 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.contract import FeatureEntry, IntegrityError, MetricEntry, MetricProtocol, Missing
+from bench.contract import IntegrityError, Missing
 from bench.digest import of_file
+from bench.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.pins import WEIGHTS, File, Weights
 from bench.registry import lookup
 from bench.store import cache_root

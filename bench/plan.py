@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.contract import STAGES, DatasetEntry, MethodEntry, UsageError
+from bench.contract import STAGES, MethodEntry, UsageError
+from bench.entries import DatasetEntry
 from bench.grammar import Method, parse_list
 from bench.options import Decoding, resolve_decoding, resolve_prior, settings_of, with_options
 from bench.presets import DEFAULT_PRESET, PRESETS, Preset

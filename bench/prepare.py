@@ -17,7 +17,8 @@ import numpy as np
 import PIL
 
 from bench import arrays, census, digest, freezing, images, registry
-from bench.contract import Dataset, DatasetRequest, IntegrityError, UsageError
+from bench.contract import IntegrityError, UsageError
+from bench.entries import Dataset, DatasetRequest
 from bench.files import explained, locked, write_bytes
 from bench.members import Members, subset
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import digest
-from bench.contract import BenchError, Dataset, MethodEntry
+from bench.contract import BenchError, MethodEntry
+from bench.entries import Dataset
 from bench.files import write_bytes
 from bench.grammar import Method
 from bench.options import resolve

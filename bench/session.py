@@ -8,17 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import arrays
-from bench.contract import (
-    Build,
-    Dataset,
-    FeatureEntry,
-    ImageArray,
-    MethodEntry,
-    MetricEntry,
-    MetricProtocol,
-    UsageError,
-)
+from bench.contract import Build, ImageArray, MethodEntry, UsageError
 from bench.devices import choose_device
+from bench.entries import Dataset, FeatureEntry, MetricEntry, MetricProtocol
 from bench.plan import Cell, RunConfig
 from bench.presets import Preset
 from bench.record import Measurement

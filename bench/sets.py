@@ -21,7 +21,8 @@ import PIL
 
 from bench import arrays, digest, images, npzs, prepare, registry
 from bench.arrays import Frozen
-from bench.contract import DatasetRequest, IntegrityError, Missing, UsageError
+from bench.contract import IntegrityError, Missing, UsageError
+from bench.entries import DatasetRequest
 from bench.files import locked, write_bytes
 from bench.freezing import Block, Writer
 from bench.members import Members, open_path

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import arrays, prepare
-from bench.contract import Dataset, DatasetRequest, IntegrityError, Missing
+from bench.contract import IntegrityError, Missing
+from bench.entries import Dataset, DatasetRequest
 from bench.files import explained, write_bytes
 from bench.grammar import folder_name
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from bench import digest, networks
-from bench.contract import FeatureEntry, IntegrityError, Missing, NotComparable, UsageError
+from bench.contract import IntegrityError, Missing, NotComparable, UsageError
+from bench.entries import FeatureEntry
 from bench.files import write_file
 from bench.vectors import Features, Moments, Statistics
 

@@ -12,7 +12,7 @@ from bench.contract import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from bench.arrays import Frozen
-    from bench.contract import Dataset, DatasetEntry, DatasetRequest
+    from bench.entries import Dataset, DatasetEntry, DatasetRequest
 
 app = typer.Typer(help="Prepare, verify, list, show and export datasets.", no_args_is_help=True)
 
@@ -134,8 +134,8 @@ def _open(
     may_download: bool = False,
 ) -> Dataset:
     """The dataset, prepared now where it is not yet; downloaded first where that was asked for and is allowed."""
-    from bench.contract import DatasetRequest
     from bench.datasets import DATASETS
+    from bench.entries import DatasetRequest
     from bench.plan import dataset_of
     from bench.registry import load
     from bench.store import cache_root

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bench.contract import Dataset, DatasetRequest, UsageError
+from bench.contract import UsageError
+from bench.entries import Dataset, DatasetRequest
 
 if TYPE_CHECKING:
     from bench.plan import Cell, RunConfig

@@ -13,7 +13,7 @@ import typer
 from bench.contract import Missing, NotComparable, UsageError
 
 if TYPE_CHECKING:
-    from bench.contract import MetricEntry, MetricProtocol
+    from bench.entries import MetricEntry, MetricProtocol
     from bench.progress import Progress
     from bench.record import Measurement
     from bench.sets import Crop, ImageFiles
@@ -138,8 +138,8 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     """A split of a dataset, by name; raises :class:`UsageError` without a crop and :class:`Missing` without images."""
     from bench import census, sets
     from bench.arrays import as_frozen
-    from bench.contract import DatasetRequest
     from bench.datasets import DATASETS
+    from bench.entries import DatasetRequest
     from bench.plan import dataset_of
     from bench.registry import load
     from bench.store import cache_root

@@ -1,6 +1,6 @@
 """The table of datasets: plain data, loaded when named."""
 
-from bench.contract import DatasetEntry
+from bench.entries import DatasetEntry
 
 _FOLDER, _LSUN = "bench.datasets.folder:open_folder", "bench.datasets.lsun:open_lsun"
 _TESTSET = "bench.datasets.folder:open_testset"

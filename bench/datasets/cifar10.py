@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench import digest, images, prepare, shelf
-from bench.contract import Dataset, DatasetRequest, UsageError
+from bench.contract import UsageError
+from bench.entries import Dataset, DatasetRequest
 from bench.members import Members
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench import members, prepare, shelf
-from bench.contract import Dataset, DatasetRequest, UsageError
+from bench.contract import UsageError
+from bench.entries import Dataset, DatasetRequest
 from bench.members import Members
 
 TRAINING = 60_000

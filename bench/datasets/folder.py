@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import members, prepare
-from bench.contract import Dataset, DatasetRequest, UsageError
+from bench.contract import UsageError
+from bench.entries import Dataset, DatasetRequest
 
 OWN_SPLIT = "the source's own train and val folders"
 TEST_SET = "validation images only: every image of the source, or of its val folder"

@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from bench import digest, prepare
-from bench.contract import Dataset, DatasetRequest, Missing, UsageError
+from bench.contract import Missing, UsageError
+from bench.entries import Dataset, DatasetRequest
 from bench.images import BadImage
 from bench.members import VALIDATION_NAMES, Members
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import members, prepare, shelf
-from bench.contract import Dataset, DatasetRequest, UsageError
+from bench.contract import UsageError
+from bench.entries import Dataset, DatasetRequest
 
 COUNTS = (1_281_167, 50_000)
 SPLIT = "ILSVRC 2012's own train and val"

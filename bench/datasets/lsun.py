@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from bench import lmdbs, members, prepare, shelf
-from bench.contract import Dataset, DatasetRequest, IntegrityError, Missing, UsageError
+from bench.contract import IntegrityError, Missing, UsageError
+from bench.entries import Dataset, DatasetRequest
 from bench.files import require_space
 from bench.members import Members
 

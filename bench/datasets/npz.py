@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import npzs, prepare
-from bench.contract import Dataset, DatasetRequest, Missing
+from bench.contract import Missing
+from bench.entries import Dataset, DatasetRequest
 
 OWN_SPLIT = "the files train.npz and val.npz"
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from bench import digest, images, prepare
-from bench.contract import Dataset, DatasetRequest, IntegrityError, Missing, UsageError
+from bench.contract import IntegrityError, Missing, UsageError
+from bench.entries import Dataset, DatasetRequest
 from bench.members import Members
 
 TRAIN_STRIDE, VAL_STRIDE = 12, 16

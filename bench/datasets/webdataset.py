@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import prepare, tars
-from bench.contract import Dataset, DatasetRequest
+from bench.entries import Dataset, DatasetRequest
 
 OWN_SPLIT = "the shards named train*.tar and val*.tar"
 

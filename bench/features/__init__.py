@@ -1,6 +1,6 @@
 """The table of feature extractors: plain data, loaded when named."""
 
-from bench.contract import FeatureEntry
+from bench.entries import FeatureEntry
 
 
 def _inception(name: str, resize: str) -> FeatureEntry:

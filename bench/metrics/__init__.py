@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bench.contract import MetricEntry, Tolerance
+from bench.entries import MetricEntry, Tolerance
 from bench.registry import lookup
 
 _SSIM: dict[str, str | int | float] = {

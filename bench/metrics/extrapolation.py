@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.contract import MetricProtocol, UsageError
+from bench.contract import UsageError
+from bench.entries import MetricProtocol
 from bench.metrics.frechet import frechet_distance
 from bench.seeding import derive
 from bench.vectors import Features

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.linalg
 
-from bench.contract import MetricProtocol
+from bench.entries import MetricProtocol
 from bench.vectors import Features, Moments
 
 

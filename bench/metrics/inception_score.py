@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from bench.contract import MetricProtocol, UsageError
+from bench.contract import UsageError
+from bench.entries import MetricProtocol
 from bench.vectors import Features
 
 SEED = 2020

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contract import MetricProtocol, UsageError
+from bench.contract import UsageError
+from bench.entries import MetricProtocol
 from bench.vectors import Features
 
 ROWS = 256

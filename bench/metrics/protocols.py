@@ -1,6 +1,6 @@
 """The conventions that tools and papers use for set metrics, as one table. What a source does not say is None."""
 
-from bench.contract import MetricProtocol
+from bench.entries import MetricProtocol
 from bench.record import Measurement
 
 DEFAULT_PROTOCOL = "clean"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.contract import Tolerance
+from bench.entries import Tolerance
 from bench.report import stats
 from bench.report.gates import SPEED, Gates, Rule
 from bench.report.load import Loaded

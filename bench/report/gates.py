@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from bench.contract import Tolerance, UsageError
+from bench.contract import UsageError
+from bench.entries import Tolerance
 from bench.registry import suggestion
 from bench.report.stats import LEVEL, SEED_LEVEL
 

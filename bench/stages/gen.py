@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from bench import digest
-from bench.contract import ImageArray, MetricEntry, UsageError
+from bench.contract import ImageArray, UsageError
+from bench.entries import MetricEntry
 from bench.plan import Cell
 from bench.record import Measurement
 from bench.session import Outcome, Session

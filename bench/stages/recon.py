@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench import codes as codes_of
 from bench import digest, networks
-from bench.contract import Codes, ImageArray, MetricEntry
+from bench.contract import Codes, ImageArray
+from bench.entries import MetricEntry
 from bench.pictures import strip
 from bench.plan import Cell
 from bench.record import Measurement

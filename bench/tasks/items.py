@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from bench import networks
-from bench.contract import FeatureEntry, ImageArray, MetricEntry, MetricProtocol
+from bench.contract import ImageArray
 from bench.digest import of_value
+from bench.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.registry import lookup
 from bench.vectors import Statistics
 

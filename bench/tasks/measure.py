@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.contract import FeatureEntry, MetricEntry, MetricProtocol, UsageError
+from bench.contract import UsageError
 from bench.digest import of_value
+from bench.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.files import write_file
 from bench.progress import Progress, silent
 from bench.record import Measurement

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contract import FeatureEntry, ImageArray, MetricProtocol, UsageError
+from bench.contract import ImageArray, UsageError
+from bench.entries import FeatureEntry, MetricProtocol
 from bench.networks import Backbone, lpips_network
 from bench.tasks import onepass
 from bench.tasks.items import ImageSet, Itemizer

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from bench import networks
-from bench.contract import BenchError, FeatureEntry, FeatureExtractor, ImageArray
+from bench.contract import BenchError, ImageArray
 from bench.devices import choose_device
+from bench.entries import FeatureEntry, FeatureExtractor
 from bench.networks import Networks
 from bench.progress import Advance, Progress
 from bench.registry import load

@@ -17,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.contract import MetricProtocol
+from bench.entries import MetricProtocol
 from bench.metrics.prdc import prdc
 from bench.vectors import Features
 

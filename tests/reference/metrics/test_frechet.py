@@ -5,7 +5,8 @@ import pytest
 import scipy.linalg
 import torch
 
-from bench.contract import MetricProtocol, UsageError
+from bench.contract import UsageError
+from bench.entries import MetricProtocol
 from bench.metrics.extrapolation import frechet_infinity
 from bench.metrics.frechet import frechet_distance
 from bench.vectors import Features, Moments, moments

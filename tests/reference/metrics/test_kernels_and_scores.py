@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract import MetricProtocol, UsageError
+from bench.contract import UsageError
+from bench.entries import MetricProtocol
 from bench.metrics.inception_score import inception_score
 from bench.metrics.kid import kid
 from bench.vectors import Features

@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from bench.contract import MetricProtocol, UsageError
+from bench.contract import UsageError
+from bench.entries import MetricProtocol
 from bench.metrics import prdc as module
 from bench.metrics.prdc import prdc
 from bench.vectors import Features

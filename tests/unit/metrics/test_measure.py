@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.arrays import in_memory
-from bench.contract import MetricProtocol
+from bench.entries import MetricProtocol
 from bench.features import FEATURES
 from bench.metrics import METRICS
 from bench.tasks.measure import measure

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench.contract import Tolerance, UsageError
+from bench.contract import UsageError
+from bench.entries import Tolerance
 from bench.record import to_json
 from bench.report import stats, verdicts
 from bench.report.compare import compare
