@@ -351,7 +351,8 @@ OFFLINE = textwrap.dedent(
 
     socket.socket.connect = refuse
     socket.getaddrinfo = refuse
-    from bench.contract import DatasetRequest, Missing
+    from bench.contract import Missing
+    from bench.entries import DatasetRequest
     from bench.datasets import DATASETS
     from bench.registry import load
     from pathlib import Path
