@@ -17,7 +17,7 @@ from bench.report.load import Loaded
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VERSION = 1
+VERSION = 2
 """Raise it when a figure would look different for the same inputs."""
 MOST_ROWS = 8
 """Methods in one figure of images."""
