@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +11,6 @@ from bench.contract import UsageError
 
 if TYPE_CHECKING:
     from bench.grammar import Method
-
-QUOTED = Path(__file__).resolve().parents[2] / "results" / "quoted"
-"""Published figures, in a checkout of this project; elsewhere the table stands without them."""
 
 
 def cost(
@@ -65,9 +61,9 @@ def _plain(measurements: Any) -> list[dict[str, Any]]:
 
 def _table(counted: dict[str, Any], preset: str, variants: dict[str, str | None]) -> str:
     """The text of the table; published figures belong to the preset ``paper`` alone."""
+    from bench.cli.joined import quoted_tables
     from bench.report.costs import published, table
-    from bench.report.quoted import load_quoted
     from bench.report.render import to_text
 
-    quoted = load_quoted(QUOTED) if preset == "paper" and QUOTED.is_dir() else ()
+    quoted = quoted_tables() if preset == "paper" else ()
     return to_text(table(counted, preset, published(variants, quoted)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,10 +16,15 @@ from bench.entries import Dataset, DatasetRequest
 if TYPE_CHECKING:
     from bench.plan import Cell, RunConfig
     from bench.record import Result
+    from bench.report.model import Table
+    from bench.report.quoted import QuotedTable
     from bench.session import Session
 
 FLOOR = "downsample"
 """The untrained method whose reconstruction at the same grid stands beside every tokenizer's."""
+
+QUOTED = Path(__file__).resolve().parents[2] / "results" / "quoted"
+"""Published numbers, in a checkout of this project; elsewhere they are named with --quoted or left away."""
 
 
 def methods_table(plugins: tuple[str, ...]) -> dict[str, Any]:
@@ -224,4 +230,22 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
         clocked = ("cost",) if config.clock else ()
         for table in tables.tables(results, ("comparison", *clocked, *generation)):
             typer.echo(render.to_text(table))
+        for dataset in dict.fromkeys(result.dataset for result in results):
+            for table in _published(dataset, "generation" if generation else "reconstruction"):
+                typer.echo(render.to_text(table))
     sys.stderr.write(f"results: {config.out}\n")
+
+
+def quoted_tables() -> tuple[QuotedTable, ...]:
+    """Published figures, in a checkout of this project; elsewhere the tables stand without them."""
+    from bench.report.quoted import load_quoted
+
+    return tuple(load_quoted(QUOTED)) if QUOTED.is_dir() else ()
+
+
+def _published(dataset: str, kind: str) -> list[Table]:
+    """What the literature prints for a dataset, of one kind of table."""
+    from bench.report.quoted import literature
+
+    quoted = [table for table in quoted_tables() if table.dataset == dataset]
+    return [table for table in literature(quoted, dataset) if table.name == kind] if quoted else []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.joined import QUOTED
 from bench.contract import GateFailed, UsageError
 from bench.registry import suggestion
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from bench.report.figures import Plan
 
 RESULTS = Path("results/local")
-QUOTED = Path(__file__).resolve().parents[2] / "results" / "quoted"
-"""Published numbers, in a checkout of this project; elsewhere they are named with --quoted or left away."""
 REPORTS = Path("reports/local")
 KINDS = (
     "reconstructions", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time", "training",

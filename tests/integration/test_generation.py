@@ -49,6 +49,8 @@ def test_every_prior_fills_the_generation_table(church, command, tmp_path):
     arguments = ("--methods", ",".join(methods), "--stages", "train,recon,cost,prior,sample,gen")
     done = church(*arguments)
     assert done.code == 0, done.err
+    assert "Generation: church, published" in done.out
+    assert "LDM-8 (KL) 32×32×4" in done.out
     found = results(tmp_path / "out")
     for method in methods:
         for stage in ("train", "recon", "cost", "prior", "sample", "gen"):
