@@ -161,7 +161,10 @@ def with_floor(rows: Sequence[RowResults]) -> list[RowResults]:
 
 def with_f1(rows: Sequence[RowResults]) -> list[RowResults]:
     """The rows, each generation result with F1 = 2PR/(P + R) beside every pair of precision and recall."""
-    return [replace(row, stages={**row.stages, "gen": tuple(map(_f1, row.stages.get("gen", ())))}) for row in rows]
+    return [
+        replace(row, stages={**row.stages, "gen": tuple(map(_f1, row.stages["gen"]))}) if "gen" in row.stages else row
+        for row in rows
+    ]
 
 
 def _f1(result: Result) -> Result:

@@ -20,11 +20,12 @@ _MEDIUM_WORDS = Optimisation(
 )
 
 DIFFUSION: Mapping[str, Diffusion] = {
-    "smoke": Diffusion(UNetShape((16, 32), (False, True), layers=1, head_channels=16, groups=8), _SMOKE, steps=10),
-    "small": Diffusion(UNetShape((32, 64, 96), (False, False, True), layers=1, groups=8), _SMALL, steps=50),
+    "smoke": Diffusion(UNetShape((16, 32), (False, True), layers=1, head_channels=16, groups=8), _SMOKE, steps=10, eta=1.0),
+    "small": Diffusion(UNetShape((32, 64, 96), (False, False, True), layers=1, groups=8), _SMALL, steps=50, eta=1.0),
     "medium": Diffusion(UNetShape((128, 256, 256), (False, True, True)), _MEDIUM, steps=100),
 }
-"""DDIM without noise. Betas are those of LDM's FFHQ model."""
+"""Betas are those of LDM's FFHQ model. After short training DDIM needs its noise: at ``small``, on KL codes of 64 px
+photographs, eta 1 had a Fréchet distance (R64) of 1.7 where eta 0 had 6.4, and less recall (0.54 for 0.78)."""
 
 GPTS: Mapping[str, GPT] = {
     "smoke": GPT(layers=2, heads=2, width=32, optimisation=_SMOKE),

@@ -208,3 +208,9 @@ def test_the_deviation_of_an_estimate_is_not_taken_for_that_of_seeds():
     found = cell(made, "a", "kid")
     assert "±" in found.text
     assert "within one run" in notes(made, found)
+
+
+def test_rows_that_were_not_sampled_are_not_in_the_generation_table():
+    sampled = result("a", "gen", [number("fd-r64", 1.0, higher=False)])
+    (made,) = tables([sampled, recon("downsample:8", 20.0), recon("a", 22.0)], ("generation",))
+    assert [row.label for row in made.rows] == ["a"]
