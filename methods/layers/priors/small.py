@@ -20,7 +20,9 @@ _MEDIUM_WORDS = Optimisation(
 )
 
 DIFFUSION: Mapping[str, Diffusion] = {
-    "smoke": Diffusion(UNetShape((16, 32), (False, True), layers=1, head_channels=16, groups=8), _SMOKE, steps=10, eta=1.0),
+    "smoke": Diffusion(
+        UNetShape((16, 32), (False, True), layers=1, head_channels=16, groups=8), _SMOKE, steps=10, eta=1.0
+    ),
     "small": Diffusion(UNetShape((32, 64, 96), (False, False, True), layers=1, groups=8), _SMALL, steps=50, eta=1.0),
     "medium": Diffusion(UNetShape((128, 256, 256), (False, True, True)), _MEDIUM, steps=100),
 }
