@@ -146,6 +146,8 @@ def why_absent(row: RowResults, spec: ColumnSpec) -> str:
         return spec.absent
     if results:
         return "this result does not hold it; add --overwrite to the run to measure it."
+    if stage == "train" and _is_floor(row):
+        return "it is not trained."
     return f"the stage '{stage}' was not run; add --stages {stage}."
 
 
