@@ -136,6 +136,8 @@ def _difference(expected: Signature, measurement: Measurement) -> str:
 
 def why_absent(row: RowResults, spec: ColumnSpec) -> str:
     """Why a row has no measurement of this column: its stage failed, does not apply, or was not run."""
+    if _is_floor(row) and (reason := _why_floor_lacks(spec)):
+        return reason
     stage = spec.stages.split()[0]
     results = row.stages.get(stage, ())
     troubles = [r for r in results if r.status != "ok"]
@@ -146,9 +148,14 @@ def why_absent(row: RowResults, spec: ColumnSpec) -> str:
         return spec.absent
     if results:
         return "this result does not hold it; add --overwrite to the run to measure it."
-    if stage == "train" and _is_floor(row):
-        return "it is not trained."
     return f"the stage '{stage}' was not run; add --stages {stage}."
+
+
+def _why_floor_lacks(spec: ColumnSpec) -> str:
+    """Why the floor itself has no such number, where it never will."""
+    if spec.pattern == "psnr-over-downsample":
+        return "it is what the others are compared with."
+    return "it is not trained." if spec.stages == "train" else ""
 
 
 def with_floor(rows: Sequence[RowResults]) -> list[RowResults]:
