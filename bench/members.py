@@ -111,6 +111,7 @@ def archive(path: Path) -> Members:
     def read(name: str) -> bytes:
         try:
             return opened.read(found[name])
+        # the last is zipfile's answer to a compression method that it lacks
         except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, NotImplementedError) as error:
             raise images.BadImage(f"The image {name} of {path} cannot be unpacked ({error}).") from error
 

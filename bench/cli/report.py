@@ -163,6 +163,6 @@ def _draw(wanted: list[Plan], out: Path) -> None:
         )
     for plan in wanted:
         figure = plan.draw()
-        for path in [out] if single else [out / f"{plan.name}.svg", out / f"{plan.name}.png"]:
+        for path in [out] if single else [out / f"{plan.name}.{kind}" for kind in plan.kinds]:
             write_bytes(path, save(figure, "svg" if path.suffix == ".svg" else "png"))
             typer.echo(path, err=True)

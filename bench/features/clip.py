@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.features.standardised import Standardised
 from bench.images import resize
 from bench.networks import load_state, load_strictly
 
@@ -20,29 +21,16 @@ THREADS = 2
 PREFIX = "visual."
 
 
-class Clip:
-    """uint8 ``[N, 3, H, W]`` to ``image``, float32 ``[N, 512]``, not normalised."""
+def build(device: torch.device, weights: Callable[[str], Path]) -> Standardised:
+    """open_clip's vision tower with OpenAI's weights; the text tower of the file is not loaded.
 
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self._network = network.to(device).eval().requires_grad_(False)
-        self._device = device
-        self._mean = torch.tensor(MEAN, device=device).view(3, 1, 1)
-        self._deviation = torch.tensor(DEVIATION, device=device).view(3, 1, 1)
-
-    def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
-        """One pass."""
-        with torch.inference_mode():
-            pixels = prepare(images).to(self._device).float() / 255
-            return {"image": self._network((pixels - self._mean) / self._deviation)}
-
-
-def build(device: torch.device, weights: Callable[[str], Path]) -> Clip:
-    """open_clip's vision tower with OpenAI's weights; the text tower of the file is not loaded."""
+    uint8 ``[N, 3, H, W]`` to ``image``, float32 ``[N, 512]``, not normalised.
+    """
     path = weights("clip-vit-b-32")
     network = vision_tower()
     state = {k.removeprefix(PREFIX): v for k, v in load_state(path).items() if k.startswith(PREFIX)}
     load_strictly(network, state, str(path))
-    return Clip(network, device)
+    return Standardised(network, "image", prepare, MEAN, DEVIATION, device)
 
 
 def vision_tower() -> nn.Module:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from bench.features.resample import bicubic_antialiased
+from bench.features.standardised import Standardised
 from bench.networks import load_state, load_strictly
 
 SIDE = 224
@@ -20,41 +21,27 @@ OFFSET = 0.1
 """Added to the grid size when position embeddings are interpolated, as the published models do."""
 
 
-class DinoV2:
-    """uint8 ``[N, 3, H, W]`` to ``cls``, the normalised class token, float32 ``[N, 384]`` (S) or ``[N, 1024]`` (L).
-
-    Images are resized to 224 x 224 with clean-fid's bicubic filter and scaled by ImageNet's mean and deviation.
-    """
-
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self._network = network.to(device).eval().requires_grad_(False)
-        self._device = device
-        self._mean = torch.tensor(MEAN, device=device).view(3, 1, 1)
-        self._deviation = torch.tensor(DEVIATION, device=device).view(3, 1, 1)
-
-    def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
-        """One pass."""
-        with torch.inference_mode():
-            pixels = bicubic_antialiased(images.to(self._device).float(), SIDE, SIDE) / 255
-            return {"cls": self._network((pixels - self._mean) / self._deviation)}
-
-
-def build_small(device: torch.device, weights: Callable[[str], Path]) -> DinoV2:
-    """ViT-S/14."""
+def build_small(device: torch.device, weights: Callable[[str], Path]) -> Standardised:
+    """ViT-S/14: uint8 ``[N, 3, H, W]`` to ``cls``, the normalised class token, float32 ``[N, 384]``."""
     return _build("vit_small_patch14_dinov2", weights("dinov2-vits14"), device)
 
 
-def build_large(device: torch.device, weights: Callable[[str], Path]) -> DinoV2:
-    """ViT-L/14."""
+def build_large(device: torch.device, weights: Callable[[str], Path]) -> Standardised:
+    """ViT-L/14: as ViT-S/14, but float32 ``[N, 1024]``."""
     return _build("vit_large_patch14_dinov2", weights("dinov2-vitl14"), device)
 
 
-def _build(model: str, path: Path, device: torch.device) -> DinoV2:
+def _build(model: str, path: Path, device: torch.device) -> Standardised:
     import timm
 
     network = timm.create_model(model, pretrained=False, num_classes=0, img_size=SIDE)
     load_strictly(network, to_timm(load_state(path)), str(path))
-    return DinoV2(network, device)
+    return Standardised(network, "cls", prepare, MEAN, DEVIATION, device)
+
+
+def prepare(images: Tensor) -> Tensor:
+    """Float32 ``[N, 3, 224, 224]``, 0 to 255: clean-fid's bicubic filter."""
+    return bicubic_antialiased(images.float(), SIDE, SIDE)
 
 
 def to_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from bench.report.tables import tables
 
 FORMATS = ("md", "latex", "csv", "json", "html", "figures", "model-index")
 FIGURES = "figures.json"
+MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
 TITLE = "Image tokenizers compared"
 
 Pictures = Mapping[str, bytes]
@@ -96,7 +97,7 @@ def texts(content: Content, drawn: Pictures) -> dict[str, str]:
     if "json" in formats:
         made["report.json"] = render.to_json(content.tables)
     if "html" in formats:
-        shown = [page.Picture(p.caption, "image/svg+xml", drawn[f"figures/{p.name}.svg"]) for p in _drawn(content)]
+        shown = [page.Picture(p.caption, MEDIA[p.kinds[0]], drawn[_files(p)[0]]) for p in _drawn(content)]
         made["index.html"] = page.to_html(title, content.lead, content.tables, content.strips, shown)
     if "model-index" in formats:
         blocks = model_index.model_index(content.tables)
@@ -117,7 +118,7 @@ def write(content: Content, out: Path) -> list[Path]:
             drawn |= {name: path.read_bytes() for name, path in zip(_files(plan), paths, strict=True)}
         else:
             figure = plan.draw()
-            drawn |= {_files(plan)[0]: drawing.save(figure, "svg"), _files(plan)[1]: drawing.save(figure, "png")}
+            drawn |= {name: drawing.save(figure, kind) for name, kind in zip(_files(plan), plan.kinds, strict=True)}
     files = {**drawn, **{name: text.encode() for name, text in texts(content, drawn).items()}}
     for name, data in files.items():
         write_bytes(out / name, data)
@@ -169,8 +170,8 @@ def _drawn(content: Content) -> tuple[figures.Plan, ...]:
     return content.plans if "figures" in content.options.formats else ()
 
 
-def _files(plan: figures.Plan) -> tuple[str, str]:
-    return f"figures/{plan.name}.svg", f"figures/{plan.name}.png"
+def _files(plan: figures.Plan) -> tuple[str, ...]:
+    return tuple(f"figures/{plan.name}.{kind}" for kind in plan.kinds)
 
 
 def _digests(out: Path) -> dict[str, str]:

@@ -23,6 +23,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's palette, told apart with the common colour-vision deficiencies."""
 MARKERS = "osD^vP*X"
 LABEL_END = 18
+PICTURES_DPI = 100
 SHOWN = 6
 AMPLIFIED = 4
 
@@ -34,14 +35,14 @@ def save(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "path"}):
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+        figure.savefig(buffer, format=kind, dpi="figure", metadata=metadata)
     return buffer.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
+def _figure(width: float, height: float, dpi: int = 150) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 
 
 def _style(axes: Axes, x: str, y: str) -> None:
@@ -150,7 +151,7 @@ def grids(files: Mapping[str, bytes]) -> Figure:
     """Each method's picture as it is, one beside the other."""
     from PIL import Image
 
-    figure = _figure(3.2 * len(files), 3.5)
+    figure = _figure(3.2 * len(files), 3.5, PICTURES_DPI)
     for axes, (label, png) in zip(figure.subplots(1, len(files), squeeze=False)[0], files.items(), strict=True):
         axes.imshow(Image.open(io.BytesIO(png)).convert("RGB"), interpolation="nearest")
         axes.set_title(plain(label), fontsize=8)
@@ -169,7 +170,7 @@ def _rows(rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
     for row, (_, images) in enumerate(rows):
         for column, image in enumerate(images[:shown]):
             canvas[row * (side + gap) :, column * (side + gap) :][:side, :side] = image
-    figure = _figure(1.1 * shown + 1.6, 1.1 * len(rows) + 0.2)
+    figure = _figure(1.1 * shown + 1.6, 1.1 * len(rows) + 0.2, PICTURES_DPI)
     axes = figure.subplots()
     axes.imshow(canvas, interpolation="nearest")
     axes.set_xticks([])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.digest import of_bytes, of_value
 from bench.record import Result
@@ -17,7 +17,9 @@ from bench.report.load import Loaded
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VERSION = 2
+Kind = Literal["svg", "png"]
+
+VERSION = 3
 """Raise it when a figure would look different for the same inputs."""
 MOST_ROWS = 8
 """Methods in one figure of images."""
@@ -34,12 +36,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """A figure that can be drawn: ``draw`` makes it from ``inputs`` and nothing else."""
+    """A figure that can be drawn: ``draw`` makes it from ``inputs`` and nothing else.
+
+    ``kinds`` are the files it is written to, the one that a page shows first. Pictures are pixels: an SVG of them would
+    be a larger PNG.
+    """
 
     name: str
     caption: str
     inputs: Mapping[str, Any]
     draw: Callable[[], Figure]
+    kinds: tuple[Kind, ...] = ("svg", "png")
 
     @property
     def digest(self) -> str:
@@ -91,9 +98,8 @@ def _images(results: Sequence[Loaded]) -> list[Plan]:
         for (dataset, preset), members in pictures.first_seeds(results, stage, suffix).items():
             files = {loaded.result.method: path.read_bytes() for loaded, path in members[:MOST_ROWS]}
             inputs = {label: of_bytes(png) for label, png in files.items()}
-            made.append(
-                Plan(f"{_key(dataset, preset)}-{name}", f"{caption}: {dataset}, {preset}", inputs, partial(draw, files))
-            )
+            key, said = f"{_key(dataset, preset)}-{name}", f"{caption}: {dataset}, {preset}"
+            made.append(Plan(key, said, inputs, partial(draw, files), ("png",)))
     return made
 
 

@@ -4,13 +4,12 @@ import json
 from dataclasses import fields, replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import bench.record as record
 from bench.contract import STAGES, UsageError
 from bench.record import Measurement, Result, from_json, signature_difference, signature_id, to_json
-
-jsonschema = pytest.importorskip("jsonschema", reason="jsonschema comes with the test extra: pip install -e '.[test]'")
 
 SCHEMA = json.loads((Path(record.__file__).parent / "record.schema.json").read_text(encoding="utf-8"))
 

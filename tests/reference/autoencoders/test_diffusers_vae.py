@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 
@@ -11,7 +12,6 @@ from bench.tasks.cost import count
 from methods.diffusers_vae.adapter import settings
 from methods.diffusers_vae.model import parts, tokenizer
 
-diffusers = pytest.importorskip("diffusers")
 BUILD = Build(32, 0, torch.device("cpu"), Alone())
 DOWN_UP = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
 CONVOLUTIONAL = {"block_out_channels": (32, 64), "layers_per_block": 1, **DOWN_UP}

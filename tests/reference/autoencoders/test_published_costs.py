@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fvcore.nn import FlopCountAnalysis
 
 from bench.contract import Build
 from bench.registry import load
@@ -44,11 +45,10 @@ def test_the_published_decoders_cost_what_was_measured_on_the_official_code(meth
 
 
 def test_the_counter_agrees_with_fvcore_on_a_real_forward():
-    fvcore = pytest.importorskip("fvcore.nn", reason="install the extra: pip install -e '.[test]'")
     settings = vqgan_settings("paper", "16x16")
     architecture = type(settings)(**(vars(settings) | {"ch": 32, "attention": "matmul"})).architecture(64)
     decoder, latents = Decoder(architecture).eval(), torch.randn(1, 256, architecture.grid, architecture.grid)
-    analysis = fvcore.FlopCountAnalysis(decoder, latents).unsupported_ops_warnings(False)
+    analysis = FlopCountAnalysis(decoder, latents).unsupported_ops_warnings(False)
     from bench.tasks.operations import tally
 
     counted = tally(lambda: decoder(latents))

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from vector_quantize_pytorch import ResidualVQ
 
 from methods.rqvae.presets import RQSettings
 from methods.rqvae.quantizer import ResidualQuantizer, commitment
@@ -39,9 +40,8 @@ def test_codes_equal_an_exhaustive_search(shared: bool):
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_codes_and_sums_equal_those_of_vector_quantize_pytorch(shared: bool):
-    library = pytest.importorskip("vector_quantize_pytorch", reason="install the extra: pip install -e '.[test]'")
     quantizer = ours(shared)
-    theirs = library.ResidualVQ(dim=DIM, codebook_size=COUNT, num_quantizers=DEPTH, shared_codebook=shared).eval()
+    theirs = ResidualVQ(dim=DIM, codebook_size=COUNT, num_quantizers=DEPTH, shared_codebook=shared).eval()
     for layer, book in zip(theirs.layers, quantizer.books, strict=True):
         layer._codebook.embed.data.copy_(book.codes[None])
         layer._codebook.initted.fill_(True)

@@ -5,6 +5,9 @@ import io
 
 import pytest
 import torch
+from taming.modules.diffusionmodules import model as official
+from taming.modules.discriminator import model as discriminators
+from taming.modules.vqvae import quantize as quantizers
 from torch import nn
 
 from methods.layers.autoencoder import Decoder, Encoder
@@ -13,12 +16,6 @@ from methods.layers.losses import codebook_loss
 from methods.layers.settings import Architecture
 from methods.layers.vq import VectorQuantizer
 from methods.layers.vq_settings import VQSettings
-
-official = pytest.importorskip(
-    "taming.modules.diffusionmodules.model", reason="install the extra: pip install -e '.[test]'"
-)
-discriminators = pytest.importorskip("taming.modules.discriminator.model")
-quantizers = pytest.importorskip("taming.modules.vqvae.quantize")
 
 CASES = [
     Architecture(32, 32, (1, 2, 2), 2, (8,), 16),

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from bench.report.page import Picture, Strip, to_html
 from bench.report.quoted import literature, load_quoted
@@ -96,8 +97,7 @@ def test_every_number_has_its_signature_and_provenance():
 def browser():
     if BROWSER is None:
         pytest.skip("no browser is installed: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[test]' brings playwright")
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"], timeout=120_000)
         yield opened
         opened.close()
