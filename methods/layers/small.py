@@ -39,8 +39,9 @@ MEDIUM = {"8x8": Stem(1, 64, (1, 1, 2, 2, 4)), "16x16": Stem(1, 64, (1, 2, 2, 4)
 def short_recipe(settings: S, stem: Stem) -> S:
     """Minutes on two CPU cores: squared error alone, one cosine. Our own recipe, no paper's.
 
-    Without normalisation: with few channels it hides an image's brightness and contrast from the decoder, and cost half
-    a decibel after 250 steps. Attention in the middle gained nothing and took a fifth of the time.
+    Without normalisation: with few channels it hides an image's brightness and contrast from the decoder. After 250
+    steps on photographs of 64 px, VQGAN had 20.43 dB; with 8 groups 19.08, with attention in the middle 20.02, with
+    both 19.17.
     """
     return replace(
         settings,
