@@ -157,7 +157,7 @@ def _perceptual(settings: AutoencoderSettings, build: Build) -> nn.Module | None
     """LPIPS with its VGG16, or None where it has no weight. Not part of the learner's state."""
     if not settings.perceptual_weight:
         return None
-    from bench.perceptual import lpips_network
+    from bench.networks import lpips_network
 
     assert build.weights is not None, "a loss that needs weights is built with a way to find them"
     return lpips_network("vgg", build.device, build.weights("vgg16"))

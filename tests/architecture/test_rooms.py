@@ -22,7 +22,6 @@ METHODS_MAY = {
     "codes",
     "digest",
     "unpickle",
-    "perceptual",
     "ready",
 }
 
