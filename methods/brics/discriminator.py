@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.brics.modulation import GAIN, SLOPE, Conv, Linear, activate
+from methods.brics.modulation import GAIN, SLOPE, Conv, Linear, activate, bounded, full_precision
 
 LAST_SIDE = 4
 WIDEST = 512
@@ -31,7 +33,10 @@ def minibatch_deviation(x: Tensor, group: int = GROUP) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a 1x1 skip, downsampled by two through the FIR filter, added and divided by sqrt(2)."""
+    """Two 3x3 convolutions and a 1x1 skip, downsampled by two through the FIR filter, added and divided by sqrt(2).
+
+    The convolutions' outputs are clamped to [-256, 256], the skip's is not.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -40,18 +45,21 @@ class ResidualBlock(nn.Module):
         self.skip = Conv(inputs, outputs, 1, bias=False, down=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = activate(self.conv2(activate(self.conv1(x))))
+        h = bounded(activate(self.conv2(bounded(activate(self.conv1(x))))))
         return (h + self.skip(x)) * math.sqrt(0.5)
 
 
 class Discriminator(nn.Module):
     """Images float ``[N, 3, S, S]`` of about [-1, 1] to logits float32 ``[N]``; S a power of two, at least 8.
 
-    At resolution s it is ``base / s`` channels wide, at most 512.
+    At resolution s it is ``base / s`` channels wide, at most 512. On CUDA the ``half`` highest resolutions of at least
+    8 px run in float16, and the rest, and all of it on other devices, in float32, whatever autocast says; with ``half``
+    0 it runs as autocast says.
     """
 
-    def __init__(self, side: int, base: int) -> None:
+    def __init__(self, side: int, base: int, half: int = 0) -> None:
         super().__init__()
+        self.half_sides = half
 
         def channels(at: int) -> int:
             return min(base // at, WIDEST)
@@ -65,7 +73,19 @@ class Discriminator(nn.Module):
         self.out = Linear(last, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.blocks(activate(self.stem(images)))
-        x = activate(self.conv(minibatch_deviation(x)))
+        with full_precision(images.device) if self.half_sides else nullcontext():
+            return self.logits(images, self.precisions(images.device))
+
+    def precisions(self, device: torch.device) -> list[torch.dtype]:
+        """The precision of each block on ``device``, from the highest resolution on."""
+        half = self.half_sides if device.type == "cuda" else 0
+        return [torch.float16 if number < half else torch.float32 for number in range(len(self.blocks))]
+
+    def logits(self, images: Tensor, precisions: Sequence[torch.dtype]) -> Tensor:
+        """:meth:`forward` with a precision for each block; the stem has the first's, what follows is in float32."""
+        x = bounded(activate(self.stem(images.to(precisions[0]))))
+        for block, precision in zip(self.blocks, precisions, strict=True):
+            x = block(x.to(precision))
+        x = bounded(activate(self.conv(minibatch_deviation(x.float()))))
         x = F.leaky_relu(self.hidden(x.flatten(1)) * GAIN, SLOPE)
         return self.out(x).squeeze(1).float()

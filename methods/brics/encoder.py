@@ -5,37 +5,41 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.brics.modulation import SLOPE, full_precision, run
+from methods.brics.modulation import full_precision, run
 from methods.brics.presets import EncoderSettings
 
 
-def _norm(channels: int) -> nn.GroupNorm:
-    """32 groups, or one per four channels where there are fewer than 128; epsilon 1e-6."""
-    return nn.GroupNorm(min(32, max(1, channels // 4)), channels, eps=1e-6)
+GROUPS = 32
+
+
+def _norm(channels: int, group_width: int) -> nn.GroupNorm:
+    """32 groups, or as many as have ``group_width`` channels each; epsilon 1e-6."""
+    return nn.GroupNorm(min(GROUPS, max(1, channels // group_width)), channels, eps=1e-6)
 
 
 class ResidualBlock(nn.Module):
     """Norm, leaky ReLU, 3x3 convolution, twice; a 1x1 convolution on the skip where the width changes."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, settings: EncoderSettings) -> None:
         super().__init__()
-        self.norm1 = _norm(inputs)
+        self.slope = settings.slope
+        self.norm1 = _norm(inputs, settings.group_width)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm2 = _norm(outputs)
+        self.norm2 = _norm(outputs, settings.group_width)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.leaky_relu(self.norm1(x), SLOPE))
-        return self.skip(x) + self.conv2(F.leaky_relu(self.norm2(h), SLOPE))
+        h = self.conv1(F.leaky_relu(self.norm1(x), self.slope))
+        return self.skip(x) + self.conv2(F.leaky_relu(self.norm2(h), self.slope))
 
 
 class Attention(nn.Module):
     """Single-head self-attention over all positions, with a residual connection."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, settings: EncoderSettings) -> None:
         super().__init__()
-        self.norm = _norm(channels)
+        self.norm = _norm(channels, settings.group_width)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
 
@@ -76,16 +80,17 @@ class Encoder(nn.Module):
         while True:
             wider = min(2 * channels, settings.widest)
             for number in range(settings.blocks):
-                layers.append(ResidualBlock(channels if number == 0 else wider, wider))
+                layers.append(ResidualBlock(channels if number == 0 else wider, wider, settings))
                 if side in settings.attention:
-                    layers.append(Attention(wider))
+                    layers.append(Attention(wider, settings))
             channels = wider
             if side <= code_side:
                 break
             layers.append(Downsample(channels))
             side //= 2
         self.layers = nn.Sequential(*layers)
-        self.norm = _norm(channels)
+        self.slope = settings.slope
+        self.norm = _norm(channels, settings.group_width)
         self.head = nn.Conv2d(channels, outputs, 1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,4 +99,4 @@ class Encoder(nn.Module):
             h = run(layer, h, checkpointing=self.checkpointing and self.training)
         h = self.norm(h)
         with full_precision(h.device):
-            return self.head(F.leaky_relu(h.float(), SLOPE))
+            return self.head(F.leaky_relu(h.float(), self.slope))

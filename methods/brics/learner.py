@@ -36,7 +36,9 @@ class BricsLearner:
         self.phases = [self._generator_phase()]
         if settings.losses.adversarial:
             self.discriminator = (
-                Discriminator(build.resolution, settings.losses.discriminator_base)
+                Discriminator(
+                    build.resolution, settings.losses.discriminator_base, settings.losses.discriminator_half
+                )
                 .to(build.device)
                 .to(memory_format=self.layout)
             )
@@ -122,7 +124,7 @@ class BricsLearner:
         return Losses(logistic(real, fake), parts)
 
     def _r1_loss(self, batch: Batch, step: int) -> Losses:
-        """Gamma / 2 times the penalty, and times the interval at which it is computed; in float32."""
+        """Gamma / 2 times the penalty, and times the interval at which it is computed; without autocast."""
         images = self._images(batch).requires_grad_(True)
         with full_precision(images.device):
             penalty = r1_penalty(self.discriminator(images), images)

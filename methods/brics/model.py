@@ -38,7 +38,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class DecoderNoise:
-    """Standard normal noise, None for off: ``keys`` ``[N, C, side, side]``, ``synthesis`` ``[N, values]``."""
+    """Standard normal noise, None for off: ``keys`` ``[N, C, s, s]``, ``synthesis`` ``[N, values]``."""
 
     keys: Tensor | None = None
     synthesis: Tensor | None = None
@@ -77,11 +77,13 @@ class Autoencoder(nn.Module):
         return self.synthesis(features, style, noise.synthesis).float()
 
     def perturbed(self, keys: Tensor, noise: Tensor | None) -> Tensor:
-        """The decoder's key per starting pixel, ``[N, C, side, side]``, moved by the bounded training noise."""
-        keys = tiled(keys, self.settings.feature_side)
-        if noise is None:
-            return keys
-        return (keys + self.settings.key_noise * noise).clamp(0, 1)
+        """Keys moved by the bounded training noise, then repeated per starting pixel: ``[N, C, side, side]``.
+
+        All pixels that one code is tiled to share its noise, as in the released code.
+        """
+        if noise is not None:
+            keys = (keys + self.settings.key_noise * noise).clamp(0, 1)
+        return tiled(keys, self.settings.feature_side)
 
 
 def check_size(settings: Settings, resolution: int) -> None:

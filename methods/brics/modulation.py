@@ -34,6 +34,15 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x * GAIN, SLOPE, inplace=True)
 
 
+LIMIT = 256.0
+"""The released code clamps the output of every convolutional layer to this magnitude, so that float16 can hold it."""
+
+
+def bounded(x: Tensor) -> Tensor:
+    """Clamped to [-256, 256]."""
+    return x.clamp(-LIMIT, LIMIT)
+
+
 def unit_rms(x: Tensor, dim: int = -1) -> Tensor:
     """Divides by the root of the mean square along ``dim``, in float32."""
     x = x.float()
@@ -68,7 +77,10 @@ class Linear(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolution with equalised learning rate, "same" padding or FIR-filtered downsampling by two."""
+    """Convolution with equalised learning rate, "same" padding or FIR-filtered downsampling by two.
+
+    It runs in the precision of its input.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, bias: bool = True, down: bool = False) -> None:
         super().__init__()
@@ -79,12 +91,13 @@ class Conv(nn.Module):
         self.down = down
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight * self.gain
+        weight = (self.weight * self.gain).to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
         if not self.down:
-            return F.conv2d(x, weight, self.bias, padding=self.kernel // 2)
+            return F.conv2d(x, weight, bias, padding=self.kernel // 2)
         if self.kernel == 1:
-            return F.conv2d(filtered(x, (1, 1), stride=2), weight, self.bias)
-        return F.conv2d(filtered(x, (2, 2)), weight, self.bias, stride=2)
+            return F.conv2d(filtered(x, (1, 1), stride=2), weight, bias)
+        return F.conv2d(filtered(x, (2, 2)), weight, bias, stride=2)
 
 
 class ModulatedConv(nn.Module):

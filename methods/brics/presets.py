@@ -31,7 +31,8 @@ class GridSettings:
 class EncoderSettings:
     """``width`` doubles from level to level up to ``widest``; ``attention`` lists the sides that have it.
 
-    ``patch`` is the factor of the pixel unshuffle before the first convolution; 1 for none.
+    ``patch`` is the factor of the pixel unshuffle before the first convolution; 1 for none. ``slope`` is that of the
+    leaky ReLUs. A norm has 32 groups, fewer where they would have less than ``group_width`` channels.
     """
 
     width: int = 32
@@ -39,6 +40,8 @@ class EncoderSettings:
     blocks: int = 2
     attention: tuple[int, ...] = ()
     patch: int = 1
+    slope: float = 0.01
+    group_width: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class LossSettings:
     """Weights of the losses; 0 leaves a loss, and the network it needs, out.
 
     ``r1`` is gamma, ``r1_every`` the steps between two turns of R1; the discriminator is
-    ``discriminator_base / side`` channels wide at each side, at most 512.
+    ``discriminator_base / side`` channels wide at each side, at most 512, and on CUDA runs in float16 at its
+    ``discriminator_half`` highest resolutions, in float32 at the others and elsewhere. 0: in the precision of the run.
     """
 
     mse: float = 20.0
@@ -56,6 +60,7 @@ class LossSettings:
     r1: float = 4.0
     r1_every: int = 16
     discriminator_base: int = 32768
+    discriminator_half: int = 4
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,10 @@ class Settings:
     - ``key_gain`` multiplies the encoder's output before the sigmoid.
     - ``feature_side``, ``feature_channels``: the map that the grids fill and the decoder starts from.
     - ``hidden``, ``group_style``: widths of a group's MLPs and of its style.
+    - ``mlps``: "released" as in :mod:`methods.brics.retrieval`; "equalised" with StyleGAN2's activations, start and
+      order of bias and demodulation, and with styles that end in a linear layer.
+    - ``style_rate``, ``mapping_rate``: learning rates of the MLPs that give a group's style and its share of the
+      decoder's, relative to the other layers of the decoder.
     - ``layers``: 3x3 layers of a decoder block, besides its upsampling layer; ``patch``: factor of the pixel shuffle
       behind the decoder, 1 for none.
     - ``learning_rate``: the encoder's; the decoder's layers have equalised learning rates, so theirs is larger where
@@ -88,6 +97,8 @@ class Settings:
     feature_channels: int = 512
     hidden: int = 64
     group_style: int = 128
+    mlps: Literal["released", "equalised"] = "released"
+    style_rate: float = 0.01
     mapping_rate: float = 0.01
     layers: int = 2
     patch: int = 1
@@ -120,17 +131,17 @@ _PLAIN_MSE = LossSettings(mse=1.0, perceptual=0.0, adversarial=0.0, kl=1e-6, r1=
 
 _SMOKE = Settings(
     code_side=8, code_channels=4, key_gain=4.0, feature_side=8, feature_channels=32, hidden=16, group_style=16,
-    layers=1, patch=2, synthesis_noise=False,
+    mlps="equalised", style_rate=1.0, layers=1, patch=2, synthesis_noise=False,
     grids=GridSettings(coarsest=4, finest=8, levels=3, init=1e-2),
-    encoder=EncoderSettings(width=16, blocks=1, patch=4), losses=_PLAIN_MSE,
+    encoder=EncoderSettings(width=16, blocks=1, patch=4, slope=0.2, group_width=4), losses=_PLAIN_MSE,
     batch=16, decoder_learning_rate=1e-2, grid_learning_rate=1e-2, beta1=0.9, warm_up=0.05, cosine=True, half_life=0,
 )  # fmt: skip
 
 _SMALL = Settings(
     code_side=16, code_channels=4, key_gain=4.0, feature_side=16, feature_channels=64, hidden=32, group_style=32,
-    layers=1, patch=2, synthesis_noise=False,
+    mlps="equalised", style_rate=1.0, layers=1, patch=2, synthesis_noise=False,
     grids=GridSettings(coarsest=4, finest=16, levels=6, init=1e-2),
-    encoder=EncoderSettings(width=48, blocks=1, patch=4), losses=_PLAIN_MSE,
+    encoder=EncoderSettings(width=48, blocks=1, patch=4, slope=0.2, group_width=4), losses=_PLAIN_MSE,
     batch=16, decoder_learning_rate=1e-2, grid_learning_rate=1e-2, beta1=0.9, warm_up=0.05, cosine=True, half_life=0,
 )  # fmt: skip
 

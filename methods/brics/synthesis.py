@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.brics.modulation import GAIN, SLOPE, ModulatedConv, run, upsampled
+from methods.brics.modulation import GAIN, SLOPE, ModulatedConv, bounded, run, upsampled
 
 
 class Layer(nn.Module):
-    """Modulated 3x3 convolution, per-pixel noise of learnt strength, bias, leaky ReLU."""
+    """Modulated 3x3 convolution, per-pixel noise of learnt strength, bias, leaky ReLU; clamped to [-256, 256]."""
 
     def __init__(self, inputs: int, outputs: int, style: int, up: bool = False) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
         offset = self.bias if noise is None else self.bias + noise * self.strength
-        return F.leaky_relu(self.conv(x, style, offset, GAIN), SLOPE, inplace=True)
+        return bounded(F.leaky_relu(self.conv(x, style, offset, GAIN), SLOPE, inplace=True))
 
 
 class Block(nn.Module):
@@ -44,7 +44,7 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         for layer, grain in zip(self.layers, noise, strict=True):
             x = layer(x, style, grain)
-        rgb = self.rgb(x, style, self.rgb_bias).float()
+        rgb = bounded(self.rgb(x, style, self.rgb_bias)).float()
         return x, rgb if image is None else upsampled(image) + rgb
 
 

@@ -18,7 +18,7 @@ def decoder_noise(model: Autoencoder, seeds: Seeds, device: torch.device) -> Dec
     settings = model.settings
     keys = synthesis = None
     if settings.key_noise:
-        shape = (settings.code_channels, settings.feature_side, settings.feature_side)
+        shape = (settings.code_channels, settings.code_side, settings.code_side)
         keys = seeding.normal(seeds, shape, "brics-keys", device)
     if settings.synthesis_noise:
         synthesis = seeding.normal(seeds, (model.synthesis.noise_size,), "brics-synthesis", device)

@@ -124,9 +124,9 @@ def test_downsampling_convolutions_equal_filter_then_stride():
     np.testing.assert_allclose(conv(x)[0].detach().numpy(), wanted[:, ::2, ::2], atol=1e-5)
 
 
-def test_grouped_modulated_layer_equals_one_product_per_pixel():
+def test_equalised_grouped_layer_equals_one_product_per_pixel():
     torch.manual_seed(0)
-    layer = retrieval.GroupedModulatedLinear(groups=2, inputs=3, outputs=4, style=5)
+    layer = retrieval.GroupedModulatedLinear(groups=2, inputs=3, outputs=4, style=5, released=False)
     torch.nn.init.normal_(layer.bias)
     x, style = torch.randn(2, 2, 6, 3), torch.randn(2, 2, 5)
     found = layer(x, style)
