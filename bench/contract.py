@@ -148,6 +148,15 @@ class Tokenizer(Protocol):
         ...
 
 
+class Encoder(Protocol):
+    """The encoding half of a :class:`Tokenizer`, with a ``revision`` of its own."""
+
+    @property
+    def revision(self) -> str: ...
+
+    def encode(self, images: Tensor) -> Codes: ...
+
+
 class RateModel(Protocol):
     """Further rates of a tokenizer's codes, from statistics that the harness lets it gather on training images."""
 
@@ -348,6 +357,8 @@ class MethodEntry:
       ``classes`` above 0 says that it is conditioned on labels below that number.
     - ``prior_learner(prior_settings, build, tokenizer, codes) -> Learner``: trains a prior; ``codes`` are some of the
       training set's, for shapes and statistics.
+    - ``prior_encoder(tokenizer) -> Encoder``: what gives a prior the codes of the training images, where that is not
+      the tokenizer itself: the parameters of a posterior, from which the prior's learner draws anew in every step.
     - ``likelihood(prior, codes) -> float64 [N]``: -log2 of the probability that a prior gives each image's codes.
     - ``tasks(settings) -> Mapping[str, str | None]``: the conditional tasks of a prior, beside drawing freely, each
       with None or with the option (``k=v``) that it needs and these settings lack;
@@ -374,6 +385,7 @@ class MethodEntry:
     identify: str | None = None
     prior_settings: str | None = None
     prior_learner: str | None = None
+    prior_encoder: str | None = None
     likelihood: str | None = None
     tasks: str | None = None
     given: str | None = None

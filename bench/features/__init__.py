@@ -51,6 +51,15 @@ FEATURES: dict[str, FeatureEntry] = {
             packages=("torch_fidelity",),
             convention={"resize": "tensorflow 1 bilinear 224"},
         ),
+        FeatureEntry(
+            name="vgg16-pil",
+            title="VGG16 fc2 before its ReLU",
+            build="bench.features.vgg:build_pil",
+            outputs=("fc2",),
+            needs=("vgg16",),
+            packages=("torchvision",),
+            convention={"resize": "pil bilinear 224, quantised"},
+        ),
         _dinov2("s", "small"),
         _dinov2("l", "large"),
         FeatureEntry(

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.features.standardised import Standardised
+from bench.features.standardised import Standardised, each
 from bench.images import resize
 from bench.networks import load_state, load_strictly
 
 SIDE = 224
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
-THREADS = 2
 PREFIX = "visual."
 
 
@@ -45,8 +43,7 @@ def vision_tower() -> nn.Module:
 
 def prepare(images: Tensor) -> Tensor:
     """uint8 ``[N, 3, 224, 224]``: the short side to 224 by Pillow's bicubic (rounded to uint8), then a centre crop."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        return torch.from_numpy(np.stack(list(pool.map(_prepare_one, images.cpu().numpy()))))
+    return each(images, _prepare_one)
 
 
 def _prepare_one(image: np.ndarray) -> np.ndarray:

@@ -1,11 +1,21 @@
-"""What vision transformers share: pixels in [0, 1], minus a mean, over a deviation, through one network."""
+"""What networks of natural images share: pixels in [0, 1], minus a mean, over a deviation, through one network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+THREADS = 2
+
+
+def each(images: Tensor, prepare: Callable[[np.ndarray], np.ndarray]) -> Tensor:
+    """``prepare`` on every image of a uint8 batch ``[N, 3, H, W]``, in threads, on the CPU."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return torch.from_numpy(np.stack(list(pool.map(prepare, images.cpu().numpy()))))
 
 
 class Standardised:

@@ -1,4 +1,4 @@
-"""VGG16 fc2 features for precision and recall (Kynkäänniemi et al. 2019), on torch-fidelity's extractor."""
+"""VGG16 fc2 features for precision and recall (Kynkäänniemi et al. 2019): torch-fidelity's and BRICS's path to them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.contract import IntegrityError
-from bench.networks import load_state
+from bench.features.standardised import Standardised, each
+from bench.images import resize
+from bench.networks import load_state, load_strictly
 
+SIDE = 224
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+FC2 = 4
+"""The classifier's layers up to its second fully connected one, without the ReLU behind it."""
 OUTPUTS = {"fc2": "fc2", "fc2-relu": "fc2_relu"}
 
 
@@ -46,3 +54,25 @@ def build(device: torch.device, weights: Callable[[str], Path]) -> VGG16:
         said = " ".join(str(error).split())[:200]
         raise IntegrityError(f"{path} does not fit VGG16 ({said}); fetch it again.") from error
     return VGG16(network, device)
+
+
+def build_pil(device: torch.device, weights: Callable[[str], Path]) -> Standardised:
+    """torchvision's network; uint8 ``[N, 3, H, W]`` to ``fc2`` before its ReLU, float32 ``[N, 4096]``."""
+    import torchvision
+
+    path = weights("vgg16")
+    with torch.device("meta"):
+        network = torchvision.models.vgg16(weights=None)
+    network.to_empty(device="cpu")
+    load_strictly(network, load_state(path), str(path))
+    fc2 = nn.Sequential(network.features, nn.Flatten(), *network.classifier[: FC2])
+    return Standardised(fc2, "fc2", prepare_pil, MEAN, DEVIATION, device)
+
+
+def prepare_pil(images: Tensor) -> Tensor:
+    """uint8 ``[N, 3, 224, 224]`` by Pillow's bilinear filter, rounded to uint8; other shapes are squeezed."""
+    return each(images, _prepare_one)
+
+
+def _prepare_one(image: np.ndarray) -> np.ndarray:
+    return resize(np.ascontiguousarray(image.transpose(1, 2, 0)), (SIDE, SIDE), "bilinear").transpose(2, 0, 1)

@@ -59,7 +59,7 @@ def run(cell: Cell, session: Session) -> Outcome:
 def _train(cell: Cell, session: Session, where: Path, budget: training.Budget) -> dict[str, Any]:
     device = session.device()
     tokenizer = tokenizers.tokenizer(cell, session, device)
-    source = codes_of_training_set(tokenizer, session, device)
+    source = codes_of_training_set(cell, tokenizer, session, device)
 
     def build(device: torch.device, comm: Any) -> Learner:
         return _learner(cell, session, device, comm, tokenizer, source)
@@ -67,12 +67,13 @@ def _train(cell: Cell, session: Session, where: Path, budget: training.Budget) -
     return training.train(build, source, budget, session, where)
 
 
-def codes_of_training_set(tokenizer: Tokenizer, session: Session, device: torch.device) -> CodeSource:
-    """The codes of the training images (and of their mirror images), from the cache."""
+def codes_of_training_set(cell: Cell, tokenizer: Tokenizer, session: Session, device: torch.device) -> CodeSource:
+    """The codes of the training images (and of their mirror images) for the method's prior, from the cache."""
     from bench.tasks.encode import encode
 
+    encoder = cell.entry.prior_encoder
     return encode(
-        tokenizer,
+        registry.load(encoder)(tokenizer) if encoder else tokenizer,
         session.train,
         session.cache,
         device=device,
@@ -97,7 +98,7 @@ def trained(cell: Cell, session: Session, device: torch.device, tokenizer: Token
     from bench.tasks.checkpoint import FINAL, load_final
     from bench.tasks.comm import Alone
 
-    source = codes_of_training_set(tokenizer, session, device)
+    source = codes_of_training_set(cell, tokenizer, session, device)
     learner = _learner(cell, session, device, Alone(), tokenizer, source)
     load_final(folder(cell, session) / FINAL, learner)
     learner.module.to(device)

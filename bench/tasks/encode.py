@@ -14,7 +14,7 @@ import numpy as np
 from bench import codes as codec
 from bench import digest
 from bench.blocks import Blocks
-from bench.contract import Batch, Codes, Continuous, ImageArray, Indices, Seeds, Sparse, Tokenizer, UsageError
+from bench.contract import Batch, Codes, Continuous, Encoder, ImageArray, Indices, Seeds, Sparse, UsageError
 from bench.files import explained, locked, write_bytes
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class CodeSource:
 
 
 def encode(
-    tokenizer: Tokenizer,
+    tokenizer: Encoder,
     images: ImageArray,
     cache: Path,
     device: torch.device,
@@ -107,7 +107,7 @@ def encode(
 
 
 def _encode_block(
-    tokenizer: Tokenizer,
+    tokenizer: Encoder,
     images: ImageArray,
     blocks: Blocks,
     span: range,

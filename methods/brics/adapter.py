@@ -20,6 +20,7 @@ ENTRY = MethodEntry(
     learner="methods.brics.adapter:learner",
     prior_settings="methods.brics.prior:settings",
     prior_learner="methods.brics.prior:learner",
+    prior_encoder="methods.brics.prior:encoder",
     decoding_noise="methods.brics.presets:decoding_noise",
     parts="methods.brics.adapter:parts",
     networks="methods.brics.presets:networks",

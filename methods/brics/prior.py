@@ -1,4 +1,7 @@
-"""BRICS's prior: diffusion over the key codes, with the paper's two noise schedules. No torch until it is built."""
+"""BRICS's prior: diffusion over the key codes, with the paper's two noise schedules. No torch until it is built.
+
+Keys with a posterior (``codes=c``) are drawn from it anew in every training step, as in the released code.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from methods.layers.priors.settings import Diffusion, Sampler
 from methods.layers.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
-    from bench.contract import Build, Codes, Learner, Tokenizer
+    from bench.contract import Build, Codes, Encoder, Learner, Tokenizer
 
 TABLE = {**DIFFUSION, "paper": BRICS_SCHEDULES["b"]}
 
@@ -21,7 +24,7 @@ class BricsPrior:
     """What can be chosen about the prior of BRICS.
 
     - ``base``: network, training and what else the fields below do not replace.
-    - ``schedule``: the paper's letter: "a" is the cosine schedule with min-SNR weights, "b" ``cosine_variant_v2``.
+    - ``schedule``: the paper's letter: "a" is the squared cosine with min-SNR weights, "b" ``cosine_variant_v2``.
     - the others: as in :class:`methods.layers.priors.settings.Diffusion`.
     """
 
@@ -66,6 +69,15 @@ def diffusion(settings: BricsPrior) -> Diffusion:
 
 def learner(settings: BricsPrior, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
     """What trains it."""
+    from methods.brics.tokenizer import drawn_keys, has_posterior
     from methods.layers.priors.diffusion import DiffusionLearner
 
-    return DiffusionLearner(diffusion(settings), build, tokenizer, codes)
+    draw = drawn_keys if has_posterior(tokenizer) else None
+    return DiffusionLearner(diffusion(settings), build, tokenizer, codes, draw)
+
+
+def encoder(tokenizer: Tokenizer) -> Encoder:
+    """The tokenizer itself, or for ``codes=c`` what encodes to the posterior of the keys."""
+    from methods.brics.tokenizer import PosteriorEncoder, has_posterior
+
+    return PosteriorEncoder(tokenizer) if has_posterior(tokenizer) else tokenizer

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
 from bench import digest, seeding
-from bench.contract import Codes, Continuous, Indices, Seeds, UsageError
+from bench.contract import Codes, Continuous, Indices, Seeds, Tokenizer, UsageError
 from bench.images import from_signed, to_signed
-from methods.brics.model import Autoencoder, DecoderNoise
+from methods.brics.model import Autoencoder, DecoderNoise, Posterior
 
 
 def decoder_noise(model: Autoencoder, seeds: Seeds, device: torch.device) -> DecoderNoise:
@@ -42,21 +43,24 @@ class BricsTokenizer:
         """Digest of weights, settings and resolution."""
         return digest.of_weights(self.model.state_dict(), [self.model.settings, self.resolution])
 
-    @torch.no_grad()
     def encode(self, images: Tensor) -> Codes:
         """Key codes of the posterior's mode. Raises :class:`UsageError` for images of another size."""
+        keys = self.posterior(images).mode()
+        bits = self.model.settings.bits
+        if bits is None:
+            return Continuous(keys, 0.0, 1.0)
+        return Indices((keys * (2**bits - 1)).round().long().permute(0, 2, 3, 1), 2**bits)
+
+    @torch.no_grad()
+    def posterior(self, images: Tensor) -> Posterior:
+        """What the encoder says of uint8 images. Raises :class:`UsageError` for images of another size."""
         if images.shape[-2:] != (self.resolution, self.resolution):
             height, width = images.shape[-2:]
             raise UsageError(
                 f"This BRICS tokenizer takes {self.resolution}x{self.resolution} px, not {width}x{height}; "
                 "prepare the images at its resolution."
             )
-        signed = to_signed(images).contiguous(memory_format=self.layout)
-        keys = self.model.posterior(signed).mode()
-        bits = self.model.settings.bits
-        if bits is None:
-            return Continuous(keys, 0.0, 1.0)
-        return Indices((keys * (2**bits - 1)).round().long().permute(0, 2, 3, 1), 2**bits)
+        return self.model.posterior(to_signed(images).contiguous(memory_format=self.layout))
 
     @torch.no_grad()
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
@@ -73,3 +77,37 @@ def _keys(codes: Codes) -> Tensor:
     if isinstance(codes, Indices):
         return codes.tensor.permute(0, 3, 1, 2).float() / (codes.vocab - 1)
     raise UsageError(f"BRICS decodes continuous codes or rounded ones, not {type(codes).__name__}.")
+
+
+class PosteriorEncoder:
+    """Encodes images to the posterior of their keys; see :class:`bench.contract.Encoder`.
+
+    Codes are :class:`Continuous` without bounds, float32 ``[N, 2 C, s, s]``: means, then log-variances, both before the
+    sigmoid.
+    """
+
+    def __init__(self, tokenizer: BricsTokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.revision = digest.of_value([tokenizer.revision, "posterior"])
+
+    def encode(self, images: Tensor) -> Codes:
+        """The posterior. Raises :class:`UsageError` for images of another size."""
+        found = self.tokenizer.posterior(images)
+        assert found.log_variance is not None, "only keys with a KL term have a posterior"
+        return Continuous(torch.cat([found.mean, found.log_variance], dim=1))
+
+
+def has_posterior(tokenizer: Tokenizer) -> TypeGuard[BricsTokenizer]:
+    """Whether a prior is trained on samples of a posterior: continuous keys with a KL term."""
+    if not isinstance(tokenizer, BricsTokenizer):
+        return False
+    settings = tokenizer.model.settings
+    return settings.codes == "c" and settings.bits is None
+
+
+def drawn_keys(codes: Codes, seeds: Seeds) -> Codes:
+    """Keys in [0, 1] from the codes of :class:`PosteriorEncoder`, one draw per image and seed."""
+    assert isinstance(codes, Continuous), "a posterior is continuous"
+    mean, log_variance = codes.tensor.chunk(2, dim=1)
+    noise = seeding.normal(seeds, tuple(mean.shape[1:]), "brics-posterior", mean.device)
+    return Continuous(Posterior(mean, log_variance).sample(noise), 0.0, 1.0)

@@ -145,7 +145,7 @@ def test_schedules_follow_their_formulas():
     start, end, tau = 0.2, 1.0, 1.5
     v_start, v_end = (math.cos(u * math.pi / 2) ** (2 * tau) for u in (start, end))
     variant = (v_end - np.cos((t * (end - start) + start) * math.pi / 2) ** (2 * tau)) / (v_end - v_start)
-    expected = {"cosine": f(t) / f(0), "cosine-variant-v2": variant, "chen-linear": 1 - t}
+    expected = {"cosine": f(t) / f(0), "cosine-squared": f(t), "cosine-variant-v2": variant, "chen-linear": 1 - t}
     for name, values in expected.items():
         ours = schedules.gamma(name, torch.from_numpy(t))
         np.testing.assert_allclose(ours.numpy(), np.clip(values, 1e-9, 0.9999), atol=1e-12)
@@ -159,7 +159,7 @@ def test_min_snr_weights_follow_the_formula():
     gamma = torch.tensor([0.1, 0.5, 5 / 6, 0.9, 0.99], dtype=torch.float64)
     snr = gamma.numpy() / (1 - gamma.numpy())
     np.testing.assert_allclose(schedules.min_snr_weight(gamma, 5.0).numpy(), np.minimum(snr, 5) / snr, rtol=1e-12)
-    assert BRICS_A.min_snr == 5.0
+    assert (BRICS_A.schedule, BRICS_A.min_snr) == ("cosine-squared", 5.0)
     assert BRICS_B.min_snr is None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from bench import digest, seeding
-from bench.codes import checked
+from bench.codes import checked, count
 from bench.contract import Batch, Codes, Condition, Continuous, Losses, Phase, Seeds, UsageError
 from methods.layers.priors import common, samplers, schedules
 from methods.layers.priors import labels as labelling
@@ -65,10 +65,21 @@ def scaling(settings: Diffusion, example: Continuous) -> tuple[float, float]:
 class DiffusionLearner:
     """Trains a :class:`DiffusionPrior` (Ho et al. 2020, algorithm 1)."""
 
-    def __init__(self, settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> None:
-        """``codes`` are some of the training set's; their statistics scale all of them."""
+    def __init__(
+        self,
+        settings: Diffusion,
+        build: Build,
+        tokenizer: Tokenizer,
+        codes: Codes,
+        draw: Callable[[Codes, Seeds], Codes] | None = None,
+    ) -> None:
+        """``codes`` are some of the training set's; their statistics scale all of them.
+
+        Where the stored codes are not what the prior shall give, ``draw`` turns those of a batch into it, by its seeds.
+        """
         self.settings, self.device, self.tokenizer_revision = settings, build.device, tokenizer.revision
-        self.example = _continuous(codes, settings)
+        self.draw = draw
+        self.example = self._drawn(codes, range(count(codes)))
         samplers.check_steps(settings)
         self.module: DiffusionModel = DiffusionModel(settings, self.example, tokenizer.revision).to(build.device)
         self.batch = settings.optimisation.batch
@@ -78,7 +89,8 @@ class DiffusionLearner:
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """The mean distance of predicted and true noise, weighted by min-SNR where the settings say so."""
-        clean = self.module.scaled(_continuous(batch.codes, self.settings).tensor.float())
+        assert batch.codes is not None, "a prior is trained on codes"
+        clean = self.module.scaled(self._drawn(batch.codes, batch.seeds).tensor.float())
         gamma, time = self.times(batch.seeds)
         noise = seeding.normal(batch.seeds, tuple(clean.shape[1:]), "noise", clean.device)
         z = gamma.sqrt().float()[:, None, None, None] * clean + (1 - gamma).sqrt().float()[:, None, None, None] * noise
@@ -88,6 +100,9 @@ class DiffusionLearner:
         if self.settings.min_snr is not None:
             each = each * schedules.min_snr_weight(gamma, self.settings.min_snr).float()
         return Losses(each.mean(), {"noise-error": error.detach().square().mean()})
+
+    def _drawn(self, codes: Codes, seeds: Seeds) -> Continuous:
+        return _continuous(self.draw(codes, seeds) if self.draw else codes, self.settings)
 
     def times(self, seeds: Seeds) -> tuple[Tensor, Tensor]:
         """Gamma (float64) and the network's time (float32) of each image of a batch, both ``[N]``."""

@@ -63,8 +63,9 @@ BRICS_B = Diffusion(
 )
 """Noise schedule b of the BRICS tables: ``cosine_variant_v2`` without loss weights (the released command)."""
 
-BRICS_A = replace(BRICS_B, schedule="cosine", min_snr=5.0)
-"""Noise schedule a: cosine with min-SNR weights, gamma 5 (the defaults of the released code)."""
+BRICS_A = replace(BRICS_B, schedule="cosine-squared", min_snr=5.0)
+"""Noise schedule a: the squared cosine, not divided by its value at time 0, with min-SNR weights, gamma 5 (the defaults
+of the released code, whose squared cosine is cut at the top alone, where it is never reached)."""
 
 BRICS_SCHEDULES = {"a": BRICS_A, "b": BRICS_B}
 

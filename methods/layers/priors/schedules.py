@@ -33,14 +33,18 @@ def linear_betas(start: float, end: float, timesteps: int) -> Tensor:
     return torch.linspace(start, end, timesteps, dtype=torch.float64)
 
 
+def cosine_squared(t: Tensor, offset: float = 0.008) -> Tensor:
+    """The numerator of Nichol and Dhariwal 2021, equation 17: at time 0 it is 0.99984, not 1."""
+    import torch
+
+    return torch.cos((t + offset) / (1 + offset) * math.pi / 2) ** 2
+
+
 def cosine(t: Tensor, offset: float = 0.008) -> Tensor:
     """Nichol and Dhariwal 2021, equation 17."""
     import torch
 
-    def f(u: Tensor) -> Tensor:
-        return torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
-
-    return f(t) / f(torch.zeros_like(t))
+    return cosine_squared(t, offset) / cosine_squared(torch.zeros_like(t), offset)
 
 
 def chen_linear(t: Tensor) -> Tensor:
@@ -64,6 +68,7 @@ def cosine_variant_v2(t: Tensor) -> Tensor:
 
 CONTINUOUS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "cosine": cosine,
+    "cosine-squared": cosine_squared,
     "chen-linear": chen_linear,
     "cosine-variant": cosine_variant,
     "cosine-variant-v2": cosine_variant_v2,

@@ -7,7 +7,9 @@ from typing import Literal
 
 from bench.contract import SAMPLE_FIELD, UsageError
 
-Schedule = Literal["scaled-linear", "linear", "cosine", "chen-linear", "cosine-variant", "cosine-variant-v2"]
+Schedule = Literal[
+    "scaled-linear", "linear", "cosine", "cosine-squared", "chen-linear", "cosine-variant", "cosine-variant-v2"
+]
 Sampler = Literal["ddim", "ancestral", "dpm++"]
 
 

@@ -13,6 +13,7 @@ from bench.contract import IntegrityError
 from bench.features import FEATURES
 from bench.features import clip as clip_features
 from bench.features import inception as inception_features
+from bench.features import vgg as vgg_features
 from bench.features.resample import bicubic_antialiased
 from bench.metrics import METRICS
 from bench.metrics.protocols import PROTOCOLS
@@ -182,6 +183,47 @@ def test_vgg16_equals_torch_fidelity_and_gives_its_precision_and_recall(folders,
         found = measured(folders, ["precision", "recall"], "torch-fidelity", tmp_path)
     assert found["precision"].value == pytest.approx(theirs["precision"], abs=1e-7)
     assert found["recall"].value == pytest.approx(theirs["recall"], abs=1e-7)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (224, 224), (256, 256), (257, 600)])
+def test_brics_preparation_equals_torchvision_on_pil_images(size):
+    from torchvision.transforms import Resize
+
+    image = picture(np.random.RandomState(1), *size)
+    found = vgg_features.prepare_pil(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])[0]
+    assert found.dtype == torch.uint8
+    assert np.array_equal(found.numpy().transpose(1, 2, 0), np.asarray(Resize([224, 224])(Image.fromarray(image))))
+
+
+@pytest.mark.slow
+def test_brics_precision_and_recall_are_those_of_fc2_before_relu(folders, tmp_path):
+    """torchvision's VGG16 up to its second fully connected layer, and balls around it in a loop."""
+    import torchvision
+    from torchvision.transforms import Compose, Normalize, Resize, ToTensor
+
+    torch.manual_seed(0)
+    network = randomise(torchvision.models.vgg16(weights=None), 1).eval()
+    torch.save(network.state_dict(), tmp_path / "vgg16.pth")
+    transform = Compose([Resize([224, 224]), ToTensor(), Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+    caught = []
+    network.classifier[3].register_forward_hook(lambda module, inputs, output: caught.append(output.clone()))
+    for _, pixels in folders:
+        pictures = [Image.fromarray(p) for p in np.asarray(pixels).transpose(0, 2, 3, 1)]
+        with torch.inference_mode():
+            network(torch.stack([transform(p) for p in pictures]))
+    reference, candidate = (c.double().numpy() for c in caught)
+    with pinned("vgg16", "vgg16.pth", tmp_path):
+        ours = load(FEATURES["vgg16-pil"].build)(CPU, lambda name: tmp_path / "vgg16.pth")
+        pixels = torch.from_numpy(np.asarray(folders[0][1]))
+        np.testing.assert_allclose(ours(pixels)["fc2"].numpy(), reference, rtol=1e-4, atol=1e-5 * reference.std())
+        found = measured(folders, ["precision", "recall"], "paper:brics", tmp_path)
+    assert (reference < 0).any()
+    for name, inside, balls in (("precision", candidate, reference), ("recall", reference, candidate)):
+        radii = [np.sort(np.linalg.norm(balls - one, axis=1))[3] for one in balls]  # of three neighbours beside itself
+        hits = [(np.linalg.norm(balls - one, axis=1) <= radii).any() for one in inside]
+        assert found[name].value == pytest.approx(np.mean(hits), abs=1e-7)
+        assert found[name].signature["features"] == "vgg16-pil.fc2"
+    assert 0 < found["precision"].value < 1
 
 
 def test_weights_with_missing_or_extra_keys_are_refused(inception, tmp_path):
