@@ -57,7 +57,7 @@ def build(device: torch.device, weights: Callable[[str], Path]) -> VGG16:
 
 
 def build_pil(device: torch.device, weights: Callable[[str], Path]) -> Standardised:
-    """torchvision's network; uint8 ``[N, 3, H, W]`` to ``fc2`` before its ReLU, float32 ``[N, 4096]``."""
+    """The network of torchvision; uint8 ``[N, 3, H, W]`` to ``fc2`` before its ReLU, float32 ``[N, 4096]``."""
     import torchvision
 
     path = weights("vgg16")
@@ -65,7 +65,7 @@ def build_pil(device: torch.device, weights: Callable[[str], Path]) -> Standardi
         network = torchvision.models.vgg16(weights=None)
     network.to_empty(device="cpu")
     load_strictly(network, load_state(path), str(path))
-    fc2 = nn.Sequential(network.features, nn.Flatten(), *network.classifier[: FC2])
+    fc2 = nn.Sequential(network.features, nn.Flatten(), *network.classifier[:FC2])
     return Standardised(fc2, "fc2", prepare_pil, MEAN, DEVIATION, device)
 
 

@@ -45,8 +45,8 @@ PROTOCOLS: dict[str, MetricProtocol] = {
         ),
         MetricProtocol(
             name="paper:brics",
-            title="BRICS: FID and IS by torch-fidelity, CLIP-FID by clean-fid, precision and recall on VGG16 fc2 before "
-            "ReLU, resized by Pillow's bilinear filter",
+            title="BRICS: FID and IS by torch-fidelity, CLIP-FID by clean-fid, precision and recall on VGG16 fc2 "
+            "before ReLU, resized by Pillow's bilinear filter",
             features=_inception("tf1", "vgg16-pil.fc2"),
             candidates=50_000,
             source="BRICS, appendix and released evaluation code; neither says which split is the reference",

@@ -52,9 +52,9 @@ class ResidualBlock(nn.Module):
 class Discriminator(nn.Module):
     """Images float ``[N, 3, S, S]`` of about [-1, 1] to logits float32 ``[N]``; S a power of two, at least 8.
 
-    At resolution s it is ``base / s`` channels wide, at most 512. On CUDA the ``half`` highest resolutions of at least
-    8 px run in float16, and the rest, and all of it on other devices, in float32, whatever autocast says; with ``half``
-    0 it runs as autocast says.
+    At resolution s it is ``base / s`` channels wide, at most 512. On CUDA the ``half`` highest resolutions run in
+    float16 and the rest in float32, on other devices all of it in float32, whatever autocast says; with ``half`` 0 it
+    runs as autocast says.
     """
 
     def __init__(self, side: int, base: int, half: int = 0) -> None:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from methods.brics.modulation import full_precision, run
 from methods.brics.presets import EncoderSettings
 
-
 GROUPS = 32
 
 

@@ -36,9 +36,7 @@ class BricsLearner:
         self.phases = [self._generator_phase()]
         if settings.losses.adversarial:
             self.discriminator = (
-                Discriminator(
-                    build.resolution, settings.losses.discriminator_base, settings.losses.discriminator_half
-                )
+                Discriminator(build.resolution, settings.losses.discriminator_base, settings.losses.discriminator_half)
                 .to(build.device)
                 .to(memory_format=self.layout)
             )
@@ -73,6 +71,9 @@ class BricsLearner:
         s, every = self.settings, self.settings.losses.r1_every
         share = every / (every + 1) if s.losses.r1 else 1.0
         parameters = list(self.discriminator.parameters())
+        if s.losses.discriminator_half:
+            for parameter in parameters:
+                parameter.register_hook(_finite)
         betas = (s.beta1**share, s.beta2**share)
         optimizer = torch.optim.Adam(parameters, lr=s.learning_rate * share, betas=betas, eps=1e-8, fused=True)
         phases = [Phase("discriminator", optimizer, parameters, self._discriminator_loss, schedule=self._schedule)]
@@ -130,6 +131,11 @@ class BricsLearner:
             penalty = r1_penalty(self.discriminator(images), images)
         weights = self.settings.losses
         return Losses(penalty * (weights.r1 / 2 * weights.r1_every), {"penalty": penalty.detach()})
+
+
+def _finite(gradient: Tensor) -> Tensor:
+    """NaN becomes 0 and infinity 1e5, as released: an overflow in float16 costs one step, not the run."""
+    return torch.nan_to_num(gradient, nan=0.0, posinf=1e5, neginf=-1e5)
 
 
 def _perceptual(settings: Settings, build: Build) -> nn.Module | None:

@@ -45,7 +45,7 @@ class Case:
 
 def brics(build):
     """Bounded codes, continuous time, min-SNR weights, ancestral sampling."""
-    settings = Diffusion(UNET, PLAN, scaling="bounds", schedule="cosine", continuous_time=True, min_snr=5.0)
+    settings = Diffusion(UNET, PLAN, scaling="bounds", schedule="cosine-squared", continuous_time=True, min_snr=5.0)
     settings = replace(settings, sampler="ancestral", steps=25, clip_sample=True)
     return Case(Pooled(), lambda codes: DiffusionLearner(settings, build, Pooled(), codes), 60)
 

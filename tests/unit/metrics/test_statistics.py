@@ -188,7 +188,9 @@ def test_protocols_share_a_signature_only_where_they_agree(tmp_path, monkeypatch
     assert groups("precision") == papers
 
 
-@pytest.mark.parametrize("feature", ["inception-clean.pool3", "clip.image", "dinov2-s.cls", "vgg16.fc2", "vgg16-pil.fc2"])
+@pytest.mark.parametrize(
+    "feature", ["inception-clean.pool3", "clip.image", "dinov2-s.cls", "vgg16.fc2", "vgg16-pil.fc2"]
+)
 def test_the_version_of_the_package_behind_a_network_is_in_signature_and_key(tmp_path, monkeypatch, feature):
     """An upgrade may move a number (an antialiasing default did elsewhere): then it is another number."""
     extractor = FEATURES[feature.partition(".")[0]]
