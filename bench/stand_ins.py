@@ -40,6 +40,18 @@ def stand_in(name: str, folder: Path) -> Path:
     return path
 
 
+def misfit(name: str, state: State) -> str | None:
+    """What of the network is missing in ``state`` or of another shape, or None.
+
+    Counters of batch norms may be missing, as old files have none; what a file has beyond the network is not looked at.
+    """
+    shapes = {key: value for key, value in SHAPES[name]().items() if not key.endswith("num_batches_tracked")}
+    missing = [key for key in shapes if key not in state]
+    wrong = [key for key in shapes if key in state and state[key].shape != shapes[key].shape]
+    parts = (("missing", missing), ("of another shape", wrong))
+    return "; ".join(f"{len(keys)} {what} ({', '.join(keys[:3])})" for what, keys in parts if keys) or None
+
+
 def _write(name: str, path: Path) -> None:
     from safetensors.torch import save_file
 
@@ -91,12 +103,13 @@ def _inception() -> State:
 def _clip() -> State:
     """The vision tower; nothing reads the text tower of the published file."""
     import torch
+    from open_clip import get_model_config
+    from open_clip.model import CLIP
 
-    from bench.features.clip import PREFIX, vision_tower
-
+    settings: dict[str, Any] = get_model_config("ViT-B-32-quickgelu") or {}
     with torch.device("meta"):
-        network = vision_tower()
-    return {f"{PREFIX}{key}": value for key, value in network.state_dict().items()}
+        network = CLIP(**settings)
+    return {key: value for key, value in network.state_dict().items() if key.startswith("visual.")}
 
 
 def _dinov2(model: str) -> State:
