@@ -26,6 +26,7 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps
 Out = Annotated[Path | None, typer.Option(help="results folder; default results/local")]
 Offline = Annotated[bool | None, typer.Option("--offline", help="never open a connection")]
 Strict = Annotated[bool | None, typer.Option("--strict", help="a metric without its weights is an error at the start")]
+StandIn = Annotated[bool | None, typer.Option("--stand-in", help="random weights for absent networks (marks rows)")]
 Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="measure again what is there")]
 FailFast = Annotated[bool | None, typer.Option("--fail-fast/--keep-going", help="stop at the first failing cell")]
 Clock = Annotated[bool | None, typer.Option("--clock", help="measure encode and decode images/s and memory")]
@@ -58,6 +59,7 @@ def run(
     out: Out = None,
     offline: Offline = None,
     strict: Strict = None,
+    stand_in: StandIn = None,
     overwrite: Overwrite = None,
     fail_fast: FailFast = None,
     clock: Clock = None,
@@ -88,6 +90,7 @@ def train(
     device: Device = None,
     out: Out = None,
     offline: Offline = None,
+    stand_in: StandIn = None,
     overwrite: Overwrite = None,
     fail_fast: FailFast = None,
     deterministic: Deterministic = None,
@@ -119,6 +122,7 @@ def validate(
     out: Out = None,
     offline: Offline = None,
     strict: Strict = None,
+    stand_in: StandIn = None,
     plugin: Plugin = None,
     set_: Changes = None,
     config: ConfigFile = None,
@@ -141,7 +145,7 @@ def validate(
 
 VALIDATED = (
     *("methods", "dataset", "preset", "protocol", "metric_protocol", "stages", "task", "seeds", "device", "out"),
-    *("offline", "strict", "plugin", "set_"),
+    *("offline", "strict", "stand_in", "plugin", "set_"),
 )
 
 
