@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from bench.devices import choose_device
 from bench.entries import Dataset, FeatureEntry, MetricEntry, MetricProtocol
 from bench.plan import Cell, RunConfig
 from bench.presets import Preset
+from bench.readings import Readings
 from bench.record import Measurement
 from bench.store import Place
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from lightning_fabric import Fabric
+    from torch import Tensor
 
     from bench.progress import Progress
 
@@ -43,7 +45,7 @@ def head(array: ImageArray, count: int | None) -> ImageArray:
 
 @dataclass(frozen=True)
 class Session:
-    """One run. ``say`` prints a line to stderr."""
+    """One run. ``say`` prints a line to stderr; ``readings`` is what it has read of weight files."""
 
     config: RunConfig
     preset: Preset
@@ -53,6 +55,7 @@ class Session:
     cache: Path
     progress: Progress
     say: Callable[[str], None]
+    readings: Readings = field(default_factory=Readings)
 
     @property
     def train(self) -> ImageArray:
@@ -100,8 +103,8 @@ class Session:
         fabric.launch()
         return fabric
 
-    def build(self, seed: int, device: torch.device, comm: Any) -> Build:
-        """What a method is built with."""
+    def build(self, seed: int, device: torch.device, comm: Any, training: bool = True) -> Build:
+        """What a method is built with; without ``training`` for what it gives alone."""
         from bench import networks
 
         return Build(
@@ -109,6 +112,7 @@ class Session:
             seed,
             device,
             comm,
+            training=training,
             channels_last=self.config.channels_last,
             compile=self.config.compile and device.type != "meta",
             weights=networks.find,
@@ -119,6 +123,13 @@ class Session:
         """How networks are executed, where it is not the usual way: it decides speeds and the last digits."""
         options = {"channels-last": self.config.channels_last, "compiled": self.config.compile}
         return {name: True for name, on in options.items() if on}
+
+    def final(self, path: Path) -> Mapping[str, Tensor]:
+        """The finished weights in a file, read once in this run."""
+        from bench.tasks.checkpoint import read_final
+
+        found: Mapping[str, Tensor] = self.readings.content(path, read_final)
+        return found
 
     def batch(self) -> int:
         """Images in a batch of evaluation, a function of the resolution alone."""
