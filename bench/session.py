@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import arrays
 from bench.contract import Build, ImageArray, MethodEntry, UsageError
-from bench.devices import choose_device
+from bench.devices import choose_device, processes
 from bench.entries import Dataset, FeatureEntry, MetricEntry, MetricProtocol
 from bench.plan import Cell, RunConfig
 from bench.presets import Preset
@@ -98,7 +98,7 @@ class Session:
 
         device = self.device()
         precision = self.preset.precision if device.type != "mps" else "32-true"
-        devices = [device.index] if device.index is not None else "auto" if device.type == "cuda" else 1
+        devices = [device.index] if device.index is not None else processes(device)
         fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
         fabric.launch()
         return fabric

@@ -52,6 +52,7 @@ def problems(config: RunConfig, readings: Readings | None = None) -> tuple[list[
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
     from bench.readings import Readings
     from bench.registry import lookup
+    from bench.stages import beforehand
     from bench.store import cache_root, check_writable
 
     found: list[str] = []
@@ -67,7 +68,8 @@ def problems(config: RunConfig, readings: Readings | None = None) -> tuple[list[
     cells: list[Cell] = []
     attempt(lambda: cells.extend(cells_of(config, known)))
     attempt(lambda: check_task(cells))
-    attempt(lambda: notes.extend(remarks(open_dataset(config))))
+    datasets: list[Dataset] = []
+    attempt(lambda: datasets.append(open_dataset(config)))
     attempt(lambda: check_writable(config.out))
     attempt(lambda: check_writable(cache_root()))
     if config.device != "auto":
@@ -81,6 +83,9 @@ def problems(config: RunConfig, readings: Readings | None = None) -> tuple[list[
         for name in required_networks(cell):
             if not networks.available(name):
                 found.append(f"'{cell.label}' trains with {networks.reason(name)}")
+    for dataset in datasets:
+        notes.extend(remarks(dataset))
+        attempt(lambda dataset=dataset: found.extend(beforehand.problems(cells, session_of(config, dataset, known))))
     protocol = lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol")
     needs = {name for metric in METRICS.values() for name in networks.needed(metric, FEATURES, protocol)}
     absent = sorted(name for name in needs if not networks.available(name))
@@ -104,10 +109,14 @@ FEW = 100
 
 def remarks(dataset: Dataset) -> list[str]:
     """What a reader of the tables should know of the images before anything is measured."""
+    from bench import census
     from bench.prepare import CONTENT_SPLIT
 
     count, size = len(dataset.val), f"{dataset.resolution}x{dataset.resolution}"
     said = [f"{dataset.name}: {count} validation images, cropped and resized by '{dataset.protocol}' to {size} pixels"]
+    for name, split in (("training", "train"), ("validation", "val")):
+        absent = census.left_out(dataset.facts.get(split) or {}, name, dataset.resolution)
+        said += [absent] if absent else []
     if dataset.facts.get("split") == CONTENT_SPLIT and count < FEW:
         said.append(
             f"only a tenth of {dataset.name} is held out, {count} images; where nothing is trained on it, "
