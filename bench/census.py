@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ def manifest(origin: str, classes: tuple[str, ...], sources: Path) -> dict[str, 
     for line in lines(sources):
         if "bad" in line:
             _count(bad, line["bad"])
+            bad["small"] = bad.get("small", 0) + line.get("small", 0)
             continue
         encodings[line["encoding"]] += 1
         for note in line["notes"]:
@@ -77,8 +78,19 @@ def summary(frozen: arrays.Frozen) -> dict[str, Any]:
         "encodings": manifest["encodings"],
         "notes": {note: tally["count"] for note, tally in manifest["notes"].items()},
         "bad": manifest["bad"]["count"],
+        **({"small": manifest["bad"]["small"]} if manifest["bad"].get("small") else {}),
         "bad_examples": manifest["bad"]["examples"][:3],
     }
+
+
+def left_out(about: Mapping[str, Any], split: str, side: int) -> str | None:
+    """How many images of a split (its :func:`summary`) gave none, and why, in one sentence; None where all did."""
+    bad, small = about.get("bad", 0), about.get("small", 0)
+    if not bad:
+        return None
+    reasons = [f"{small} smaller than {side} px"] * bool(small) + [f"{bad - small} unreadable"] * (bad > small)
+    first = about["bad_examples"][0].partition(";")[0].rstrip(".")
+    return f"{bad} of {bad + about['count']} {split} images left out: {', '.join(reasons)} (for example: {first})"
 
 
 def duplicates(train: arrays.Frozen | None, val: arrays.Frozen) -> dict[str, Any]:

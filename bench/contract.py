@@ -264,7 +264,9 @@ class Learner(Protocol):
         ...
 
     @property
-    def phases(self) -> Sequence[Phase]: ...
+    def phases(self) -> Sequence[Phase]:
+        """The optimisers' turns within a step, in order; none in a learner that was built without training."""
+        ...
 
     def after_step(self, step: int) -> None: ...
 
@@ -291,14 +293,20 @@ class Prior(Protocol):
 class Build:
     """What the harness tells a method when something is built.
 
-    ``device`` "meta" asks for shapes without memory. Weights are initialised from ``seed`` (the harness seeds torch's
-    generators before it builds).
+    ``device`` "meta" asks for shapes without memory; pretrained weights are not read then. Weights are initialised from
+    ``seed`` (the harness seeds torch's generators before it builds).
+
+    ``training`` False: only what :meth:`Learner.finish` needs is built, no discriminator, no pretrained network of a
+    loss and no optimiser; ``Learner.phases`` is empty. Networks that training alone needs have names of their own in
+    ``Learner.module``, then an ``nn.ModuleDict`` ({"autoencoder": ..., "discriminator": ...}): finished weights hold
+    all of it, and loading them passes over the names that the learner built without training does not have.
     """
 
     resolution: int
     seed: int
     device: torch.device
     comm: Comm
+    training: bool = True
     channels_last: bool = False
     compile: bool = False
     weights: Callable[[str], Path] | None = None
@@ -348,10 +356,13 @@ class MethodEntry:
       its fields by name and type. None: the method has no settings, and is given :class:`NoSettings`.
     - ``tokenizer(settings, build) -> Tokenizer``: for methods that need no training (a class will do).
     - ``learner(settings, build) -> Learner``: what trains the tokenizer.
-    - ``checkpoint(settings, build, path) -> Tokenizer``: published or foreign weights, loaded strictly.
-    - ``identify(settings, resolution, path) -> (settings, variant)``: the settings with all that a foreign checkpoint
-      file or run folder fixes (widths, codebook), and which of ``variants`` it holds, None for none of them. Raises
-      :class:`UsageError` for a checkpoint of another family or image size.
+    - ``read(path) -> content``: what there is in a published or foreign file or folder, once per run; its tensors are
+      mapped from the file where that is possible. ``checkpoint`` and ``identify`` are given it, and where there is no
+      ``read`` the path itself.
+    - ``checkpoint(settings, build, content) -> Tokenizer``: published or foreign weights, loaded strictly.
+    - ``identify(settings, resolution, content) -> (settings, variant)``: the settings with all that foreign weights fix
+      (widths, codebook), and which of ``variants`` they are, None for none of them. Raises :class:`UsageError` for
+      weights of another family or image size.
     - ``prior_settings(preset, variant) -> frozen dataclass``: the prior's own configuration, to whose fields the
       options apply as well. Fields marked ``SAMPLE_FIELD`` do not matter for its training; a field
       ``classes`` above 0 says that it is conditioned on labels below that number.
@@ -381,6 +392,7 @@ class MethodEntry:
     settings: str | None = None
     tokenizer: str | None = None
     learner: str | None = None
+    read: str | None = None
     checkpoint: str | None = None
     identify: str | None = None
     prior_settings: str | None = None

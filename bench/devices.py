@@ -26,6 +26,13 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def processes(device: torch.device) -> int:
+    """How many processes a training on ``device`` has: one per GPU where "cuda" names no single one."""
+    import torch
+
+    return torch.cuda.device_count() if device.type == "cuda" and device.index is None else 1
+
+
 def check_compiler(device: torch.device) -> None:
     """Compiles a function of one operation; raises :class:`UsageError` where torch.compile cannot do that."""
     import torch

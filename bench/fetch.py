@@ -7,7 +7,7 @@ import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -134,12 +134,17 @@ def checkpoint_pin(checkpoint: Mapping[str, str]) -> File:
     return File(name, url, checkpoint.get("pin", "none"), checkpoint.get("pin_source", ""))
 
 
-def checkpoint_file(label: str, checkpoint: Mapping[str, str], cache: Path) -> Path:
+def checkpoint_file(
+    label: str,
+    checkpoint: Mapping[str, str],
+    cache: Path,
+    verify: Callable[[Path, File], object] = networks.verify,
+) -> Path:
     """The verified file of a published checkpoint; :class:`Missing` with the command where it is absent."""
     file = checkpoint_pin(checkpoint)
     for folder in (*networks.folders(), cache / "weights"):
         path = folder / file.name
         if path.is_file():
-            networks.verify(path, file)
+            verify(path, file)
             return path
     raise Missing(f"The checkpoint {label} ({file.name}) is not here; run: python -m bench fetch {label}")

@@ -15,6 +15,7 @@ from bench import digest, registry, weights
 from bench.contract import STAGES, MethodEntry, NoSettings, UsageError
 from bench.grammar import Method, parse_list
 from bench.presets import Preset
+from bench.readings import Readings
 from bench.record import Result
 from bench.store import cache_root
 
@@ -91,7 +92,7 @@ def _named(variant: str, entry: MethodEntry, preset: str) -> Any:
         return None
 
 
-def settings_of(method: Method, entry: MethodEntry, preset: Preset) -> Any:
+def settings_of(method: Method, entry: MethodEntry, preset: Preset, readings: Readings) -> Any:
     """:func:`resolve`, with what ready-made weights fix.
 
     Weights of an earlier training run bring that run's variant, options and preset with them; a foreign checkpoint, as
@@ -100,10 +101,11 @@ def settings_of(method: Method, entry: MethodEntry, preset: Preset) -> Any:
     run = weights.trained_as(method)
     if run is not None:
         return _as_trained(method, entry, run)
-    settings, path = resolve(method, entry, preset.name), weights.foreign(method, entry, cache_root())
+    settings, path = resolve(method, entry, preset.name), weights.foreign(method, entry, cache_root(), readings)
     if path is None or entry.identify is None:
         return settings
-    settings, variant = registry.load(entry.identify)(settings, preset.resolution, path)
+    content = weights.content(entry, path, readings)
+    settings, variant = registry.load(entry.identify)(settings, preset.resolution, content)
     if method.variant is not None and variant not in (None, method.variant):
         raise UsageError(f"'{method.label}': {path} holds the variant '{variant}'; leave '{method.variant}' out.")
     return settings

@@ -15,6 +15,7 @@ from bench.entries import DatasetEntry
 from bench.grammar import Method, parse_list
 from bench.options import Decoding, resolve_decoding, resolve_prior, settings_of, with_options
 from bench.presets import DEFAULT_PRESET, PRESETS, Preset
+from bench.readings import Readings
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,12 @@ def set_of_stages(asked: Sequence[str]) -> frozenset[str]:
     return frozenset(asked).union(*(NEEDS[stage] for stage in asked))
 
 
-def cells(config: RunConfig, table: Mapping[str, MethodEntry]) -> list[Cell]:
-    """All cells of a run, methods outermost. Raises :class:`UsageError` for anything unknown."""
+def cells(config: RunConfig, table: Mapping[str, MethodEntry], readings: Readings | None = None) -> list[Cell]:
+    """All cells of a run, methods outermost. Raises :class:`UsageError` for anything unknown.
+
+    ``readings`` is what the run has read of weight files by now.
+    """
+    known = Readings() if readings is None else readings
     preset, stages = preset_of(config), stages_with_predecessors(config.stages)
     return [
         Cell(
@@ -155,7 +160,7 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry]) -> list[Cell]:
         )
         for method in parse_methods(config.methods, table)
         for entry in (table[method.name],)
-        for settings in (settings_of(method, entry, preset),)
+        for settings in (settings_of(method, entry, preset, known),)
         for decoding in (resolve_decoding(method, entry, settings),)
         for seed in (config.seeds if is_random(method, entry) or decoding.noise else config.seeds[:1])
     ]

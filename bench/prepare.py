@@ -116,6 +116,10 @@ def _recipe(request: DatasetRequest, members: Members, rows: np.ndarray, order: 
     }
 
 
+class TooSmall(images.BadImage):
+    """An image that has fewer pixels than are asked for; nothing is enlarged."""
+
+
 class _Producer:
     """Decodes and crops the images of a range of positions, in parallel."""
 
@@ -157,7 +161,7 @@ class _Producer:
         except images.BadImage as bad:
             if self._request.on_bad == "fail":
                 raise
-            return None, {**source, "bad": str(bad)}
+            return None, {**source, "bad": str(bad), **({"small": True} if isinstance(bad, TooSmall) else {})}
         size = list(decoded.pixels.shape[:2])
         return image, {**source, "encoding": decoded.encoding, "notes": list(decoded.notes), "size": size}
 
@@ -165,7 +169,7 @@ class _Producer:
         height, width = pixels.shape[:2]
         side = self._request.resolution
         if min(height, width) < side:
-            raise images.BadImage(
+            raise TooSmall(
                 f"The image {name} is {width} x {height}, smaller than the {side} px asked for; take a preset of a "
                 "lower resolution, remove the image, or pass --on-bad skip."
             )
@@ -187,6 +191,12 @@ def _wrapped(request: DatasetRequest, title: str, total: int) -> Iterator[int]:
 def check_bad(request: DatasetRequest, frozen: arrays.Frozen) -> None:
     """Raises :class:`UsageError` for a set without images, and under ``--on-bad fail`` for one that left some out."""
     bad, origin = frozen.manifest["bad"], frozen.manifest["origin"]
+    if not len(frozen) and bad.get("small") == bad["count"]:
+        first = bad["examples"][0].partition(",")[0]
+        raise UsageError(
+            f"No image of {origin} can be used: all {bad['count']} are smaller than {request.resolution} px ({first}); "
+            "take a preset of a lower resolution (--preset, or --set resolution=N), or larger images."
+        )
     if not len(frozen):
         raise UsageError(f"No image of {origin} can be used ({bad['count']} are bad). {bad['examples'][0]}")
     if bad["count"] and request.on_bad == "fail":

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import arrays
 from bench.contract import Build, ImageArray, MethodEntry, UsageError
-from bench.devices import choose_device
+from bench.devices import choose_device, processes
 from bench.entries import Dataset, FeatureEntry, MetricEntry, MetricProtocol
 from bench.plan import Cell, RunConfig
 from bench.presets import Preset
 from bench.pretrained import FOLDER as STAND_INS
 from bench.pretrained import Pretrained
+from bench.readings import Readings
 from bench.record import Measurement
 from bench.store import Place
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from lightning_fabric import Fabric
+    from torch import Tensor
 
     from bench.progress import Progress
 
@@ -46,7 +48,7 @@ def head(array: ImageArray, count: int | None) -> ImageArray:
 
 @dataclass(frozen=True)
 class Session:
-    """One run. ``say`` prints a line to stderr."""
+    """One run. ``say`` prints a line to stderr; ``readings`` is what it has read of weight files."""
 
     config: RunConfig
     preset: Preset
@@ -56,6 +58,7 @@ class Session:
     cache: Path
     progress: Progress
     say: Callable[[str], None]
+    readings: Readings = field(default_factory=Readings)
 
     @property
     def train(self) -> ImageArray:
@@ -103,18 +106,19 @@ class Session:
 
         device = self.device()
         precision = self.preset.precision if device.type != "mps" else "32-true"
-        devices = [device.index] if device.index is not None else "auto" if device.type == "cuda" else 1
+        devices = [device.index] if device.index is not None else processes(device)
         fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
         fabric.launch()
         return fabric
 
-    def build(self, seed: int, device: torch.device, comm: Any) -> Build:
-        """What a method is built with."""
+    def build(self, seed: int, device: torch.device, comm: Any, training: bool = True) -> Build:
+        """What a method is built with; without ``training`` for what it gives alone."""
         return Build(
             self.preset.resolution,
             seed,
             device,
             comm,
+            training=training,
             channels_last=self.config.channels_last,
             compile=self.config.compile and device.type != "meta",
             weights=self.pretrained.find,
@@ -125,6 +129,13 @@ class Session:
         """How networks are executed, where it is not the usual way: it decides speeds and the last digits."""
         options = {"channels-last": self.config.channels_last, "compiled": self.config.compile}
         return {name: True for name, on in options.items() if on}
+
+    def final(self, path: Path) -> Mapping[str, Tensor]:
+        """The finished weights in a file, read once in this run."""
+        from bench.tasks.checkpoint import read_final
+
+        found: Mapping[str, Tensor] = self.readings.content(path, read_final)
+        return found
 
     def batch(self) -> int:
         """Images in a batch of evaluation, a function of the resolution alone."""

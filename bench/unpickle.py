@@ -7,7 +7,6 @@ other name (``os.system``, ``builtins.eval`` ...) is refused before anything is 
 
 from __future__ import annotations
 
-import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -64,6 +63,10 @@ ALLOWED = frozenset(
 """The only names that are looked up: containers, and what tensors are rebuilt with."""
 
 
+ZIP = b"PK\x03\x04"
+"""How the files of torch 1.6 and later begin."""
+
+
 class Placeholder:
     """Stands for an object of a framework's class: takes whatever it is built from, and keeps nothing."""
 
@@ -108,16 +111,18 @@ _MODULE = SimpleNamespace(
 )
 
 
-def load(source: Path | bytes, name: str) -> Any:
+def load(path: Path, name: str) -> Any:
     """What ``torch.save`` or a training framework wrote, tensors on the CPU; ``name`` stands in error messages.
 
+    Tensors are mapped from the file (and copied when written to); those of files from before torch 1.6 are read.
     Raises :class:`IntegrityError` for a damaged file and for one that holds code or unknown objects.
     """
     import torch
 
-    file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        return torch.load(file, map_location="cpu", weights_only=False, pickle_module=_MODULE)
+        with path.open("rb") as file:
+            mapped = file.read(len(ZIP)) == ZIP
+        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_MODULE, mmap=mapped)
     except IntegrityError as error:
         raise IntegrityError(f"{name} was not read: {error}. Use a file that holds weights alone.") from error
     except (

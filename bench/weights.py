@@ -6,14 +6,18 @@ import importlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench import digest
 from bench.contract import MethodEntry, UsageError
 from bench.grammar import Method
+from bench.readings import Readings
 from bench.record import Result
-from bench.registry import suggestion
+from bench.registry import load, suggestion
 from bench.store import read
+
+if TYPE_CHECKING:
+    from bench.pins import File
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ def source(entry: MethodEntry) -> dict[str, Any]:
     return tomllib.loads((home / (name or "source.toml")).read_text(encoding="utf-8"))
 
 
-def find(method: Method, entry: MethodEntry, cache: Path) -> Weights | None:
-    """The weights that a method string names, or None where it names none.
+def find(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> Weights | None:
+    """The weights that a method string names, or None where it names none; ``readings`` hashes a file once per run.
 
     ``@NAME`` is, in this order: a checkpoint of the method's ``source.toml``, a training result (``train.json``, or
     the folder that holds it), a foreign file or folder. Raises :class:`UsageError` with the choices otherwise, and
@@ -51,9 +55,9 @@ def find(method: Method, entry: MethodEntry, cache: Path) -> Weights | None:
         names = list(published)
         if len(names) != 1:
             raise UsageError(f"'{method.label}': name one checkpoint; there are: {', '.join(names) or 'none'}.")
-        return _published(names[0], published[names[0]], method, cache)
+        return _published(names[0], published[names[0]], method, cache, readings)
     if method.weights in published:
-        return _published(method.weights, published[method.weights], method, cache)
+        return _published(method.weights, published[method.weights], method, cache, readings)
     path = Path(method.weights).expanduser()
     if not path.exists():
         raise UsageError(
@@ -61,7 +65,7 @@ def find(method: Method, entry: MethodEntry, cache: Path) -> Weights | None:
             f"{suggestion(method.weights, published) if published else ''}"
         )
     result = trained_as(method)
-    return Weights("file", path, _digest(path)) if result is None else _run(result, method, cache)
+    return Weights("file", path, readings.digest(path)) if result is None else _run(result, method, cache)
 
 
 def trained_as(method: Method) -> Result | None:
@@ -71,13 +75,18 @@ def trained_as(method: Method) -> Result | None:
     return read(file) if method.weights and file.name == "train.json" and file.exists() else None
 
 
-def foreign(method: Method, entry: MethodEntry, cache: Path) -> Path | None:
+def foreign(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> Path | None:
     """The foreign file or folder that a method string names, where it is on this machine."""
     try:
-        found = find(method, entry, cache)
+        found = find(method, entry, cache, readings)
     except UsageError:
         return None  # what keeps a run from starting is said where all of it is listed
     return found.path if found is not None and found.kind == "file" else None
+
+
+def content(entry: MethodEntry, path: Path, readings: Readings) -> Any:
+    """What the method's ``identify`` and ``checkpoint`` are given of a foreign file: read once, or the path itself."""
+    return path if entry.read is None else readings.content(path, load(entry.read))
 
 
 def published_resolution(method: Method, entry: MethodEntry) -> int | None:
@@ -86,10 +95,14 @@ def published_resolution(method: Method, entry: MethodEntry) -> int | None:
     return checkpoint.get("resolution")
 
 
-def _published(name: str, checkpoint: dict[str, str], method: Method, cache: Path) -> Weights:
+def _published(name: str, checkpoint: dict[str, str], method: Method, cache: Path, readings: Readings) -> Weights:
+    from bench import networks
     from bench.fetch import checkpoint_file
 
-    path = checkpoint_file(f"{method.name}@{name}", checkpoint, cache)
+    def verify(path: Path, file: File) -> None:
+        readings.once(path, ("verified", file), lambda path: networks.verify(path, file))
+
+    path = checkpoint_file(f"{method.name}@{name}", checkpoint, cache, verify)
     return Weights("file", path, digest.of_value([name, checkpoint["pin"]]))
 
 
@@ -100,11 +113,3 @@ def _run(result: Result, method: Method, cache: Path) -> Weights:
             f"'{method.label}': the weights of that training run are not in the cache ({folder}); train it again."
         )
     return Weights("run", folder, result.key)
-
-
-def _digest(path: Path) -> str:
-    """Of a file's content; of a folder's files with their names."""
-    if path.is_file():
-        return digest.of_file(path)
-    files = sorted(p for p in path.rglob("*") if p.is_file())
-    return digest.of_value([[str(p.relative_to(path)), digest.of_file(p)] for p in files])

@@ -23,14 +23,16 @@ def cost(
     from bench import weights
     from bench.options import settings_of, variant_of
     from bench.presets import PRESETS
+    from bench.readings import Readings
     from bench.registry import lookup
     from bench.store import cache_root
     from bench.tasks.cost import census_of
 
     size, counted, variants = lookup(PRESETS, preset, "preset"), {}, {}
+    readings = Readings()
     for method, entry in _methods(methods, plugin or []):
-        weights.find(method, entry, cache_root())  # what is not here cannot be looked into
-        settings = settings_of(method, entry, size)
+        weights.find(method, entry, cache_root(), readings)  # what is not here cannot be looked into
+        settings = settings_of(method, entry, size, readings)
         counted[method.label] = census_of(entry, settings, size.resolution)
         variants[method.label] = variant_of(method, entry, preset, settings)
     if json:

@@ -15,6 +15,7 @@ from bench.entries import Dataset, DatasetRequest
 
 if TYPE_CHECKING:
     from bench.plan import Cell, RunConfig
+    from bench.readings import Readings
     from bench.record import Result
     from bench.report.model import Table
     from bench.report.quoted import QuotedTable
@@ -35,22 +36,25 @@ def methods_table(plugins: tuple[str, ...]) -> dict[str, Any]:
     return with_plugins(METHODS, plugins)
 
 
-def cells_of(config: RunConfig) -> list[Cell]:
-    """The cells of a run, every name checked."""
+def cells_of(config: RunConfig, readings: Readings | None = None) -> list[Cell]:
+    """The cells of a run, every name checked; ``readings`` is what the command has read of weight files by now."""
     from bench.plan import cells
 
-    return cells(config, methods_table(config.plugin))
+    return cells(config, methods_table(config.plugin), readings)
 
 
-def problems(config: RunConfig) -> tuple[list[str], list[str]]:
+def problems(config: RunConfig, readings: Readings | None = None) -> tuple[list[str], list[str]]:
     """What keeps a run from starting, and what it will do without; everything at once, nothing trained."""
     from bench import weights
     from bench.cli import pretrained
     from bench.devices import check_compiler, choose_device
+    from bench.readings import Readings
+    from bench.stages import beforehand
     from bench.store import cache_root, check_writable
 
     found: list[str] = []
     notes: list[str] = []
+    known = readings or Readings()
 
     def attempt(check: Any) -> None:
         try:
@@ -59,9 +63,10 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
             found.append(str(error))
 
     cells: list[Cell] = []
-    attempt(lambda: cells.extend(cells_of(config)))
+    attempt(lambda: cells.extend(cells_of(config, known)))
     attempt(lambda: check_task(cells))
-    attempt(lambda: notes.extend(remarks(open_dataset(config))))
+    datasets: list[Dataset] = []
+    attempt(lambda: datasets.append(open_dataset(config)))
     attempt(lambda: check_writable(config.out))
     attempt(lambda: check_writable(cache_root()))
     if config.device != "auto":
@@ -71,7 +76,10 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     attempt(lambda: check_seeds(config.sample_seeds))
     for cell in cells:
         attempt(lambda cell=cell: check_resolution(cell, config))
-        attempt(lambda cell=cell: weights.find(cell.method, cell.entry, cache_root()))
+        attempt(lambda cell=cell: weights.find(cell.method, cell.entry, cache_root(), known))
+    for dataset in datasets:
+        notes.extend(remarks(dataset))
+        attempt(lambda dataset=dataset: found.extend(beforehand.problems(cells, session_of(config, dataset, known))))
     of_losses, of_metrics = pretrained.check(cells, config)
     found += of_losses
     (found if config.strict else notes).extend(of_metrics)
@@ -95,10 +103,14 @@ FEW = 100
 
 def remarks(dataset: Dataset) -> list[str]:
     """What a reader of the tables should know of the images before anything is measured."""
+    from bench import census
     from bench.prepare import CONTENT_SPLIT
 
     count, size = len(dataset.val), f"{dataset.resolution}x{dataset.resolution}"
     said = [f"{dataset.name}: {count} validation images, cropped and resized by '{dataset.protocol}' to {size} pixels"]
+    for name, split in (("training", "train"), ("validation", "val")):
+        absent = census.left_out(dataset.facts.get(split) or {}, name, dataset.resolution)
+        said += [absent] if absent else []
     if dataset.facts.get("split") == CONTENT_SPLIT and count < FEW:
         said.append(
             f"only a tenth of {dataset.name} is held out, {count} images; where nothing is trained on it, "
@@ -170,13 +182,14 @@ def _wrapped(items: Iterator[Any], description: str, total: int) -> Iterator[Any
             advance(1)
 
 
-def session_of(config: RunConfig, dataset: Dataset) -> Session:
+def session_of(config: RunConfig, dataset: Dataset, readings: Readings | None = None) -> Session:
     """Everything the stages of this run share."""
     from bench.features import FEATURES
     from bench.metrics import METRICS
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
     from bench.plan import preset_of
     from bench.progress import bars
+    from bench.readings import Readings
     from bench.registry import lookup
     from bench.session import Session, Tables
     from bench.store import cache_root
@@ -190,16 +203,19 @@ def session_of(config: RunConfig, dataset: Dataset) -> Session:
         cache=cache_root(),
         progress=bars(_console()),
         say=_say,
+        readings=readings or Readings(),
     )
 
 
-def execute(config: RunConfig, with_floor: bool = True) -> list[Result]:
+def execute(config: RunConfig, with_floor: bool = True, readings: Readings | None = None) -> list[Result]:
     """Runs all cells, and with them the floor at their grids, and returns their results."""
     from bench import determinism, runner
 
     determinism.apply(config.deterministic)
-    session = session_of(config, open_dataset(config))
-    return runner.run(cells_of(config), session, session.tables.methods.get(FLOOR) if with_floor else None)
+    session = session_of(config, open_dataset(config), readings)
+    return runner.run(
+        cells_of(config, session.readings), session, session.tables.methods.get(FLOOR) if with_floor else None
+    )
 
 
 def show(config: RunConfig, results: list[Result], as_json: bool) -> None:

@@ -153,13 +153,15 @@ def _execute(flags: dict[str, Any], file: Path | None, json: bool) -> int:
     from bench.cli import joined
     from bench.cli.config import run_config
     from bench.contract import UsageError
+    from bench.readings import Readings
 
     settings: RunConfig = run_config(flags, file)
-    problems, notes = joined.problems(settings)
+    readings = Readings()
+    problems, notes = joined.problems(settings, readings)
     if problems:
         raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
     for note in notes:
         sys.stderr.write(f"note: {note}\n")
-    results = joined.execute(settings)
+    results = joined.execute(settings, readings=readings)
     joined.show(settings, results, json)
     return 3 if any(result.status == "failed" for result in results) else 0

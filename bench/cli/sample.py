@@ -12,6 +12,7 @@ from bench.cli.run import Changes, DatasetName, Debug, Device, Plugin, PresetNam
 
 if TYPE_CHECKING:
     from bench.plan import Cell, RunConfig
+    from bench.readings import Readings
     from bench.session import Session
 
 MethodName = Annotated[str, typer.Argument(help="one method, for example brics:steps=50")]
@@ -46,6 +47,7 @@ def sample(
 
     Equal seeds give equal images on the same machine, however the work is sharded, ordered, interrupted and resumed.
     """
+    from bench.readings import Readings
     from bench.stages.sample import Drawing, label_rule, samples
     from bench.stages.tokenizers import stand_ins
     from bench.tasks.generate import export, parse_seeds
@@ -56,9 +58,10 @@ def sample(
         "plugin": plugin, "set": set_, "debug": debug, "sample_seeds": sample_seeds, "stages": "prior",
         "stand_in": stand_in,
     }  # fmt: skip
-    cell, config = _planned(method, flags)
+    readings = Readings()
+    cell, config = _planned(method, flags, readings)
     label_rule(cell, drawing)
-    session = _trained(cell, config)
+    session = _trained(cell, config, readings)
     drawn = samples(cell, session, drawing)
     if drawn is None:
         sys.stderr.write(f"Shard {shard} is drawn; the images are written when all shards are.\n")
@@ -80,7 +83,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(first), int(count)
 
 
-def _planned(method: str, flags: dict[str, Any]) -> tuple[Cell, RunConfig]:
+def _planned(method: str, flags: dict[str, Any], readings: Readings) -> tuple[Cell, RunConfig]:
     """The one cell, everything that it needs being there; nothing is trained yet."""
     from bench.cli import joined
     from bench.cli.config import run_config
@@ -88,10 +91,10 @@ def _planned(method: str, flags: dict[str, Any]) -> tuple[Cell, RunConfig]:
     from bench.stages.sample import obstacle
 
     config: RunConfig = run_config({**flags, "methods": (method,)}, None)
-    problems, _ = joined.problems(config)
+    problems, _ = joined.problems(config, readings)
     if problems:
         raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
-    cells = joined.cells_of(config)
+    cells = joined.cells_of(config, readings)
     if len(cells) != 1:
         raise UsageError(f"'{method}' names {len(cells)} methods; sample draws from one.")
     lacks = obstacle(cells[0])
@@ -100,13 +103,13 @@ def _planned(method: str, flags: dict[str, Any]) -> tuple[Cell, RunConfig]:
     return cells[0], config
 
 
-def _trained(cell: Cell, config: RunConfig) -> Session:
+def _trained(cell: Cell, config: RunConfig, readings: Readings) -> Session:
     """The session in which the cell's tokenizer and prior are trained."""
     from bench import runner
     from bench.cli import joined
     from bench.contract import BenchError
 
-    session = joined.session_of(config, joined.open_dataset(config))
+    session = joined.session_of(config, joined.open_dataset(config), readings)
     for result in runner.failed(runner.run([cell], session)):
         raise BenchError(f"{cell.label}, {result.stage}: {result.error}")
     return session

@@ -36,7 +36,7 @@ def selftest(
         parsed = parse_methods([method], table)[0]
         entry, settings = table[parsed.name], resolve(parsed, table[parsed.name], preset)
     resolution = registry.lookup(PRESETS, preset, "preset").resolution
-    build = Build(resolution, 0, choose_device(device), Alone(), weights=networks.find)
+    build = Build(resolution, 0, choose_device(device), Alone(), training=False, weights=networks.find)
     torch.manual_seed(seeding.derive(0, "initialisation"))
     if entry.tokenizer:
         tokenizer = registry.load(entry.tokenizer)(settings, build)

@@ -14,7 +14,7 @@ from bench.stages import likelihood, tasks, tokenizers, training
 if TYPE_CHECKING:
     import torch
 
-    from bench.contract import Learner, Prior, Tokenizer
+    from bench.contract import Build, Learner, Prior, Tokenizer
     from bench.tasks.encode import CodeSource
 
 VERSION = 1
@@ -62,7 +62,7 @@ def _train(cell: Cell, session: Session, where: Path, budget: training.Budget) -
     source = codes_of_training_set(cell, tokenizer, session, device)
 
     def build(device: torch.device, comm: Any) -> Learner:
-        return _learner(cell, session, device, comm, tokenizer, source)
+        return _learner(cell, session.build(cell.seed, device, comm), tokenizer, source)
 
     return training.train(build, source, budget, session, where)
 
@@ -83,10 +83,7 @@ def codes_of_training_set(cell: Cell, tokenizer: Tokenizer, session: Session, de
     )
 
 
-def _learner(
-    cell: Cell, session: Session, device: torch.device, comm: Any, tokenizer: Tokenizer, source: CodeSource
-) -> Learner:
-    build = session.build(cell.seed, device, comm)
+def _learner(cell: Cell, build: Build, tokenizer: Tokenizer, source: CodeSource) -> Learner:
     learner: Learner = registry.load(str(cell.entry.prior_learner))(
         cell.prior, build, tokenizer, source.head(STATISTICS)
     )
@@ -94,12 +91,12 @@ def _learner(
 
 
 def trained(cell: Cell, session: Session, device: torch.device, tokenizer: Tokenizer) -> Prior:
-    """The prior of a finished run, with the sampling settings of this cell."""
+    """The prior of a finished run, built without optimiser, with the sampling settings of this cell."""
     from bench.tasks.checkpoint import FINAL, load_final
     from bench.tasks.comm import Alone
 
     source = codes_of_training_set(cell, tokenizer, session, device)
-    learner = _learner(cell, session, device, Alone(), tokenizer, source)
-    load_final(folder(cell, session) / FINAL, learner)
+    learner = _learner(cell, session.build(cell.seed, device, Alone(), training=False), tokenizer, source)
+    load_final(folder(cell, session) / FINAL, learner, session.final)
     learner.module.to(device)
     return learner.finish()  # type: ignore[return-value]

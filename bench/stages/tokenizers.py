@@ -28,7 +28,7 @@ def obstacle(cell: Cell) -> str | None:
 def identity(cell: Cell, session: Session) -> dict[str, Any]:
     """What decides the tokenizer, as plain values and without building it."""
     settings = settings_until(cell.settings, "recon")
-    ready = weights.find(cell.method, cell.entry, session.cache)
+    ready = weights.find(cell.method, cell.entry, session.cache, session.readings)
     if ready is not None:
         return {"weights": ready.digest, "method": cell.method.name, "settings": settings}
     if train.obstacle(cell) is None:
@@ -52,12 +52,13 @@ def tokenizer(cell: Cell, session: Session, device: torch.device) -> Tokenizer:
     """The cell's tokenizer on ``device``, in evaluation mode."""
     from bench.tasks.comm import Alone
 
-    build = session.build(cell.seed, device, Alone())
-    ready = weights.find(cell.method, cell.entry, session.cache)
+    build = session.build(cell.seed, device, Alone(), training=False)
+    ready = weights.find(cell.method, cell.entry, session.cache, session.readings)
     if ready is not None and ready.kind == "file":
         if cell.entry.checkpoint is None:
             raise UsageError(f"'{cell.label}': {cell.entry.title} reads no foreign weights.")
-        return registry.load(cell.entry.checkpoint)(cell.settings, build, ready.path)
+        content = weights.content(cell.entry, ready.path, session.readings)
+        return registry.load(cell.entry.checkpoint)(cell.settings, build, content)
     if ready is not None:
         return trained(cell, session, device, ready.path)
     if train.obstacle(cell) is None:
@@ -66,11 +67,12 @@ def tokenizer(cell: Cell, session: Session, device: torch.device) -> Tokenizer:
 
 
 def trained(cell: Cell, session: Session, device: torch.device, folder: Any) -> Tokenizer:
-    """The product of a finished training run."""
+    """The product of a finished training run, built without what training alone needs."""
     from bench.tasks.checkpoint import FINAL, load_final
     from bench.tasks.comm import Alone
 
-    learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, session.build(cell.seed, device, Alone()))
-    load_final(folder / FINAL, learner)
+    build = session.build(cell.seed, device, Alone(), training=False)
+    learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, build)
+    load_final(folder / FINAL, learner, session.final)
     learner.module.to(device)
     return learner.finish()  # type: ignore[return-value]

@@ -51,6 +51,16 @@ def measurements(report: Mapping[str, Any]) -> tuple[Measurement, ...]:
     )
 
 
+def check_space(learner: Learner, where: Path) -> None:
+    """Raises :class:`bench.contract.UsageError` where the files of this training do not fit on the disk by now."""
+    from bench.tasks import space
+    from bench.tasks.checkpoint import CHECKPOINT
+
+    resumed = where / CHECKPOINT
+    there = resumed.stat().st_size if resumed.exists() else 0
+    space.check("training", space.needed(learner).most - there, where, space.free(where))
+
+
 def train(
     build: Callable[[Any, Any], Learner],
     source: Source,
@@ -61,7 +71,7 @@ def train(
 ) -> dict[str, Any]:
     """Builds the learner with the seed's initial weights and trains it in the folder ``where``; gives the report.
 
-    Raises :class:`BenchError` when another process is training the same recipe.
+    Raises :class:`BenchError` when another process is training the same recipe or the disk is too full for it.
     """
     import torch
     from filelock import FileLock, Timeout
@@ -80,6 +90,7 @@ def train(
         torch.manual_seed(seeding.derive(budget.seed, "initialisation"))
         learner = build(fabric.device, comm(fabric))
         learner.module.to(fabric.device)
+        check_space(learner, where)
         plan = FitPlan(
             images=budget.images,
             seed=budget.seed,

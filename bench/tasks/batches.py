@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench import codes
-from bench.contract import Batch
+from bench.contract import Batch, UsageError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+def check_divisible(batch: int, processes: int) -> None:
+    """Raises :class:`UsageError` where the processes cannot take equal shares; micro-batches need not be equal."""
+    if batch % processes:
+        raise UsageError(
+            f"A batch of {batch} cannot be divided among {processes} processes; take a batch that {processes} divides "
+            "(batch=K), or one device (--device cuda:0)."
+        )
 
 
 def to(batch: Batch, device: torch.device) -> Batch:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bench import seeding
-from bench.contract import Batch, BenchError, Learner, Seeds
+from bench.contract import Batch, Learner, Seeds
 from bench.tasks import batches, checkpoint
 from bench.tasks.averaging import MovingAverage
 from bench.tasks.checkpoint import Progressed
@@ -94,8 +94,8 @@ def fit(
 
     ``preview`` evaluates the averaged weights now and then; ``observe`` is told every logged point.
     Afterwards the learner holds the averaged weights, ``folder/final.safetensors`` has them, and the checkpoint is
-    gone. Raises :class:`DivergedError` with step and losses when a loss is not finite, and CUDA's own error when not
-    even one image fits into memory.
+    gone. Raises :class:`UsageError` for a batch that the processes cannot share, :class:`DivergedError` with step and
+    losses when a loss is not finite, and CUDA's own error when not even one image fits into memory.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(learner, source, plan, fabric, folder, preview, observe)
@@ -125,8 +125,7 @@ class _Run:
         self.learner, self.source, self.plan, self.fabric, self.folder = learner, source, plan, fabric, folder
         self.preview, self.observe = preview, observe
         self.processes: Alone | Processes = comm(fabric)
-        if learner.batch % self.processes.size:
-            raise BenchError(f"The batch of {learner.batch} cannot be divided among {self.processes.size} processes.")
+        batches.check_divisible(learner.batch, self.processes.size)
         self.local = learner.batch // self.processes.size
         self.steps = math.ceil(plan.images / learner.batch)
         self.average = MovingAverage(learner.averaged) if learner.averaged else None

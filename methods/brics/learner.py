@@ -33,7 +33,10 @@ class BricsLearner:
         self.module = nn.ModuleDict({"autoencoder": self.model})
         self.batch = settings.batch
         self.averaged = Averaged(self.model, settings.half_life) if settings.half_life else None
-        self.phases = [self._generator_phase()]
+        self.phases: list[Phase] = []
+        if not build.training:
+            return
+        self.phases.append(self._generator_phase())
         if settings.losses.adversarial:
             self.discriminator = (
                 Discriminator(build.resolution, settings.losses.discriminator_base, settings.losses.discriminator_half)
@@ -58,8 +61,8 @@ class BricsLearner:
         decoder = [p for p in self.model.parameters() if id(p) not in others]
         rates = (s.learning_rate, s.decoder_learning_rate, s.grid_learning_rate)
         groups = [{"params": p, "lr": rate} for p, rate in zip((encoder, decoder, grids), rates, strict=True)]
-        optimizer = torch.optim.Adam(groups, betas=(s.beta1, s.beta2), eps=1e-15, fused=True)
         every = [*encoder, *decoder, *grids]
+        optimizer = torch.optim.Adam(groups, betas=(s.beta1, s.beta2), eps=1e-15, fused=_fused(every))
         return Phase("autoencoder", optimizer, every, self._generator_loss, schedule=self._schedule)
 
     def _discriminator_phases(self) -> list[Phase]:
@@ -75,7 +78,8 @@ class BricsLearner:
             for parameter in parameters:
                 parameter.register_hook(_finite)
         betas = (s.beta1**share, s.beta2**share)
-        optimizer = torch.optim.Adam(parameters, lr=s.learning_rate * share, betas=betas, eps=1e-8, fused=True)
+        rate, fused = s.learning_rate * share, _fused(parameters)
+        optimizer = torch.optim.Adam(parameters, lr=rate, betas=betas, eps=1e-8, fused=fused)
         phases = [Phase("discriminator", optimizer, parameters, self._discriminator_loss, schedule=self._schedule)]
         if s.losses.r1:
             phases.append(Phase("r1", optimizer, parameters, self._r1_loss, every=every, schedule=self._schedule))
@@ -138,9 +142,14 @@ def _finite(gradient: Tensor) -> Tensor:
     return torch.nan_to_num(gradient, nan=0.0, posinf=1e5, neginf=-1e5)
 
 
+def _fused(parameters: list[nn.Parameter]) -> bool:
+    """Whether Adam runs as one kernel: wherever there is something to run."""
+    return parameters[0].device.type != "meta"
+
+
 def _perceptual(settings: Settings, build: Build) -> nn.Module | None:
-    """The perceptual loss, or None where it has no weight. Not part of the learner's state."""
-    if not settings.losses.perceptual:
+    """The perceptual loss; None where it has no weight or nothing is computed. Not part of the learner's state."""
+    if not settings.losses.perceptual or not build.training or build.device.type == "meta":
         return None
     assert build.weights is not None, "a loss that needs weights is built with a way to find them"
     return vgg_perceptual(build.weights("vgg16")).to(build.device)

@@ -43,7 +43,7 @@ class DCTransformerLearner:
         self.module.to(build.device)
         self.batch = settings.optimisation.batch
         self.averaged = common.averaged(self.module, settings.optimisation)
-        self.phases: Sequence[Phase] = (common.phase(self.module, settings.optimisation, self.loss),)
+        self.phases: Sequence[Phase] = common.phases(self.module, settings.optimisation, self.loss, build)
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Negative log-likelihood in nats of the drawn chunks, per image and divided by the chunk's full length.

@@ -13,6 +13,7 @@ ENTRY = MethodEntry(
     learner="methods.kl_ldm.model:learner",
     prior_settings="methods.kl_ldm.prior:settings",
     prior_learner="methods.kl_ldm.prior:learner",
+    read="methods.layers.foreign:read",
     checkpoint="methods.kl_ldm.checkpoint:checkpoint",
     identify="methods.kl_ldm.checkpoint:identify",
     source="methods.kl_ldm",

@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING
 
 from methods.kl_ldm.model import KLModel, KLTokenizer
 from methods.kl_ldm.presets import TABLE, KLSettings
-from methods.layers.foreign import Foreign, read
+from methods.layers.foreign import Foreign
 from methods.layers.inference import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
 from methods.layers.model import place
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bench.contract import Build
 
 
-def checkpoint(settings: KLSettings, build: Build, path: Path) -> KLTokenizer:
+def checkpoint(settings: KLSettings, build: Build, foreign: Foreign) -> KLTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    foreign = kl_weights(path, build.resolution)
+    check(foreign, build.resolution)
     own = widths(settings, foreign.state, build.resolution, foreign.origin)
     model = KLModel(own.architecture(build.resolution, double_z=True), own)
     load_strictly(model, foreign.state, foreign.origin)
@@ -26,17 +24,15 @@ def checkpoint(settings: KLSettings, build: Build, path: Path) -> KLTokenizer:
     return KLTokenizer(model, own)
 
 
-def kl_weights(path: Path, resolution: int) -> Foreign:
-    """A KL-regularised autoencoder for that resolution; raises :class:`UsageError` for any other checkpoint."""
-    foreign = read(path)
+def check(foreign: Foreign, resolution: int) -> None:
+    """Raises :class:`UsageError` for anything but a KL-regularised autoencoder for that resolution."""
     expect("kl", foreign.state, foreign.origin)
     check_resolution(foreign.resolution, resolution, foreign.origin)
-    return foreign
 
 
-def identify(settings: KLSettings, resolution: int, path: Path) -> tuple[KLSettings, str | None]:
+def identify(settings: KLSettings, resolution: int, foreign: Foreign) -> tuple[KLSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
-    foreign = kl_weights(path, resolution)
+    check(foreign, resolution)
     published = widths(settings, foreign.state, foreign.resolution or PUBLISHED, foreign.origin)
     own = widths(settings, foreign.state, resolution, foreign.origin)
     return own, variant(published, TABLE["paper"])

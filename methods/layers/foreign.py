@@ -1,23 +1,25 @@
 """Foreign checkpoints: a bare file, a published archive, or a training run's folder, as weights and configuration.
 
-Reads what taming-transformers, latent-diffusion and rq-vae-transformer write. Archives are read in memory: nothing is
-unpacked to disk, so no path inside one matters.
+Reads what taming-transformers, latent-diffusion and rq-vae-transformer write. Weights are mapped from their file, so
+that a tokenizer beside a second stage of many GB costs its own memory alone. What an archive holds is unpacked, one
+member at a time, to a nameless temporary file: no path inside an archive matters.
 """
 
 from __future__ import annotations
 
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bench import unpickle
-from bench.contract import IntegrityError, UsageError
+from bench.contract import BenchError, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +30,8 @@ PREFERRED = ("last.ckpt", "model.ckpt", "model.pt")
 """Which of several weight files is meant: the end of a training run, or the only one of a publication."""
 
 
+PIECE = 1 << 24
+"""Bytes of an archive's member that are in memory at a time."""
 IGNORED = ("loss.", "model_ema.")
 """Training's own networks (discriminator, LPIPS) and latent-diffusion's averages are not part of a tokenizer."""
 INNER = "first_stage_model."
@@ -36,14 +40,18 @@ INNER = "first_stage_model."
 
 @dataclass(frozen=True)
 class Foreign:
-    """``state``: a tokenizer's weights under the official key names. ``resolution``: from the configuration, if any."""
+    """``state``: a tokenizer's weights under the official key names. ``resolution``: from the configuration, if any.
+
+    The tensors are mapped from the file where its format allows that; nobody may write to them.
+    """
 
     origin: str
     state: Mapping[str, Tensor]
     resolution: int | None
 
 
-Member = tuple[str, Callable[[], bytes]]
+Member = tuple[str, Callable[[], AbstractContextManager[Path]]]
+"""A weight or configuration file: its name, and what makes it a file on disk for the time of reading."""
 
 
 def read(path: Path) -> Foreign:
@@ -58,14 +66,14 @@ def read(path: Path) -> Foreign:
 
 
 def _members(path: Path) -> Iterator[Member]:
-    """The weight and configuration files of a folder, an archive, or the file alone: name and reader."""
+    """The weight and configuration files of a folder, an archive, or the file alone."""
     wanted = (*WEIGHTS, *CONFIGURATIONS)
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.suffix in wanted and file.is_file():
-                yield str(file.relative_to(path)), file.read_bytes
+                yield str(file.relative_to(path)), partial(nullcontext, file)
     elif path.suffix in WEIGHTS:
-        yield path.name, path.read_bytes
+        yield path.name, partial(nullcontext, path)
     elif path.suffix == ".zip":
         yield from _zip_members(path)
     elif path.name.endswith((".tar.gz", ".tgz", ".tar")):
@@ -80,9 +88,12 @@ def _zip_members(path: Path) -> Iterator[Member]:
     yield from ((name, partial(_from_zip, path, name)) for name in names if name.endswith((*WEIGHTS, *CONFIGURATIONS)))
 
 
-def _from_zip(path: Path, name: str) -> bytes:
-    with _readable(path), zipfile.ZipFile(path) as archive:
-        return archive.read(name)
+@contextmanager
+def _from_zip(path: Path, name: str) -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile() as file:
+        with _readable(path), zipfile.ZipFile(path) as archive, archive.open(name) as stream:
+            _unpack(stream, file, path)
+        yield Path(file.name)
 
 
 def _tar_members(path: Path) -> Iterator[Member]:
@@ -91,11 +102,27 @@ def _tar_members(path: Path) -> Iterator[Member]:
     yield from ((name, partial(_from_tar, path, name)) for name in names if name.endswith((*WEIGHTS, *CONFIGURATIONS)))
 
 
-def _from_tar(path: Path, name: str) -> bytes:
-    with _readable(path), tarfile.open(path) as archive:
-        stream = archive.extractfile(name)
-        assert stream is not None, "only files are listed"
-        return stream.read()
+@contextmanager
+def _from_tar(path: Path, name: str) -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile() as file:
+        with _readable(path), tarfile.open(path) as archive:
+            stream = archive.extractfile(name)
+            assert stream is not None, "only files are listed"
+            _unpack(stream, file, path)
+        yield Path(file.name)
+
+
+def _unpack(stream: IO[bytes], file: IO[bytes], archive: Path) -> None:
+    """Copies a member in pieces; raises :class:`BenchError` where the temporary folder is full."""
+    while piece := stream.read(PIECE):
+        try:
+            file.write(piece)
+            file.flush()
+        except OSError as error:
+            raise BenchError(
+                f"{archive} cannot be unpacked in {tempfile.gettempdir()} ({error.strerror}); free space there or set "
+                "TMPDIR to another folder."
+            ) from error
 
 
 @contextmanager
@@ -112,7 +139,7 @@ def _tokenizer(path: Path, members: list[Member]) -> tuple[str, dict[str, Tensor
     preferred = [m for name in PREFERRED for m in weights if PurePosixPath(m[0]).name == name][:1]
     if len(weights) == 1 or preferred:
         name, content = (preferred or weights)[0]
-        return name, tokenizer_state(_state(content(), f"{path}: {name}"), f"{path}: {name}")
+        return name, tokenizer_state(_state(content, f"{path}: {name}"), f"{path}: {name}")
     found = [(name, state) for name, content in weights if (state := _attempt(content, f"{path}: {name}")) is not None]
     if len(found) == 1:
         return found[0]
@@ -120,26 +147,27 @@ def _tokenizer(path: Path, members: list[Member]) -> tuple[str, dict[str, Tensor
     raise UsageError(f"{path} must hold one tokenizer's checkpoint; there is: {names}. Name the file itself.")
 
 
-def _attempt(content: Callable[[], bytes], origin: str) -> dict[str, Tensor] | None:
+def _attempt(content: Callable[[], AbstractContextManager[Path]], origin: str) -> dict[str, Tensor] | None:
     """The tokenizer in a weight file, None where it holds something else (a second stage, a discriminator)."""
     try:
-        return tokenizer_state(_state(content(), origin), origin)
+        return tokenizer_state(_state(content, origin), origin)
     except UsageError:
         return None
 
 
-def _state(data: bytes, origin: str) -> Mapping[str, Tensor]:
+def _state(file: Callable[[], AbstractContextManager[Path]], origin: str) -> Mapping[str, Tensor]:
     """The state dict of a checkpoint, wherever its framework put it."""
     import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.torch import load_file
 
-    if origin.endswith(".safetensors"):
-        try:
-            return load(data)
-        except SafetensorError as error:
-            raise IntegrityError(f"{origin} is damaged ({error}); fetch it again.") from error
-    content = unpickle.load(data, origin)
+    with file() as path:
+        if origin.endswith(".safetensors"):
+            try:
+                return load_file(path)
+            except SafetensorError as error:
+                raise IntegrityError(f"{origin} is damaged ({error}); fetch it again.") from error
+        content = unpickle.load(path, origin)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(v, torch.Tensor) for v in content.values()):
@@ -172,7 +200,8 @@ def _resolution(members: list[Member]) -> int | None:
     for name, content in members:
         if name.endswith(CONFIGURATIONS):
             try:
-                found |= set(_ddconfig_resolutions(yaml.safe_load(content())))
+                with content() as file:
+                    found |= set(_ddconfig_resolutions(yaml.safe_load(file.read_bytes())))
             except yaml.YAMLError as error:
                 reason = " ".join(str(error).split())[:160]
                 raise UsageError(f"The configuration {name} is not YAML ({reason}); mend or remove it.") from error

@@ -41,7 +41,10 @@ class AutoencoderLearner:
         self.batch = settings.batch
         self.perceptual = _perceptual(settings, build)
         self.module = nn.ModuleDict({"autoencoder": _module(model)})
-        self.phases = [self._generator_phase()]
+        self.phases: list[Phase] = []
+        if not build.training:
+            return
+        self.phases.append(self._generator_phase())
         if settings.disc_weight:
             self.discriminator = NLayerDiscriminator(settings.disc_width, settings.disc_layers).to(build.device)
             self.module["discriminator"] = self.discriminator
@@ -154,8 +157,8 @@ def _adam(parameters: list[nn.Parameter], settings: AutoencoderSettings) -> torc
 
 
 def _perceptual(settings: AutoencoderSettings, build: Build) -> nn.Module | None:
-    """LPIPS with its VGG16, or None where it has no weight. Not part of the learner's state."""
-    if not settings.perceptual_weight:
+    """LPIPS with its VGG16; None where it has no weight or nothing is computed. Not part of the learner's state."""
+    if not settings.perceptual_weight or not build.training or build.device.type == "meta":
         return None
     from bench.networks import lpips_network
 

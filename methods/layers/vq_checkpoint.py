@@ -6,21 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from methods.layers.foreign import Foreign, read
+from methods.layers.foreign import Foreign
 from methods.layers.inference import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
 from methods.layers.model import place
 from methods.layers.vq import VQModel, VQTokenizer
 from methods.layers.vq_settings import VQSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bench.contract import Build
 
 
-def checkpoint(settings: VQSettings, build: Build, path: Path) -> VQTokenizer:
+def checkpoint(settings: VQSettings, build: Build, foreign: Foreign) -> VQTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    foreign = vq_weights(path, build.resolution)
+    check(foreign, build.resolution)
     own = as_settings(settings, foreign, build.resolution)
     model = VQModel(own.architecture(build.resolution), own, build.seed)
     load_strictly(model, foreign.state, foreign.origin)
@@ -35,18 +33,16 @@ def as_settings(settings: VQSettings, foreign: Foreign, resolution: int) -> VQSe
     return replace(own, n_embed=count, codebook="gradient", kmeans_at=0, restart_below=0.0)
 
 
-def vq_weights(path: Path, resolution: int) -> Foreign:
-    """A vector-quantised tokenizer for that resolution; raises :class:`UsageError` for any other checkpoint."""
-    foreign = read(path)
+def check(foreign: Foreign, resolution: int) -> None:
+    """Raises :class:`UsageError` for anything but a vector-quantised tokenizer for that resolution."""
     expect("vq", foreign.state, foreign.origin)
     check_resolution(foreign.resolution, resolution, foreign.origin)
-    return foreign
 
 
 def identify(
-    settings: VQSettings, resolution: int, path: Path, table: Mapping[str, VQSettings]
+    settings: VQSettings, resolution: int, foreign: Foreign, table: Mapping[str, VQSettings]
 ) -> tuple[VQSettings, str | None]:
     """``settings`` with the checkpoint's widths and codebook, and the variant of ``table`` that it holds."""
-    foreign = vq_weights(path, resolution)
+    check(foreign, resolution)
     published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
     return as_settings(settings, foreign, resolution), variant(published, table)

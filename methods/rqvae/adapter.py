@@ -13,6 +13,7 @@ ENTRY = MethodEntry(
     learner="methods.rqvae.model:learner",
     prior_settings="methods.rqvae.prior:settings",
     prior_learner="methods.rqvae.prior:learner",
+    read="methods.layers.foreign:read",
     checkpoint="methods.rqvae.checkpoint:checkpoint",
     identify="methods.rqvae.checkpoint:identify",
     source="methods.rqvae",

@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from methods.layers.foreign import Foreign, read
+from methods.layers.foreign import Foreign
 from methods.layers.inference import PUBLISHED, check_resolution, count, expect, load_strictly, variant, widths
 from methods.layers.model import place
 from methods.rqvae.model import RQModel, RQTokenizer
 from methods.rqvae.presets import TABLE, RQSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bench.contract import Build
 
 
-def checkpoint(settings: RQSettings, build: Build, path: Path) -> RQTokenizer:
+def checkpoint(settings: RQSettings, build: Build, foreign: Foreign) -> RQTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    foreign = rq_weights(path, build.resolution)
+    check(foreign, build.resolution)
     own = as_settings(settings, foreign, build.resolution)
     model = RQModel(own.architecture(build.resolution), own, build.seed)
     load_strictly(model, foreign.state, foreign.origin)
@@ -39,16 +37,14 @@ def as_settings(settings: RQSettings, foreign: Foreign, resolution: int) -> RQSe
     return replace(own, depth=depth, n_embed=len(books[0]) - 1, shared=shared, kmeans_at=0)
 
 
-def rq_weights(path: Path, resolution: int) -> Foreign:
-    """An RQ-VAE for that resolution; raises :class:`UsageError` for any other checkpoint."""
-    foreign = read(path)
+def check(foreign: Foreign, resolution: int) -> None:
+    """Raises :class:`UsageError` for anything but an RQ-VAE for that resolution."""
     expect("rq", foreign.state, foreign.origin)
     check_resolution(foreign.resolution, resolution, foreign.origin)
-    return foreign
 
 
-def identify(settings: RQSettings, resolution: int, path: Path) -> tuple[RQSettings, str | None]:
+def identify(settings: RQSettings, resolution: int, foreign: Foreign) -> tuple[RQSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
-    foreign = rq_weights(path, resolution)
+    check(foreign, resolution)
     published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
     return as_settings(settings, foreign, resolution), variant(published, TABLE["paper"])

@@ -13,6 +13,7 @@ ENTRY = MethodEntry(
     learner="methods.layers.vq:learner",
     prior_settings="methods.vq_ldm.prior:settings",
     prior_learner="methods.vq_ldm.prior:learner",
+    read="methods.layers.foreign:read",
     checkpoint="methods.layers.vq_checkpoint:checkpoint",
     identify="methods.vq_ldm.checkpoint:identify",
     source="methods.vq_ldm",

@@ -8,11 +8,10 @@ from methods.layers import vq_checkpoint
 from methods.vq_ldm.presets import TABLE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from methods.layers.foreign import Foreign
     from methods.layers.vq_settings import VQSettings
 
 
-def identify(settings: VQSettings, resolution: int, path: Path) -> tuple[VQSettings, str | None]:
+def identify(settings: VQSettings, resolution: int, foreign: Foreign) -> tuple[VQSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
-    return vq_checkpoint.identify(settings, resolution, path, TABLE["paper"])
+    return vq_checkpoint.identify(settings, resolution, foreign, TABLE["paper"])

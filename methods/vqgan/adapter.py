@@ -13,6 +13,7 @@ ENTRY = MethodEntry(
     learner="methods.layers.vq:learner",
     prior_settings="methods.vqgan.prior:settings",
     prior_learner="methods.vqgan.prior:learner",
+    read="methods.layers.foreign:read",
     checkpoint="methods.layers.vq_checkpoint:checkpoint",
     identify="methods.vqgan.checkpoint:identify",
     source="methods.vqgan",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bench import digest, seeding
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from bench.contract import Batch, Losses
+    from bench.contract import Batch, Build, Losses
     from methods.layers.priors.settings import Optimisation
 
 
@@ -63,9 +63,13 @@ def rate_schedule(settings: Optimisation) -> Callable[[int, int], float]:
     return schedule
 
 
-def phase(module: nn.Module, settings: Optimisation, loss: Callable[[Batch, int], Losses]) -> Phase:
-    """The one phase of a prior's training."""
-    return Phase(
+def phases(
+    module: nn.Module, settings: Optimisation, loss: Callable[[Batch, int], Losses], build: Build
+) -> Sequence[Phase]:
+    """The one phase of a prior's training; none where the prior is built without training."""
+    if not build.training:
+        return ()
+    one = Phase(
         name="prior",
         optimizer=optimizer(module, settings),
         parameters=tuple(module.parameters()),
@@ -73,6 +77,7 @@ def phase(module: nn.Module, settings: Optimisation, loss: Callable[[Batch, int]
         schedule=rate_schedule(settings),
         clip=settings.clip,
     )
+    return (one,)
 
 
 def averaged(module: nn.Module, settings: Optimisation) -> Averaged | None:

@@ -84,7 +84,7 @@ class DiffusionLearner:
         self.module: DiffusionModel = DiffusionModel(settings, self.example, tokenizer.revision).to(build.device)
         self.batch = settings.optimisation.batch
         self.averaged = common.averaged(self.module.unet, settings.optimisation)
-        self.phases: Sequence[Phase] = (common.phase(self.module, settings.optimisation, self.loss),)
+        self.phases: Sequence[Phase] = common.phases(self.module, settings.optimisation, self.loss, build)
         self.gammas = schedules.gammas(settings).to(build.device)
 
     def loss(self, batch: Batch, step: int) -> Losses:

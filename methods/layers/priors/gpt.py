@@ -81,7 +81,7 @@ class GPTLearner:
         self.module: GPTModel = model.to(build.device)
         self.batch = settings.optimisation.batch
         self.averaged = common.averaged(self.module, settings.optimisation)
-        self.phases: Sequence[Phase] = (common.phase(self.module, settings.optimisation, self.loss),)
+        self.phases: Sequence[Phase] = common.phases(self.module, settings.optimisation, self.loss, build)
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Mean cross-entropy per code, in nats."""

@@ -40,7 +40,7 @@ class RQTransformerLearner:
         self.module: RQModel = RQModel(settings, size, codebook, tokenizer.revision).to(build.device)
         self.batch = settings.optimisation.batch
         self.averaged = common.averaged(self.module, settings.optimisation)
-        self.phases: Sequence[Phase] = (common.phase(self.module, settings.optimisation, self.loss),)
+        self.phases: Sequence[Phase] = common.phases(self.module, settings.optimisation, self.loss, build)
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Mean cross-entropy per code, in nats, towards soft targets where the settings say so."""

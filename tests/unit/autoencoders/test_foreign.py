@@ -17,15 +17,16 @@ from bench.plan import RunConfig, cells
 from bench.registry import with_plugins
 from bench.tasks.comm import Alone
 from methods import METHODS
-from methods.kl_ldm.checkpoint import checkpoint as load_kl
+from methods.kl_ldm.checkpoint import checkpoint as kl_checkpoint
 from methods.kl_ldm.checkpoint import identify as identify_kl
 from methods.kl_ldm.model import KLModel
 from methods.kl_ldm.presets import KLSettings
 from methods.kl_ldm.presets import settings as kl_settings
+from methods.layers.foreign import read
 from methods.layers.vq import VQModel
-from methods.layers.vq_checkpoint import checkpoint as load_vq
+from methods.layers.vq_checkpoint import checkpoint as vq_checkpoint
 from methods.layers.vq_settings import VQSettings
-from methods.rqvae.checkpoint import checkpoint as load_rq
+from methods.rqvae.checkpoint import checkpoint as rq_checkpoint
 from methods.rqvae.model import RQModel
 from methods.rqvae.presets import RQSettings
 from methods.vqgan.checkpoint import identify as identify_vqgan
@@ -36,6 +37,18 @@ VQ = VQSettings(**SIZES, n_embed=7)
 RQ = RQSettings(**SIZES, n_embed=7, depth=3)
 KL = KLSettings(**(SIZES | {"embed_dim": 4}))
 BUILD = Build(32, 0, torch.device("cpu"), Alone())
+
+
+def load_vq(settings: VQSettings, build: Build, path: Path):
+    return vq_checkpoint(settings, build, read(path))
+
+
+def load_rq(settings: RQSettings, build: Build, path: Path):
+    return rq_checkpoint(settings, build, read(path))
+
+
+def load_kl(settings: KLSettings, build: Build, path: Path):
+    return kl_checkpoint(settings, build, read(path))
 
 
 def vq_model() -> VQModel:
@@ -96,7 +109,7 @@ def test_a_published_zip_of_latent_diffusion_is_read(tmp_path: Path):
         archive.write(tmp_path / "model.ckpt", "model.ckpt")
     tokenizer = load_kl(KL, BUILD, tmp_path / "kl-f2.zip")
     assert torch.equal(tokenizer.model.quant_conv.weight, model.quant_conv.weight)
-    own, variant = identify_kl(kl_settings("paper", None), 32, tmp_path / "kl-f2.zip")
+    own, variant = identify_kl(kl_settings("paper", None), 32, read(tmp_path / "kl-f2.zip"))
     assert variant is None
     assert own.architecture(32, double_z=True) == KL.architecture(32, double_z=True)
 
@@ -107,7 +120,7 @@ def test_the_published_widths_are_identified(tmp_path: Path, monkeypatch: pytest
         state = VQModel(settings.architecture(256), settings, seed=0).state_dict()
     monkeypatch.setattr("methods.layers.foreign._state", lambda data, origin: state)
     (tmp_path / "any.ckpt").write_bytes(b"")
-    own, variant = identify_vqgan(vqgan_settings("smoke", None), 256, tmp_path / "any.ckpt")
+    own, variant = identify_vqgan(vqgan_settings("smoke", None), 256, read(tmp_path / "any.ckpt"))
     assert variant == "32x32"
     assert own.architecture(256) == replace(settings.architecture(256), attn_resolutions=())
 
