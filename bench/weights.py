@@ -83,7 +83,8 @@ def foreign(method: Method, entry: MethodEntry, cache: Path) -> Path | None:
 def published_resolution(method: Method, entry: MethodEntry) -> int | None:
     """The resolution of the named checkpoint, where it is one of ``source.toml``."""
     checkpoint = source(entry).get("checkpoints", {}).get(method.weights, {})
-    return checkpoint.get("resolution")
+    resolution: int | None = checkpoint.get("resolution")
+    return resolution
 
 
 def _published(name: str, checkpoint: dict[str, str], method: Method, cache: Path) -> Weights:
