@@ -133,7 +133,7 @@ def _compare(frozen: Frozen, positions: Sequence[int]) -> None:
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
+        manifest: dict[str, Any] = json.loads(path.read_text())
         if manifest["schema"] != SCHEMA or manifest["sha256"] != self_digest(manifest):
             raise IntegrityError(f"{path} was changed or is of another version; prepare the data again.")
     except (OSError, ValueError, KeyError, TypeError) as error:

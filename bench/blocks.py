@@ -41,6 +41,7 @@ class Blocks:
     def read(self, index: int) -> np.ndarray:
         """A block, memory-mapped; raises :class:`IntegrityError` for a damaged file."""
         try:
-            return np.load(self.path(index), mmap_mode="r", allow_pickle=False)
+            block: np.ndarray = np.load(self.path(index), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise IntegrityError(f"{self.path(index)} is damaged ({error}); delete it and run again.") from error
+        return block

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from bench.contract import BenchError, UsageError
 
@@ -96,7 +96,7 @@ def decode(source: Path | bytes, name: str) -> Decoded:
 
 def _reason(error: BaseException) -> str:
     """One short line about an error; Pillow's own text may name an in-memory file, which says nothing to a user."""
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "it is not an image, or not of a format that is read here"
     text = " ".join(str(error).split())
     return text[:160] or type(error).__name__

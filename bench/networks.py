@@ -163,7 +163,8 @@ def _untrained_lpips(backbone: Backbone) -> nn.Module:
 
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
-        return lpips.LPIPS(net=backbone, version="0.1", pnet_rand=True, verbose=False)
+        network: nn.Module = lpips.LPIPS(net=backbone, version="0.1", pnet_rand=True, verbose=False)
+        return network
 
 
 def _sliced(net: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -144,4 +144,5 @@ def open_vectors(folder: Path) -> np.ndarray | None:
     if not intact:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return np.load(folder / "values.npy", mmap_mode="r")
+    values: np.ndarray = np.load(folder / "values.npy", mmap_mode="r")
+    return values

@@ -92,7 +92,8 @@ def content(entry: MethodEntry, path: Path, readings: Readings) -> Any:
 def published_resolution(method: Method, entry: MethodEntry) -> int | None:
     """The resolution of the named checkpoint, where it is one of ``source.toml``."""
     checkpoint = source(entry).get("checkpoints", {}).get(method.weights, {})
-    return checkpoint.get("resolution")
+    resolution: int | None = checkpoint.get("resolution")
+    return resolution
 
 
 def _published(name: str, checkpoint: dict[str, str], method: Method, cache: Path, readings: Readings) -> Weights:

@@ -93,4 +93,5 @@ def _library(offline: bool) -> ModuleType:
         import datasets
     except ImportError as error:
         raise Missing("hf: needs the package datasets; run: pip install 'image-tokenizer-bench[hf]'.") from error
-    return datasets
+    library: ModuleType = datasets
+    return library

@@ -35,10 +35,11 @@ def vision_tower() -> nn.Module:
     """ViT-B/32 with QuickGELU, untrained."""
     from open_clip.transformer import QuickGELU, VisionTransformer
 
-    return VisionTransformer(
+    tower: nn.Module = VisionTransformer(
         image_size=SIDE, patch_size=32, width=768, layers=12, heads=12, mlp_ratio=4.0, output_dim=512,
         act_layer=QuickGELU,
     )  # fmt: skip
+    return tower
 
 
 def prepare(images: Tensor) -> Tensor:

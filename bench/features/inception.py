@@ -90,7 +90,7 @@ def prepare_tf1(images: Tensor) -> Tensor:
     """As in FID's graph: corners not aligned, half-pixel centres not used; then (x - 128) / 128."""
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-    resized = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(SIDE, SIDE), align_corners=False)
+    resized: Tensor = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(SIDE, SIDE), align_corners=False)
     return (resized - 128) / 128
 
 
@@ -113,7 +113,10 @@ def _network(weights: Callable[[str], Path]) -> nn.Module:
     torch.save(load_state(path), held)
     held.seek(0)
     try:
-        return FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=held)
+        network: nn.Module = FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=held
+        )
     except RuntimeError as error:
         said = " ".join(str(error).split())[:200]
         raise IntegrityError(f"{path} does not fit FID's Inception ({said}); fetch it again.") from error
+    return network

@@ -44,7 +44,8 @@ def _factor(features: Features) -> np.ndarray | None:
     if features.values is None or features.count > features.dimensions:
         return None
     centred = np.asarray(features.values, dtype=np.float64) - features.moments.mean
-    return centred / np.sqrt(features.count - 1)
+    factor: np.ndarray = centred / np.sqrt(features.count - 1)
+    return factor
 
 
 def covariance_root_trace(one: Moments, other: Moments) -> float:

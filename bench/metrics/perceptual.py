@@ -26,7 +26,7 @@ def lpips_squeeze(reference: Tensor, candidate: Tensor, tools: Networks) -> np.n
 
 def _lpips(reference: Tensor, candidate: Tensor, tools: Networks, backbone: Backbone) -> np.ndarray:
     with torch.inference_mode():
-        distances = tools.lpips(backbone)(_signed(reference), _signed(candidate))
+        distances: Tensor = tools.lpips(backbone)(_signed(reference), _signed(candidate))
     return distances.flatten().cpu().numpy().astype(np.float64)
 
 

@@ -21,4 +21,5 @@ def psnr(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
     total = difference.square().sum(dim=(1, 2, 3), dtype=torch.int64).cpu().numpy()
     error = total / np.prod(reference.shape[1:])
     with np.errstate(divide="ignore"):
-        return np.minimum(10 * np.log10(255.0**2 / error), CAP)
+        decibels: np.ndarray = np.minimum(10 * np.log10(255.0**2 / error), CAP)
+    return decibels

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.contract import UsageError
 from bench.entries import Tolerance
@@ -87,6 +87,8 @@ class Gates:
 
 _PATTERNS = ("method", "metric", "dataset")
 
+Made = TypeVar("Made", Gates, Rule, Speed)
+
 
 def _any(patterns: Sequence[str], name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
@@ -132,7 +134,7 @@ def _list(raw: Any, where: str) -> list[Any]:
     return raw
 
 
-def _made(kind: Any, raw: Any, where: str) -> Any:
+def _made(kind: type[Made], raw: Any, where: str) -> Made:
     """A dataclass from a mapping; unknown keys and values of another type are refused."""
     known = {f.name: f.type for f in fields(kind)}
     for key, value in _mapping(raw, where).items():

@@ -44,7 +44,9 @@ def bootstrap_means(values: np.ndarray, resamples: int = RESAMPLES) -> np.ndarra
 
     values = np.asarray(values, dtype=np.float64)
     centre = values.mean(axis=0)
-    return centre + np.tensordot(_weights(len(values), resamples), (values - centre).astype(np.float32), axes=1)
+    centred = (values - centre).astype(np.float32)
+    means: np.ndarray = centre + np.tensordot(_weights(len(values), resamples), centred, axes=1)
+    return means
 
 
 def bootstrap_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:

@@ -58,12 +58,14 @@ def tokenizer(cell: Cell, session: Session, device: torch.device) -> Tokenizer:
         if cell.entry.checkpoint is None:
             raise UsageError(f"'{cell.label}': {cell.entry.title} reads no foreign weights.")
         content = weights.content(cell.entry, ready.path, session.readings)
-        return registry.load(cell.entry.checkpoint)(cell.settings, build, content)
+        loaded: Tokenizer = registry.load(cell.entry.checkpoint)(cell.settings, build, content)
+        return loaded
     if ready is not None:
         return trained(cell, session, device, ready.path)
     if train.obstacle(cell) is None:
         return trained(cell, session, device, train.folder(cell, session))
-    return registry.load(str(cell.entry.tokenizer))(cell.settings, build)
+    made: Tokenizer = registry.load(str(cell.entry.tokenizer))(cell.settings, build)
+    return made
 
 
 def trained(cell: Cell, session: Session, device: torch.device, folder: Any) -> Tokenizer:

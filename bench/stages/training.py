@@ -104,7 +104,8 @@ def train(
         if fabric.global_rank == 0:
             write_bytes(where / REPORT, json.dumps(report, indent=2).encode())
             (where / CHECKPOINT).unlink(missing_ok=True)
-        return json.loads(json.dumps(report))
+        as_read: dict[str, Any] = json.loads(json.dumps(report))
+        return as_read
     except Timeout as error:
         raise BenchError(f"Another process is training this very run in {where}; wait for it to end.") from error
     finally:

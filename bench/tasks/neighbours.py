@@ -56,7 +56,8 @@ def relative(neighbours: Neighbours) -> np.ndarray:
     Flat and dark images are near to many; a copy is nearer to one than to all others.
     """
     mean = neighbours.distances.mean(axis=1)
-    return np.divide(neighbours.distances[:, 0], mean, out=np.zeros_like(mean), where=mean > 0)
+    shares: np.ndarray = np.divide(neighbours.distances[:, 0], mean, out=np.zeros_like(mean), where=mean > 0)
+    return shares
 
 
 @dataclass(frozen=True)

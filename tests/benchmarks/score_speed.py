@@ -21,9 +21,8 @@ import torch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "reference" / "metrics"))
 
-from conftest import picture, pinned, randomise
+from tests.reference.metrics.conftest import picture, pinned, randomise
 
 METRICS = "fid,sfid,precision,recall,psnr,ssim,lpips-squeeze"
 
