@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from bench import registry
 
@@ -91,12 +92,19 @@ def ghost(module: str, name: str | None = None) -> str | None:
     """What is wrong with ``from module import name``, which this does; None where all is well."""
     try:
         found = importlib.import_module(module)
-        if name in (None, "*") or name in dir(found):
-            return None
-        importlib.import_module(f"{module}.{name}")
+        if name not in (None, "*"):
+            _attribute(found, str(name))
     except ImportError as error:
         return f"{'import' if name is None else f'from {module} import'} {name or module}: {error}"
     return None
+
+
+def _attribute(module: ModuleType, name: str) -> None:
+    """Takes the attribute, as some modules load it only then; what is none must be a module of its own."""
+    try:
+        getattr(module, name)
+    except AttributeError:
+        importlib.import_module(f"{module.__name__}.{name}")
 
 
 @functools.cache

@@ -88,7 +88,7 @@ def entries() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def clip_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """clean-fid's CLIP imports OpenAI's package, which is on no index; the test of the reference does the same."""
+    """clean-fid's CLIP imports OpenAI's package, which nothing here needs; its own test puts this in its place too."""
     monkeypatch.setitem(sys.modules, "clip", ModuleType("clip"))
 
 
