@@ -91,8 +91,8 @@ def _torchvision(model: str, **settings: Any) -> State:
     import torchvision
 
     with torch.device("meta"):
-        network = torchvision.models.get_model(model, weights=None, **settings)
-    return network.state_dict()
+        state: State = torchvision.models.get_model(model, weights=None, **settings).state_dict()
+    return state
 
 
 def _inception() -> State:

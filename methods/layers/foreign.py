@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -65,15 +65,21 @@ def read(path: Path) -> Foreign:
     return Foreign(str(path) if path.name == name else f"{path}: {name}", state, resolution)
 
 
+@contextmanager
+def _in_place(path: Path) -> Iterator[Path]:
+    """A file that lies in a folder is read where it is; those of archives are unpacked for the time."""
+    yield path
+
+
 def _members(path: Path) -> Iterator[Member]:
     """The weight and configuration files of a folder, an archive, or the file alone."""
     wanted = (*WEIGHTS, *CONFIGURATIONS)
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.suffix in wanted and file.is_file():
-                yield str(file.relative_to(path)), partial(nullcontext, file)
+                yield str(file.relative_to(path)), partial(_in_place, file)
     elif path.suffix in WEIGHTS:
-        yield path.name, partial(nullcontext, path)
+        yield path.name, partial(_in_place, path)
     elif path.suffix == ".zip":
         yield from _zip_members(path)
     elif path.name.endswith((".tar.gz", ".tgz", ".tar")):
