@@ -117,7 +117,7 @@ class Retrieval(nn.Module):
         for number, layer in enumerate(self.layers):
             x = layer(x if number == 0 else self._activated(x), style).clamp(-LIMIT, LIMIT)
         features = x.permute(1, 0, 3, 2).reshape(n, -1, side, side)
-        # As released, the second division is not idle: at the start the grids are smaller than the epsilon's root.
+        # As released: where the epsilon outweighs the mean square, to divide again is no idle repetition.
         mean = unit_rms(mean) if self.released else mean
         return features, self.mapping(mean).transpose(0, 1).flatten(1)
 

@@ -129,9 +129,9 @@ def modulated(x, style, layer, group):
     return (w @ (x * s) + bias[0, 0]) / np.sqrt(np.sum((w * s) ** 2, axis=1) + 1e-8)
 
 
-@pytest.mark.parametrize("init", [1e-4, 1.0])
+@pytest.mark.parametrize("init", [1e-9, 1e-4, 1.0])
 def test_features_and_styles_follow_their_formulas(init):
-    """Also where the grids start, when the epsilon outweighs what is divided: each division by the RMS counts."""
+    """Where the grids start (1e-4) the epsilon outweighs what is divided and two divisions count, below that three."""
     torch.manual_seed(0)
     module = randomised(Retrieval(replace(TINY, grids=replace(TINY.grids, init=init))))
     keys = torch.rand(2, 2, 4, 4)

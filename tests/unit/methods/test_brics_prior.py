@@ -70,9 +70,10 @@ def test_every_step_sees_other_samples_of_the_same_posterior(images, tmp_path):
     for stored in (narrow, wide):
         trained.loss(Batch([1, 2, 3, 4], codes=stored), 0)
     gamma, _ = trained.times([1, 2, 3, 4])
-    moved = (seen[1] - seen[0]) / gamma.sqrt().float()[:, None, None, None]
     noise = seeding.normal([1, 2, 3, 4], (4, 8, 8), "brics-posterior")
-    torch.testing.assert_close(moved, 2 * ((mean + noise).sigmoid() - mean.sigmoid()), atol=1e-4, rtol=1e-4)
+    signal = gamma.sqrt().float()[:, None, None, None]
+    wanted = signal * 2 * ((mean + noise).sigmoid() - mean.sigmoid())
+    torch.testing.assert_close(seen[1] - seen[0], wanted, atol=1e-5, rtol=1e-5)
     drawn = [trained._drawn(wide, seeds).tensor for seeds in ([1, 2, 3, 4], [5, 6, 7, 8])]
     assert float((drawn[0] - drawn[1]).abs().mean()) > 0.05
     sampled = trained.finish().sample([1])
