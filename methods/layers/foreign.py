@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -71,15 +71,20 @@ def _members(path: Path) -> Iterator[Member]:
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.suffix in wanted and file.is_file():
-                yield str(file.relative_to(path)), partial(nullcontext, file)
+                yield str(file.relative_to(path)), partial(_itself, file)
     elif path.suffix in WEIGHTS:
-        yield path.name, partial(nullcontext, path)
+        yield path.name, partial(_itself, path)
     elif path.suffix == ".zip":
         yield from _zip_members(path)
     elif path.name.endswith((".tar.gz", ".tgz", ".tar")):
         yield from _tar_members(path)
     else:
         raise UsageError(f"{path} is no checkpoint; name a file {', '.join(WEIGHTS)}, an archive or a run's folder.")
+
+
+@contextmanager
+def _itself(path: Path) -> Iterator[Path]:
+    yield path
 
 
 def _zip_members(path: Path) -> Iterator[Member]:
