@@ -65,27 +65,26 @@ def read(path: Path) -> Foreign:
     return Foreign(str(path) if path.name == name else f"{path}: {name}", state, resolution)
 
 
-@contextmanager
-def _in_place(path: Path) -> Iterator[Path]:
-    """A file that lies in a folder is read where it is; those of archives are unpacked for the time."""
-    yield path
-
-
 def _members(path: Path) -> Iterator[Member]:
     """The weight and configuration files of a folder, an archive, or the file alone."""
     wanted = (*WEIGHTS, *CONFIGURATIONS)
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.suffix in wanted and file.is_file():
-                yield str(file.relative_to(path)), partial(_in_place, file)
+                yield str(file.relative_to(path)), partial(_itself, file)
     elif path.suffix in WEIGHTS:
-        yield path.name, partial(_in_place, path)
+        yield path.name, partial(_itself, path)
     elif path.suffix == ".zip":
         yield from _zip_members(path)
     elif path.name.endswith((".tar.gz", ".tgz", ".tar")):
         yield from _tar_members(path)
     else:
         raise UsageError(f"{path} is no checkpoint; name a file {', '.join(WEIGHTS)}, an archive or a run's folder.")
+
+
+@contextmanager
+def _itself(path: Path) -> Iterator[Path]:
+    yield path
 
 
 def _zip_members(path: Path) -> Iterator[Member]:

@@ -150,7 +150,9 @@ def test_on_bad_fail_names_the_image_also_when_the_set_is_there(tmp_path, alread
 
 def test_a_source_whose_images_are_all_too_small_says_so(tmp_path):
     path = sources.split_folder(tmp_path / "data")
-    with pytest.raises(UsageError, match=r"No image of .*smaller than the 64 px"):
+    with pytest.raises(
+        UsageError, match=r"No image .*: all 3 are smaller than 64 px \(The image val/\d.png is 24 x 20\)"
+    ):
         open_folder(sources.request(tmp_path / "cache", path=path, resolution=64))
 
 
