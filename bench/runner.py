@@ -42,7 +42,7 @@ def failed(results: Sequence[Result]) -> list[Result]:
 def _run_cell(cell: Cell, session: Session) -> list[Result]:
     """The cell's stages in order; after a failure the later ones are not tried."""
     results: list[Result] = []
-    for name in _useful(cell, session.config.stages):
+    for name in useful(cell, session.config.stages):
         result = _run_stage(name, stage(name), cell, session)
         results.append(result)
         if result.status == "failed":
@@ -53,7 +53,7 @@ def _run_cell(cell: Cell, session: Session) -> list[Result]:
     return results
 
 
-def _useful(cell: Cell, asked: Sequence[str]) -> list[str]:
+def useful(cell: Cell, asked: Sequence[str]) -> list[str]:
     """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks."""
     needed = {need for name in cell.stages if stage(name).obstacle(cell) is None for need in NEEDS[name]}
     predecessors = set().union(*NEEDS.values())
