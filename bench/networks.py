@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -176,8 +176,9 @@ def _sliced(net: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 class Networks:
     """The networks that the pair metrics of one measurement share; each is built when it is first asked for."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, weights: Callable[[str], Path] = find) -> None:
         self.device = device
+        self._weights = weights
         self._lpips: dict[str, nn.Module] = {}
 
     def lpips(self, backbone: Backbone) -> nn.Module:
@@ -185,6 +186,6 @@ class Networks:
         if backbone not in self._lpips:
             import torch
 
-            network = lpips_network(backbone, self.device)
+            network = lpips_network(backbone, self.device, self._weights(LPIPS_WEIGHTS[backbone]))
             self._lpips[backbone] = network.to(memory_format=torch.channels_last)
         return self._lpips[backbone]

@@ -22,7 +22,8 @@ class RunConfig:
     """The flags of ``run``; a configuration file has the same keys.
 
     ``methods`` are method strings, ``dataset`` is ``name`` or ``name:PATH``. ``set`` holds ``KEY=VALUE`` changes of
-    the preset. ``protocol`` None takes the dataset's own.
+    the preset. ``protocol`` None takes the dataset's own. ``stand_in`` takes seeded random weights for the pretrained
+    networks that are not here.
     """
 
     methods: tuple[str, ...]
@@ -40,6 +41,7 @@ class RunConfig:
     out: Path = Path("results/local")
     offline: bool = False
     strict: bool = False
+    stand_in: bool = False
     overwrite: bool = False
     fail_fast: bool = False
     clock: bool = False

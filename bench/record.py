@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.contract import UsageError
 
 SCHEMA = 1
+
+STAND_IN = "stand-in"
+"""How the identity of random weights in a pretrained network's place begins, in signatures and in recipes."""
+
+TRAINED_WITH = "trained with"
+"""The signature's field for stand-ins in the losses of the tokenizer behind a number."""
 
 Signature = Mapping[str, str | int | float | None]
 """The protocol of a number as a flat mapping: two numbers are comparable when their signatures are equal."""
@@ -83,6 +89,12 @@ def signature_id(signature: Signature) -> str:
 def signature_difference(one: Signature, other: Signature) -> list[str]:
     """The names of the fields in which two signatures differ, sorted; empty when they are equal."""
     return sorted(k for k in {*one, *other} if one.get(k) != other.get(k))
+
+
+def stand_ins(measurements: Iterable[Measurement]) -> tuple[str, ...]:
+    """The identities of the stand-ins that numbers touched, sorted; empty for real measurements."""
+    texts = (str(value) for m in measurements for value in m.signature.values() if isinstance(value, str))
+    return tuple(sorted({part for text in texts for part in text.split(", ") if part.startswith(f"{STAND_IN} ")}))
 
 
 def to_json(result: Result) -> str:

@@ -14,9 +14,9 @@ from bench.grammar import Method
 from bench.options import resolve
 from bench.plan import NEEDS, Cell
 from bench.provenance import provenance
-from bench.record import Result
+from bench.record import TRAINED_WITH, Result
 from bench.session import Outcome, Session
-from bench.stages import Stage, stage
+from bench.stages import Stage, stage, tokenizers
 from bench.store import Place
 
 
@@ -80,7 +80,7 @@ def _run_stage(name: str, work: Stage, cell: Cell, session: Session) -> Result:
         if session.config.debug:
             raise
         return _store_failure(name, cell, session, place, str(error))
-    return _store(blank, outcome, session, place)
+    return _store(blank, _marked(outcome, name, cell, session), session, place)
 
 
 def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
@@ -100,6 +100,16 @@ def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
         settings=dict(digest.plain(cell.settings)),
         arguments={key: str(value) if key == "out" else digest.plain(value) for key, value in config.items()},
     )
+
+
+def _marked(outcome: Outcome, name: str, cell: Cell, session: Session) -> Outcome:
+    """The outcome, each number with the stand-ins that its weights were trained with; costs are of any."""
+    trained_with = () if name == "cost" else tokenizers.stand_ins(cell, session)
+    if not trained_with:
+        return outcome
+    more = {TRAINED_WITH: ", ".join(trained_with)}
+    marked = [dataclasses.replace(m, signature={**m.signature, **more}) for m in outcome.metrics]
+    return dataclasses.replace(outcome, metrics=tuple(marked))
 
 
 def _store(blank: Result, outcome: Outcome, session: Session, place: Place) -> Result:

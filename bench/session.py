@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from bench.devices import choose_device
 from bench.entries import Dataset, FeatureEntry, MetricEntry, MetricProtocol
 from bench.plan import Cell, RunConfig
 from bench.presets import Preset
+from bench.pretrained import FOLDER as STAND_INS
+from bench.pretrained import Pretrained
 from bench.record import Measurement
 from bench.store import Place
 
@@ -68,6 +71,11 @@ class Session:
         """The validation images that are evaluated: at most the preset's count and ``--eval-limit``."""
         return head(head(self.dataset.val, self.preset.eval_images), self.config.eval_limit)
 
+    @cached_property
+    def pretrained(self) -> Pretrained:
+        """Finds and names the pretrained networks of this run, with stand-ins where ``--stand-in`` allows them."""
+        return Pretrained(self.cache / STAND_INS if self.config.stand_in else None)
+
     @property
     def limited(self) -> tuple[str, ...]:
         """The flags that reduce this run below its preset."""
@@ -102,8 +110,6 @@ class Session:
 
     def build(self, seed: int, device: torch.device, comm: Any) -> Build:
         """What a method is built with."""
-        from bench import networks
-
         return Build(
             self.preset.resolution,
             seed,
@@ -111,7 +117,7 @@ class Session:
             comm,
             channels_last=self.config.channels_last,
             compile=self.config.compile and device.type != "meta",
-            weights=networks.find,
+            weights=self.pretrained.find,
         )
 
     @property

@@ -44,12 +44,9 @@ def cells_of(config: RunConfig) -> list[Cell]:
 
 def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     """What keeps a run from starting, and what it will do without; everything at once, nothing trained."""
-    from bench import networks, weights
+    from bench import weights
+    from bench.cli import pretrained
     from bench.devices import check_compiler, choose_device
-    from bench.features import FEATURES
-    from bench.metrics import METRICS
-    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-    from bench.registry import lookup
     from bench.store import cache_root, check_writable
 
     found: list[str] = []
@@ -75,13 +72,10 @@ def problems(config: RunConfig) -> tuple[list[str], list[str]]:
     for cell in cells:
         attempt(lambda cell=cell: check_resolution(cell, config))
         attempt(lambda cell=cell: weights.find(cell.method, cell.entry, cache_root()))
-        for name in required_networks(cell):
-            if not networks.available(name):
-                found.append(f"'{cell.label}' trains with {networks.reason(name)}")
-    protocol = lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol")
-    needs = {name for metric in METRICS.values() for name in networks.needed(metric, FEATURES, protocol)}
-    absent = sorted(name for name in needs if not networks.available(name))
-    (found if config.strict else notes).extend(networks.reason(name) for name in absent)
+    of_losses, of_metrics = pretrained.check(cells, config)
+    found += of_losses
+    (found if config.strict else notes).extend(of_metrics)
+    notes += pretrained.stand_ins(cells, config)
     return list(dict.fromkeys(found)), notes
 
 
@@ -132,15 +126,6 @@ def check_seeds(sample_seeds: str | None) -> None:
 
     if sample_seeds is not None:
         Order(parse_seeds(sample_seeds), batch=1)
-
-
-def required_networks(cell: Cell) -> tuple[str, ...]:
-    """The pretrained networks in the losses of the stages that will run."""
-    from bench.registry import load
-
-    if cell.entry.networks is None or "train" not in cell.stages or cell.method.weights is not None:
-        return ()
-    return tuple(load(cell.entry.networks)(cell.settings))
 
 
 def open_dataset(config: RunConfig) -> Dataset:

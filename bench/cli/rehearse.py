@@ -25,6 +25,19 @@ if TYPE_CHECKING:
     from bench.plan import RunConfig
 
 
+def with_stand_ins(config: RunConfig, problems: list[str], notes: list[str]) -> tuple[list[str], list[str]]:
+    """What is missing and what is noted, when losses may take random networks in the place of those that are absent."""
+    from bench.cli import joined, pretrained
+    from bench.contract import UsageError
+
+    try:
+        absent = pretrained.check(joined.cells_of(config), config)[0]
+    except UsageError:
+        return problems, notes  # and the problems say why
+    said = [f"{sentence}; the rehearsal trains with random weights in its place (a stand-in)" for sentence in absent]
+    return [problem for problem in problems if problem not in absent], [*notes, *dict.fromkeys(said)]
+
+
 def rehearse(config: RunConfig) -> int:
     """Prints the forecast of every cell and stage, their sums and what does not fit; gives the exit code.
 
@@ -32,27 +45,40 @@ def rehearse(config: RunConfig) -> int:
     """
     from bench import forecast
     from bench.cli import joined
+    from bench.devices import choose_device
     from bench.store import cache_root
 
     cells = joined.cells_of(config)
     joined.open_dataset(config)
-    typer.echo(f"Rehearsal of {len(cells)} cell{'s' * (len(cells) > 1)} at '{config.preset}'; nothing of it is kept.")
+    count = f"{len(cells)} cell{'s' * (len(cells) > 1)}"
+    where = choose_device(config.device)
+    typer.echo(f"Rehearsal of {count} at '{config.preset}' on {where}; nothing of it is kept.")
     found = []
     with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=cache_root()) as scratch:
         for index, cell in enumerate(cells):
-            folder = Path(scratch) / str(index)
-            found.append(_in_its_own_process(config, index, folder, cell.label, cell.seed))
-            shutil.rmtree(folder, ignore_errors=True)
+            found.append(_in_its_own_process(config, index, Path(scratch), cell.label, cell.seed))
             typer.echo("\n".join(lines(found[-1])))
+            _clear(Path(scratch))
     room = _room(config)
     typer.echo("\n".join(closing(found, room)))
     lacking = forecast.shortfalls(found, room)
     for sentence in lacking:
         typer.echo(f"does not fit: {sentence}", err=True)
-    failures = [cell for cell in found if cell.failure is not None]
-    for cell in failures:
-        typer.echo(f"failed: '{cell.label}' seed {cell.seed}, {cell.failure}", err=True)
+    failures = [trial for trial in found if trial.failure is not None]
+    for failed in failures:
+        typer.echo(f"failed: '{failed.label}' seed {failed.seed}, {failed.failure}", err=True)
     return 3 if failures else 2 if lacking else 0
+
+
+def _clear(scratch: Path) -> None:
+    """Removes what a cell wrote; the next may need the same stand-ins."""
+    from bench.pretrained import FOLDER
+
+    for path in scratch.iterdir():
+        if path.is_dir() and path.name != FOLDER:
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
 
 
 def _in_its_own_process(config: RunConfig, index: int, folder: Path, label: str, seed: int) -> CellForecast:

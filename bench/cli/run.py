@@ -26,6 +26,7 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps
 Out = Annotated[Path | None, typer.Option(help="results folder; default results/local")]
 Offline = Annotated[bool | None, typer.Option("--offline", help="never open a connection")]
 Strict = Annotated[bool | None, typer.Option("--strict", help="a metric without its weights is an error at the start")]
+StandIn = Annotated[bool | None, typer.Option("--stand-in", help="random weights for absent networks (marks rows)")]
 Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="measure again what is there")]
 FailFast = Annotated[bool | None, typer.Option("--fail-fast/--keep-going", help="stop at the first failing cell")]
 Clock = Annotated[bool | None, typer.Option("--clock", help="measure encode and decode images/s and memory")]
@@ -59,6 +60,7 @@ def run(
     out: Out = None,
     offline: Offline = None,
     strict: Strict = None,
+    stand_in: StandIn = None,
     overwrite: Overwrite = None,
     fail_fast: FailFast = None,
     clock: Clock = None,
@@ -89,6 +91,7 @@ def train(
     device: Device = None,
     out: Out = None,
     offline: Offline = None,
+    stand_in: StandIn = None,
     overwrite: Overwrite = None,
     fail_fast: FailFast = None,
     deterministic: Deterministic = None,
@@ -123,6 +126,7 @@ def validate(
     out: Out = None,
     offline: Offline = None,
     strict: Strict = None,
+    stand_in: StandIn = None,
     deterministic: Deterministic = None,
     micro_batch: MicroBatch = None,
     channels_last: ChannelsLast = None,
@@ -143,6 +147,8 @@ def validate(
     flags = {name.rstrip("_"): value for name, value in locals().items() if name in VALIDATED}
     settings: RunConfig = run_config(flags, config)
     problems, notes = joined.problems(settings)
+    if rehearse:
+        problems, notes = rehearsing.with_stand_ins(settings, problems, notes)
     for note in notes:
         typer.echo(f"note: {note}")
     for problem in problems:
@@ -155,8 +161,8 @@ def validate(
 
 VALIDATED = (
     *("methods", "dataset", "preset", "protocol", "metric_protocol", "stages", "task", "seeds", "sample_seeds"),
-    *("limit", "eval_limit", "device", "out", "offline", "strict", "deterministic", "micro_batch", "channels_last"),
-    *("compile_", "plugin", "set_"),
+    *("limit", "eval_limit", "device", "out", "offline", "strict", "stand_in", "deterministic", "micro_batch"),
+    *("channels_last", "compile_", "plugin", "set_"),
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.run import Changes, DatasetName, Debug, Device, Plugin, PresetName, Protocol
+from bench.cli.run import Changes, DatasetName, Debug, Device, Plugin, PresetName, Protocol, StandIn
 
 if TYPE_CHECKING:
     from bench.plan import Cell, RunConfig
@@ -37,6 +37,7 @@ def sample(
     shard: Shard = "0/1",
     device: Device = None,
     results: Results = None,
+    stand_in: StandIn = None,
     plugin: Plugin = None,
     set_: Changes = None,
     debug: Debug = None,
@@ -46,12 +47,14 @@ def sample(
     Equal seeds give equal images on the same machine, however the work is sharded, ordered, interrupted and resumed.
     """
     from bench.stages.sample import Drawing, label_rule, samples
+    from bench.stages.tokenizers import stand_ins
     from bench.tasks.generate import export, parse_seeds
 
     drawing = Drawing(label, parse_shard(shard))
     flags = {
         "dataset": dataset, "preset": preset, "protocol": protocol, "seeds": (seed,), "device": device, "out": results,
         "plugin": plugin, "set": set_, "debug": debug, "sample_seeds": sample_seeds, "stages": "prior",
+        "stand_in": stand_in,
     }  # fmt: skip
     cell, config = _planned(method, flags)
     label_rule(cell, drawing)
@@ -61,6 +64,8 @@ def sample(
         sys.stderr.write(f"Shard {shard} is drawn; the images are written when all shards are.\n")
         return 0
     export(drawn, parse_seeds(sample_seeds), out)
+    for identity in stand_ins(cell, session):
+        sys.stderr.write(f"note: the tokenizer was trained with {identity}; its images are for trying out\n")
     sys.stderr.write(f"{len(drawn)} images: {out}\n")
     return 0
 

@@ -36,6 +36,7 @@ def score(
     batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
     bf16: Annotated[bool, typer.Option("--bf16", help="run feature extractors in bfloat16; in the signature")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="fail where weights are missing")] = False,
+    stand_in: Annotated[bool, typer.Option("--stand-in", help="random weights for absent networks; marked")] = False,
     json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
     per_image: Annotated[Path | None, typer.Option(help="write per-image values to this CSV file")] = None,
 ) -> int:
@@ -44,6 +45,7 @@ def score(
     from bench.features import FEATURES
     from bench.metrics import METRICS, expand
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.pretrained import FOLDER, Pretrained
     from bench.registry import lookup
     from bench.store import cache_root
     from bench.tasks.measure import measure
@@ -59,12 +61,17 @@ def score(
         _same_protocol(reference, entries, chosen, explicit=bool(metrics))
         if bf16:
             raise NotComparable("Kept statistics are of float32 features; leave --bf16 out, or give the images.")
+        if stand_in:
+            raise NotComparable("Kept statistics are of real networks; leave --stand-in out, or give the images.")
     entries = _comparable(reference, candidate, entries, explicit=bool(metrics))
     for remark in sets.remarks(reference if isinstance(reference, sets.ImageFiles) else None, candidate):
         typer.echo(f"note: {remark}", err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
     images = reference.arrays if isinstance(reference, sets.ImageFiles) else reference
-    measured = measure(images, candidate.arrays, entries, FEATURES, chosen, device, cache, batch, progress, precision)
+    found = Pretrained(cache / FOLDER if stand_in else None)
+    measured = measure(
+        images, candidate.arrays, entries, FEATURES, chosen, device, cache, batch, progress, precision, found
+    )
     typer.echo(_as_json(measured, chosen) if json else _as_text(measured, chosen))
     if per_image is not None:
         _write_values(per_image, candidate, measured)
@@ -176,10 +183,8 @@ def _same_protocol(
 
 
 def _as_text(measured: Measured, protocol: MetricProtocol) -> str:
-    from bench.metrics.protocols import counted
-
     found = [m for m in measured.measurements if m.value is not None]
-    names = [counted(m, protocol) for m in found]
+    names = [_label(m, protocol) for m in found]
     width = max((len(name) for name in names), default=0)
     lines = [f"{name:<{width}}  {_arrow(m)} {_number(m)}" for name, m in zip(names, found, strict=True)]
     lines += [f"protocol: {protocol.name} ({protocol.title})"]
@@ -189,6 +194,14 @@ def _as_text(measured: Measured, protocol: MetricProtocol) -> str:
             absent.setdefault(m.reason, []).append(m.name)
     lines += [f"absent: {', '.join(names)}: {reason}" for reason, names in absent.items()]
     return "\n".join(lines)
+
+
+def _label(measurement: Measurement, protocol: MetricProtocol) -> str:
+    """The name with count and protocol, and with the word where random weights made the number."""
+    from bench.metrics.protocols import counted
+    from bench.record import STAND_IN, stand_ins
+
+    return counted(measurement, protocol) + (f" ({STAND_IN})" if stand_ins([measurement]) else "")
 
 
 def _arrow(measurement: Measurement) -> str:
@@ -203,10 +216,8 @@ def _number(measurement: Measurement) -> str:
 
 
 def _as_json(measured: Measured, protocol: MetricProtocol) -> str:
-    from bench.metrics.protocols import counted
-
     rows: list[dict[str, Any]] = [
-        {**asdict(m), "label": counted(m, protocol) if m.value is not None else m.name} for m in measured.measurements
+        {**asdict(m), "label": _label(m, protocol) if m.value is not None else m.name} for m in measured.measurements
     ]
     return json_module.dumps({"protocol": asdict(protocol), "metrics": rows}, indent=2, allow_nan=False)
 
@@ -215,11 +226,15 @@ def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None
     import csv
 
     from bench.files import write_file
+    from bench.record import STAND_IN, stand_ins
+
+    random = {m.name for m in measured.measurements if stand_ins([m])}
+    heads = [f"{name} ({STAND_IN})" if name in random else name for name in measured.per_image]
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["image", *measured.per_image])
+            table.writerow(["image", *heads])
             table.writerows(zip(candidate.names, *(v.tolist() for v in measured.per_image.values()), strict=True))
 
     write_file(path, write)

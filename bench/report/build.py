@@ -18,6 +18,7 @@ from bench.report.model import Table
 from bench.report.published import against_published
 from bench.report.quoted import QuotedTable, literature
 from bench.report.significance import with_statistics
+from bench.report.stand_ins import files_apart
 from bench.report.tables import tables
 
 FORMATS = ("md", "latex", "csv", "json", "html", "figures", "model-index")
@@ -64,7 +65,8 @@ def _images(results: Sequence[Result]) -> str:
 def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: Options) -> Content:
     """The content of a report on results, with the literature of the same datasets beside them."""
     plain = [loaded.result for loaded in results]
-    own = with_statistics(tables(plain), results, options.intervals)
+    results = files_apart(results)
+    own = with_statistics(tables([loaded.result for loaded in results]), results, options.intervals)
     known = {table.dataset for table in quoted}
     datasets = [name for name in dict.fromkeys(r.dataset for r in plain) if name in known]
     beside = tuple(table for name in datasets for table in literature(quoted, name))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, stdev
 
-from bench.record import Measurement, Result, Signature, signature_difference, signature_id
+from bench.record import Measurement, Result, Signature, signature_difference, signature_id, stand_ins
 from bench.report.columns import ColumnSpec
 from bench.report.model import Cell, Column, Notes, Source
+from bench.report.stand_ins import is_apart
 
 FLOOR = "downsample"
 """The untrained method whose row is the floor for every method with the same grid of codes."""
@@ -34,6 +35,11 @@ class RowResults:
     def limited(self) -> tuple[str, ...]:
         """The flags that reduced any stage of this row, sorted."""
         return tuple(sorted({flag for results in self.stages.values() for r in results for flag in r.limited}))
+
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """The stand-ins that any number of this row touched, sorted."""
+        return stand_ins(m for results in self.stages.values() for r in results for m in r.metrics)
 
     @property
     def grid(self) -> tuple[int, int] | None:
@@ -90,8 +96,12 @@ def rows_of(results: Sequence[Result]) -> list[RowResults]:
 
 
 def column_of(spec: ColumnSpec, name: str, sources: Sequence[Source]) -> Column:
-    """The column for one measurement; its signature is the commonest among the numbers, the first of equals."""
-    present = [s.measurement for s in sources if s.measurement.value is not None]
+    """The column for one measurement; its signature is the commonest among the numbers, the first of equals.
+
+    Numbers of rows with stand-ins have no say where there are others.
+    """
+    found = [s for s in sources if s.measurement.value is not None]
+    present = [s.measurement for s in found if not is_apart(s.result.method)] or [s.measurement for s in found]
     commonest = Counter(signature_id(m.signature) for m in present).most_common(1)[0][0]
     model = next(m for m in present if signature_id(m.signature) == commonest)
     higher = model.higher_is_better if spec.ranked else None
@@ -196,7 +206,7 @@ def _is_floor(row: RowResults) -> bool:
 
 def name_of(label: str) -> str:
     """The bare name at the head of a method label."""
-    return re.split("[:@]", label, maxsplit=1)[0]
+    return re.split("[:@ ]", label, maxsplit=1)[0]
 
 
 def _psnr(result: Result) -> Measurement | None:

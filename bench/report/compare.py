@@ -10,7 +10,7 @@ from bench.entries import Tolerance
 from bench.report import stats
 from bench.report.gates import SPEED, Gates, Rule
 from bench.report.load import Loaded
-from bench.report.sides import Side, by_place, different, numbers
+from bench.report.sides import Side, by_place, different, numbers, random
 from bench.report.significance import mean_over_runs
 from bench.report.speed import speed
 from bench.report.verdicts import FAILING, Kind, Place, Verdict
@@ -85,11 +85,12 @@ def _judge(
     if new is None or not new.values:
         why = new.reason if new else "the current results do not hold it"
         return Verdict(place, stage, metric, "missing", f"{name} is missing ({why}).", True, old.mean)
-    if everything is not None:
+    why = random(old, new)
+    if everything is not None and not why:
         return speed(place, stage, metric, (old, new), gates, everything)
-    fields = different(old, new)
-    if fields:
-        sentence = f"{name} cannot be compared: {fields}."
+    why = why or different(old, new)
+    if why:
+        sentence = f"{name} cannot be compared: {why}."
         return Verdict(place, stage, metric, "incomparable", sentence, False, old.mean, new.mean)
     higher = old.runs[0].measurement.higher_is_better
     if higher is None and not rule.both:

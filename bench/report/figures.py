@@ -13,6 +13,7 @@ from bench.report import pictures
 from bench.report.cells import name_of, rows_of
 from bench.report.columns import ColumnSpec, fixed
 from bench.report.load import Loaded
+from bench.report.stand_ins import files_apart, is_apart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,14 +56,18 @@ class Plan:
 
 
 def plans(results: Sequence[Loaded]) -> list[Plan]:
-    """All figures that these results have the data for, group by group, in a fixed order."""
+    """All figures that these results have the data for, group by group, in a fixed order.
+
+    Pictures of rows with stand-ins say so; their numbers are in no figure.
+    """
     groups: dict[tuple[str, str], list[Loaded]] = {}
+    results = files_apart(results)
     for loaded in results:
         groups.setdefault((loaded.result.dataset, loaded.result.preset), []).append(loaded)
     made = [*_images(results)]
     for (dataset, preset), members in groups.items():
         where = f"{dataset}, {preset}"
-        own = [loaded.result for loaded in members]
+        own = [loaded.result for loaded in members if not is_apart(loaded.result.method)]
         made += [plan for kind in (_scatters, _curves, _code_use) for plan in kind(where, _key(dataset, preset), own)]
     return made
 

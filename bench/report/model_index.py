@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.record import signature_id
 from bench.report.model import Cell, Column, Row, Table
+from bench.report.stand_ins import is_apart
 
 TASKS = {
     "reconstruction": ("image-reconstruction", "Image reconstruction"),
@@ -15,12 +16,14 @@ TASKS = {
 
 
 def model_index(tables: Sequence[Table]) -> dict[str, str]:
-    """The YAML text of every method in the reconstruction and generation tables, by method label."""
+    """The YAML text of every method in the reconstruction and generation tables, by method label, but for stand-ins."""
     import yaml
 
     blocks: dict[str, list[dict[str, Any]]] = {}
     for table in tables:
         for row in table.rows if table.name in TASKS else ():
+            if is_apart(row.label):
+                continue
             metrics = [
                 _metric(c, cell) for c, cell in zip(table.columns, row.cells, strict=True) if cell.value is not None
             ]

@@ -11,6 +11,7 @@ from bench.report.cells import RowResults, cell_of, column_of, name_of, rows_of
 from bench.report.columns import QUOTED, exactly, signed
 from bench.report.model import Cell, Column, Notes, Row, Source, Table
 from bench.report.quoted import REASONS, Quote, QuotedRow, QuotedTable
+from bench.report.stand_ins import apart, is_apart
 
 COLUMNS = (
     Column("published", "published", exactly),
@@ -27,12 +28,14 @@ PUBLISHED_WEIGHTS = re.compile(r"@[^/\\:]+(?=:|$)")
 def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) -> tuple[Table, ...]:
     """One table per dataset and preset that has both; one row per method and metric.
 
-    Only results in the published configuration take part: preset ``paper`` or published weights.
+    Only results in the published configuration take part: preset ``paper`` or published weights, and no stand-ins.
     Where the numbers differ by more than the published rounding, a footnote gives a reason of
     :data:`bench.report.quoted.REASONS`.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
+    for result in apart(results):
+        if is_apart(result.method):
+            continue
         if result.preset == "paper" or PUBLISHED_WEIGHTS.search(result.method):
             groups.setdefault((result.dataset, result.preset), []).append(result)
     made = (_table(dataset, preset, rows_of(members), quoted) for (dataset, preset), members in groups.items())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from bench.record import Measurement, Result, signature_difference
+from bench.record import Measurement, Result, signature_difference, stand_ins
 from bench.report.load import Loaded
 from bench.report.significance import Values, read_values
 from bench.report.verdicts import Place
@@ -70,6 +70,15 @@ def numbers(results: Sequence[Loaded]) -> Numbers:
             run = Run(loaded.result, measurement, images)
             found.setdefault((loaded.result.stage, measurement.name), []).append(run)
     return {key: Side(tuple(runs)) for key, runs in found.items()}
+
+
+def random(old: Side, new: Side) -> str:
+    """On which side random weights took part, and which; empty where they did on neither. Equal ones count as well."""
+    for side, when in ((old, "before"), (new, "now")):
+        found = stand_ins(run.measurement for run in side.runs)
+        if found:
+            return f"{when} it was made with random weights in a pretrained network's place ({', '.join(found)})"
+    return ""
 
 
 def different(old: Side, new: Side) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.record import Result
+from bench.record import STAND_IN, Result
 from bench.report.cells import (
     RowResults,
     cell_of,
@@ -21,6 +21,7 @@ from bench.report.columns import SPECS, ColumnSpec, TableSpec
 from bench.report.model import Absent, Cell, Column, Notes, Row, Source, Table
 from bench.report.rank import mark_rows
 from bench.report.ratios import with_ratios
+from bench.report.stand_ins import apart, is_apart
 
 
 def comparison(results: Sequence[Result]) -> tuple[Table, ...]:
@@ -31,7 +32,7 @@ def comparison(results: Sequence[Result]) -> tuple[Table, ...]:
 def tables(results: Sequence[Result], names: Sequence[str] = tuple(SPECS)) -> tuple[Table, ...]:
     """The named tables of every dataset and preset; those without a number are left out."""
     groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
+    for result in apart(results):
         dataset = f"{result.dataset}, {result.task}" if result.task else result.dataset
         groups.setdefault((dataset, result.preset), []).append(result)
     made = []
@@ -46,7 +47,7 @@ def build(spec: TableSpec, rows: Sequence[RowResults], dataset: str, preset: str
     """One table from the rows of one dataset and preset; a row without any of its stages is left out."""
     notes = Notes()
     wanted = {stage for column in spec.columns for stage in column.stages.split()}
-    rows = [row for row in rows if wanted & set(row.stages)]
+    rows = sorted((row for row in rows if wanted & set(row.stages)), key=lambda row: is_apart(row.method))
     found = [(column, name) for column in spec.columns for name in _names(column, rows)]
     present: list[tuple[ColumnSpec, Column, list[tuple[Source, ...]]]] = []
     absent: list[Absent] = []
@@ -76,14 +77,27 @@ def _names(column: ColumnSpec, rows: Sequence[RowResults]) -> list[str]:
 
 
 def _row(row: RowResults, cells: Sequence[Cell], rows: Sequence[RowResults], notes: Notes) -> Row:
-    """A table's row. A limited row gets a footnote, and is ranked only where all rows are limited alike."""
-    if not row.limited:
-        return Row(row.method, row.title, row.seeds, tuple(cells))
+    """A table's row. A limited row gets a footnote, and is ranked only where all rows are limited alike.
+
+    A row with stand-ins gets a footnote and a group of its own kind, and is never ranked.
+    """
+    random = is_apart(row.method)
+    alike = all(other.limited == row.limited for other in rows)
+    marks = [_limits(row, ranked=alike or random)] if row.limited else []
+    marks += [_replaced(row)] if random else []
+    if random or (row.limited and not alike):
+        cells = [replace(cell, comparable=False) for cell in cells]
+    group = STAND_IN if random else ""
+    return Row(row.method, row.title, row.seeds, tuple(cells), tuple(notes.add(mark) for mark in marks), group)
+
+
+def _limits(row: RowResults, ranked: bool) -> str:
     flags = " and ".join(f"--{flag.replace('_', '-')}" for flag in row.limited)
-    if all(other.limited == row.limited for other in rows):
-        return Row(row.method, row.title, row.seeds, tuple(cells), (notes.add(f"Limited by {flags}."),))
-    cells = [replace(cell, comparable=False) for cell in cells]
-    return Row(row.method, row.title, row.seeds, tuple(cells), (notes.add(f"Limited by {flags}, not ranked."),))
+    return f"Limited by {flags}." if ranked else f"Limited by {flags}, not ranked."
+
+
+def _replaced(row: RowResults) -> str:
+    return f"Random weights took the place of pretrained ones, not ranked ({', '.join(row.stand_ins)})."
 
 
 def _ablations(rows: Sequence[RowResults]) -> list[tuple[TableSpec, list[RowResults]]]:

@@ -13,7 +13,7 @@ from bench.record import Measurement
 from bench.session import Outcome, Session
 from bench.stages import memorisation, ready, tasks
 from bench.stages import sample as sampling
-from bench.stages.recon import absent_weights
+from bench.stages.recon import weights_at_hand
 
 VERSION = 1
 
@@ -31,7 +31,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "version": VERSION,
         "samples": images,
         "reference": session.train.digest,
-        "metrics": [[m.name, m.version, absent_weights(m, session)] for m in set_metrics(session)],
+        "metrics": [[m.name, m.version, weights_at_hand(m, session)] for m in set_metrics(session)],
         "protocol": session.protocol.name,
         "neighbours": memorisation.recipe(session),
     }
@@ -60,6 +60,7 @@ def run(cell: Cell, session: Session) -> Outcome:
             session.cache,
             session.batch(),
             session.progress,
+            pretrained=session.pretrained,
         )
         found += [dataclasses.replace(m, name=prefix + m.name) for m in measured.measurements]
     repeats = memorisation.memorisation(candidate, session)

@@ -9,7 +9,7 @@ import numpy as np
 from bench import arrays, networks
 from bench.contract import ImageArray
 from bench.pictures import strip
-from bench.record import Measurement
+from bench.record import STAND_IN, Measurement
 from bench.session import Outcome, Session
 
 if TYPE_CHECKING:
@@ -25,8 +25,15 @@ WITHOUT_WEIGHTS = "r64.fc2"
 
 
 def recipe(session: Session) -> dict[str, Any]:
-    """Which distances are at hand."""
-    return {"features": feature(session), "lpips": backbone()}
+    """Which distances are at hand, and the stand-ins among their networks."""
+    net, replaced = backbone(session), session.pretrained.replacing(_networks(session))
+    return {"features": feature(session), "lpips": net, **({"stand-ins": list(replaced)} if replaced else {})}
+
+
+def _networks(session: Session) -> tuple[str, ...]:
+    """The pretrained networks behind the distances."""
+    net, extractor = backbone(session), feature(session).partition(".")[0]
+    return (*session.tables.features[extractor].needs, *((networks.LPIPS_WEIGHTS[net],) if net else ()))
 
 
 def feature(session: Session) -> str:
@@ -36,15 +43,15 @@ def feature(session: Session) -> str:
             continue
         name = session.protocol.features.get(metric.features, metric.features)
         needs = networks.needed(metric, session.tables.features, session.protocol)
-        if needs and all(networks.available(n) for n in needs):
+        if needs and all(session.pretrained.available(n) for n in needs):
             return name
     return WITHOUT_WEIGHTS
 
 
-def backbone() -> Backbone | None:
+def backbone(session: Session) -> Backbone | None:
     """The first LPIPS network whose weights are here."""
     nets: tuple[Backbone, ...] = ("alex", "vgg", "squeeze")
-    return next((net for net in nets if networks.available(networks.LPIPS_WEIGHTS[net])), None)
+    return next((net for net in nets if session.pretrained.available(networks.LPIPS_WEIGHTS[net])), None)
 
 
 def memorisation(samples: ImageArray, session: Session) -> Outcome:
@@ -58,6 +65,7 @@ def memorisation(samples: ImageArray, session: Session) -> Outcome:
     usual = neighbours.by_features(_vectors(session.val, name, session), known, k)
     equal = len(arrays.duplicates(arrays.as_frozen(train), arrays.as_frozen(samples)))
     said = neighbours.verdict(found, usual, equal)
+    replaced = session.pretrained.replacing(session.tables.features[name.partition(".")[0]].needs)
     if said.warning:
         session.say(f"warning: {said.warning}")
     shown, by = _shown(samples, found, session)
@@ -76,6 +84,7 @@ def memorisation(samples: ImageArray, session: Session) -> Outcome:
                     "reference": train.digest[:12],
                     "held out": session.val.digest[:12],
                     "count": len(samples),
+                    **({"weights": ", ".join(replaced)} if replaced else {}),
                 },
             ),
         ),
@@ -107,6 +116,7 @@ def _vectors(images: ImageArray, name: str, session: Session) -> np.ndarray:
         session.cache,
         session.batch(),
         session.progress,
+        session.pretrained,
     )
 
 
@@ -114,13 +124,15 @@ def _shown(samples: ImageArray, found: Neighbours, session: Session) -> tuple[np
     """The numbers of the training images under each of the first samples, and by which distance."""
     from bench.tasks.neighbours import by_lpips
 
-    net, k = backbone(), min(NEAREST, len(session.train))
+    net, k = backbone(session), min(NEAREST, len(session.train))
     if net is None:
         return found.indices[:SHOWN, :k], feature(session)
     device: torch.device = session.device()
     first = arrays.first(arrays.as_frozen(samples), SHOWN)
-    nearest = by_lpips(first, session.train, net, device, session.batch(), session.progress, k)
-    return nearest.indices, f"lpips-{net}"
+    network = networks.lpips_network(net, device, session.pretrained.find(networks.LPIPS_WEIGHTS[net]))
+    nearest = by_lpips(first, session.train, net, device, session.batch(), session.progress, k, network)
+    replaced = session.pretrained.replaced(networks.LPIPS_WEIGHTS[net])
+    return nearest.indices, f"lpips-{net}{f' ({STAND_IN})' if replaced else ''}"
 
 
 def figure(samples: ImageArray, train: ImageArray, nearest: np.ndarray) -> bytes:

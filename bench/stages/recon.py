@@ -38,7 +38,7 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
     """The reconstructions and the metrics with the weights that are at hand: new weights, new measurement."""
     return {
         **images_recipe(cell, session),
-        "metrics": [[m.name, m.version, absent_weights(m, session)] for m in session.tables.metrics.values()],
+        "metrics": [[m.name, m.version, weights_at_hand(m, session)] for m in session.tables.metrics.values()],
         "protocol": session.protocol.name,
         "clock": session.config.clock,
         "rates": rates.recipe(cell, session),
@@ -53,10 +53,11 @@ def images_recipe(cell: Cell, session: Session) -> dict[str, Any]:
     return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": images, **decoding.recipe(cell)}
 
 
-def absent_weights(metric: MetricEntry, session: Session) -> list[str]:
-    """The weights this metric lacks on this machine."""
+def weights_at_hand(metric: MetricEntry, session: Session) -> list[str]:
+    """The weights this metric lacks on this machine, by name, or the stand-ins that it takes for them."""
+    found = session.pretrained
     needs = networks.needed(metric, session.tables.features, session.protocol)
-    return [name for name in needs if not networks.available(name)]
+    return [name for name in needs if not found.available(name)] + list(found.replacing(needs))
 
 
 def run(cell: Cell, session: Session) -> Outcome:
@@ -80,6 +81,7 @@ def run(cell: Cell, session: Session) -> Outcome:
         session.cache,
         session.batch(),
         session.progress,
+        pretrained=session.pretrained,
     )
     return Outcome(
         metrics=(

@@ -43,7 +43,7 @@ def rehearse(cell: Cell, session: Session, scratch: Path, patience: Patience, fi
     device = session.device()
     trial = Trial(
         cell=cell,
-        session=dataclasses.replace(session, cache=scratch),
+        session=dataclasses.replace(session, cache=scratch, config=dataclasses.replace(session.config, stand_in=True)),
         real=session,
         device=device,
         patience=patience,

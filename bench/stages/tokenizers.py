@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench import digest, registry, weights
+from bench import digest, record, registry, weights
 from bench.contract import UsageError
 from bench.options import settings_until
 from bench.plan import Cell
@@ -40,6 +40,12 @@ def identity(cell: Cell, session: Session) -> dict[str, Any]:
         "settings": settings,
         "resolution": session.preset.resolution,
     }
+
+
+def stand_ins(cell: Cell, session: Session) -> tuple[str, ...]:
+    """The stand-ins in the losses that the cell's weights are trained with, here or in the run that they come from."""
+    run = weights.trained_as(cell.method)
+    return session.pretrained.replacing(train.networks(cell)) if run is None else record.stand_ins(run.metrics)
 
 
 def tokenizer(cell: Cell, session: Session, device: torch.device) -> Tokenizer:

@@ -30,7 +30,8 @@ def obstacle(cell: Cell) -> str | None:
 
 
 def recipe(cell: Cell, session: Session) -> dict[str, Any]:
-    """Method, settings, images and budget: what decides the weights."""
+    """Method, settings, images, budget and the networks in the losses: what decides the weights."""
+    needs = networks(cell)
     return {
         "stage": "train",
         "version": VERSION,
@@ -42,7 +43,15 @@ def recipe(cell: Cell, session: Session) -> dict[str, Any]:
         "flip": session.preset.flip,
         "precision": session.preset.precision,
         "seed": cell.seed,
+        **({"networks": {name: session.pretrained.planned(name) for name in needs}} if needs else {}),
     }
+
+
+def networks(cell: Cell) -> tuple[str, ...]:
+    """The pretrained networks in the losses that the cell trains with; none where nothing is trained."""
+    if cell.entry.networks is None or obstacle(cell) is not None:
+        return ()
+    return tuple(registry.load(cell.entry.networks)(cell.settings))
 
 
 def folder(cell: Cell, session: Session) -> Path:

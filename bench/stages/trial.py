@@ -27,7 +27,8 @@ DIGEST_BYTES = 32
 class Trial:
     """What the stages of one cell hand on.
 
-    ``session`` writes into the scratch cache, ``real`` reads ready-made weights.
+    ``session`` writes into the scratch cache and takes stand-ins for networks that are not here; ``real`` is that of
+    the run, from which ready-made weights are read.
     ``encode`` and ``decode`` are seconds per image, ``free`` the bytes of memory that were free before the cell.
     """
 
@@ -96,6 +97,7 @@ def measuring(trial: Trial, kind: str | None) -> tuple[Spread, float]:
     session = trial.session
     reference = arrays.in_memory(head(session.val, len(trial.decoded)).pixels.copy())
     candidate = arrays.in_memory(trial.decoded)
+    pretrained = session.pretrained if trial.real.config.stand_in else trial.real.pretrained
     metrics = [m for m in session.tables.metrics.values() if kind in (None, m.kind)]
     seconds, written = [], 0.0
     for number in range(2):
@@ -111,6 +113,7 @@ def measuring(trial: Trial, kind: str | None) -> tuple[Spread, float]:
             cache,
             session.batch(),
             session.progress,
+            pretrained=pretrained,
         )
         seconds.append((perf_counter() - began) / len(candidate))
         written = size_of(cache / "features") / (2 * len(candidate))

@@ -61,26 +61,36 @@ def try_sample(trial: Trial) -> StageForecast:
     cell, session = trial.cell, trial.session
     assert trial.prior is not None
     prior, tokenizer = trial.prior, tokenizer_of(trial)
-    rows = sampling.BATCH if trial.device.type == "cuda" else 1
     condition = tasks.condition(cell, session, tokenizer, trial.device) if cell.task else None
-    order = Order(tuple(range(rows)), rows, sampling.label_rule(cell, sampling.PLAIN), condition, cell.decoding.noise)
+
+    def drawn(rows: int) -> float | None:
+        """Seconds that a block of so many samples took, None where it was given up."""
+        seeds, label = tuple(range(rows)), sampling.label_rule(cell, sampling.PLAIN)
+        order = Order(seeds, rows, label, condition, cell.decoding.noise)
+        began = perf_counter()
+        finished = within(SLOWEST_SAMPLE, lambda: draw(prior, tokenizer, order, 0, trial.device))
+        return perf_counter() - began if finished else None
+
     reset_peak(trial.device)
-    began = perf_counter()
-    finished = within(SLOWEST_SAMPLE, lambda: draw(prior, tokenizer, order, 0, trial.device))
-    took = perf_counter() - began
+    rows = sampling.BATCH if trial.device.type == "cuda" else 1
+    took = drawn(rows)
+    if rows == 1 and took is not None and took * sampling.BATCH < SLOWEST_SAMPLE / 4:
+        rows = sampling.BATCH
+        took = drawn(rows)
     steps = sampler_steps(cell.prior)
     cut = max(steps / SAMPLER_STEPS, 1.0)
+    seconds = SLOWEST_SAMPLE if took is None else took
     wanted = Order(sampling.seeds(session), sampling.BATCH)
     count = len(wanted.blocks()) * sampling.BATCH
     basis = f"{len(wanted.seeds)} samples; measured on a block of {rows}"
     if cut > 1:
         basis += f" with {SAMPLER_STEPS} of {steps} steps of the sampler"
-    if not finished:
+    if took is None:
         basis += f"; given up after {SLOWEST_SAMPLE:.0f} s, so this is a lower bound"
     images = len(wanted.seeds) * pixels_of(session)
     return StageForecast(
         "sample",
-        Spread(took, took, took) * (cut * count / rows),
+        Spread(seconds, seconds, seconds) * (cut * count / rows),
         memory=int(peak_memory(trial.device)[0] or 0) or None,
         disk={"images": images},
         transient=images,  # blocks stay until all of them are put together

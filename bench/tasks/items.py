@@ -12,6 +12,7 @@ from bench import networks
 from bench.contract import ImageArray
 from bench.digest import of_value
 from bench.entries import FeatureEntry, MetricEntry, MetricProtocol
+from bench.pretrained import Pretrained
 from bench.registry import lookup
 from bench.vectors import Statistics
 
@@ -76,13 +77,14 @@ class Itemizer:
         entries: Mapping[str, FeatureEntry],
         protocol: MetricProtocol,
         precision: Precision = "float32",
+        pretrained: Pretrained | None = None,
     ) -> None:
         self._reference = reference
         self._candidate = candidate
         self._entries = entries
         self._protocol = protocol
         self._precision = precision
-        self._identities: dict[str, str] = {}
+        self._pretrained = pretrained or Pretrained()
 
     def item(self, entry: MetricEntry) -> Item:
         """The metric with its signature and key, or with the reason of its absence."""
@@ -104,7 +106,7 @@ class Itemizer:
             for name in packages
             if find_spec(name) is None
         ]
-        reasons += [networks.reason(name) for name in needs if not networks.available(name)]
+        reasons += [networks.reason(name) for name in needs if not self._pretrained.available(name)]
         return "; ".join(reasons) or None
 
     def _extractor(self, feature: str) -> FeatureEntry:
@@ -138,16 +140,11 @@ class Itemizer:
             if self._precision != "float32":
                 signature["precision"] = self._precision
         if needs:
-            signature["weights"] = ", ".join(self._identity(name) for name in needs)
+            signature["weights"] = ", ".join(self._pretrained.identity(name) for name in needs)
         signature |= {name: getattr(self._protocol, name) for name in entry.settings}
         if entry.reads == "both":
             signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count or None}
         return {**signature, "count": self._candidate.count}
-
-    def _identity(self, name: str) -> str:
-        if name not in self._identities:
-            self._identities[name] = networks.identity(name)
-        return self._identities[name]
 
     def feature_key(self, images: ImageSet, feature: str) -> str:
         """The key of one set's features: images, extractor with version, convention, weights and backend."""
@@ -158,7 +155,7 @@ class Itemizer:
             "version": extractor.version,
             "convention": dict(extractor.convention),
             "precision": self._precision,
-            "weights": [self._identity(name) for name in extractor.needs],
+            "weights": [self._pretrained.identity(name) for name in extractor.needs],
             **({"backend": networks.backends(extractor)} if extractor.packages else {}),
         }
         return of_value(recipe)

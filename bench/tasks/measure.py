@@ -26,6 +26,8 @@ from bench.vectors import Features, open_vectors
 if TYPE_CHECKING:
     import torch
 
+    from bench.pretrained import Pretrained
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -50,6 +52,7 @@ def measure(
     batch: int = 32,
     progress: Progress = silent,
     precision: Precision = "float32",
+    pretrained: Pretrained | None = None,
 ) -> Measured:
     """Measures ``candidate`` against ``reference``.
 
@@ -57,15 +60,16 @@ def measure(
     without value that says why. Numbers, features and per-image values are kept in ``cache``, keyed by the digests of
     images and weights and by everything else that decides them; what is there is not computed again. A ``device``
     given by name ("auto", "cpu", "cuda:1") is looked for only when something has to be computed. ``precision``
-    "bfloat16" is for feature extractors alone, and stands in their signatures.
+    "bfloat16" is for feature extractors alone, and stands in their signatures. ``pretrained`` finds and names the
+    networks, by default the pinned files alone.
     """
     one, other = ImageSet("the reference", reference), ImageSet("the candidate", candidate)
-    items = Itemizer(one, other, features, protocol, precision)
+    items = Itemizer(one, other, features, protocol, precision, pretrained)
     ruler = _Ruler(one, other, items, protocol, cache)
     asked = [items.item(entry) for entry in metrics]
     lacking = [item for item in asked if item.reason is None and ruler.known(item) is None]
     if lacking:
-        ruler.look(lacking, features, device, batch, progress, precision)
+        ruler.look(lacking, features, device, batch, progress, precision, pretrained)
     found = tuple(ruler.measurement(item) for item in asked)
     pairs = [item for item in asked if item.entry.kind == "pair" and item.reason is None]
     lacking_parts = {item.entry.name for item in asked if item.lacks}
@@ -153,6 +157,7 @@ class _Ruler:
         batch: int,
         progress: Progress,
         precision: Precision,
+        pretrained: Pretrained | None,
     ) -> None:
         """Computes the per-image values and the features that the cache lacks."""
         pairs = {item.key: item for item in items if item.entry.kind == "pair"}
@@ -165,7 +170,8 @@ class _Ruler:
 
         work = onepass.Work(wanted, reference, candidate)
         arrays = self._reference.arrays, self._candidate.arrays
-        for key, values in onepass.run(*arrays, work, entries, device, batch, progress, precision).items():
+        found = onepass.run(*arrays, work, entries, device, batch, progress, precision, pretrained)
+        for key, values in found.items():
             self._keep(pairs[key], {"value": float(values.mean())}, values.tolist())
 
     def absent(self, images: ImageSet, features: Iterable[str]) -> dict[str, dict[str, Path]]:

@@ -26,6 +26,7 @@ from bench.vectors import open_vectors
 if TYPE_CHECKING:
     from torch import nn
 
+    from bench.pretrained import Pretrained
     from bench.progress import Progress
 
 ROWS = 4096
@@ -171,15 +172,16 @@ def feature_vectors(
     cache: Path,
     batch: int,
     progress: Progress,
+    pretrained: Pretrained | None = None,
 ) -> np.ndarray:
     """The features "extractor.output" of all images, float32 ``[N, D]``: those the set metrics have kept, or new."""
     one = ImageSet("the images", images)
-    folder = cache / "features" / Itemizer(one, one, features, protocol).feature_key(one, feature)[:32]
+    items = Itemizer(one, one, features, protocol, pretrained=pretrained)
+    folder = cache / "features" / items.feature_key(one, feature)[:32]
     if open_vectors(folder) is None:
         extractor, _, output = feature.partition(".")
-        onepass.run(
-            (), (images,), onepass.Work(candidate={extractor: {output: folder}}), features, device, batch, progress
-        )
+        work = onepass.Work(candidate={extractor: {output: folder}})
+        onepass.run((), (images,), work, features, device, batch, progress, pretrained=pretrained)
     values = open_vectors(folder)
     assert values is not None, "the pass has just written them"
     return values

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import networks
 from bench.contract import BenchError, ImageArray
 from bench.devices import choose_device
 from bench.entries import FeatureEntry, FeatureExtractor
 from bench.networks import Networks
+from bench.pretrained import Pretrained
 from bench.progress import Advance, Progress
 from bench.registry import load
 from bench.vectors import VectorWriter
@@ -94,15 +94,18 @@ def run(
     batch: int,
     progress: Progress,
     precision: str = "float32",
+    pretrained: Pretrained | None = None,
 ) -> dict[str, np.ndarray]:
     """Does the work; features go to their folders, per-image values float64 ``[N]`` come back by pair metric.
 
     ``precision`` "bfloat16" runs the extractors' products in bfloat16; pair metrics are never touched by it.
+    ``pretrained`` finds the networks, by default the pinned files alone.
     """
     device = choose_device(device) if isinstance(device, str) else device
-    tools = Networks(device)
+    weights = (pretrained or Pretrained()).find
+    tools = Networks(device, weights)
     pairs = {name: load(function) for name, function in work.pairs.items()}
-    extractors = {name: load(entries[name].build)(device, networks.find) for name in {*work.reference, *work.candidate}}
+    extractors = {name: load(entries[name].build)(device, weights) for name in {*work.reference, *work.candidate}}
     values: dict[str, list[np.ndarray]] = {name: [] for name in pairs}
     with ExitStack() as stack, _without_tf32():
         sides = (

@@ -39,9 +39,10 @@ Seconds = dict[tuple[int, str], float]
 
 @dataclass(frozen=True)
 class Patience:
-    """Rounds of all phases are repeated up to ``rounds`` times, but not begun after ``seconds``."""
+    """Rounds of all phases are repeated at least ``least`` times, at most ``rounds``, between them until ``seconds``."""
 
-    rounds: int = 3
+    least: int = 2
+    rounds: int = 4
     seconds: float = 15.0
 
 
@@ -156,13 +157,13 @@ class _Stand:
         fixed: Seconds = {}
         rest: list[float] = []
         began = perf_counter()
-        for _ in range(self.patience.rounds):
+        for number in range(1, self.patience.rounds + 1):
             seconds, own, others = self.round(micro)
             for key, value in seconds.items():
                 found.setdefault(key, []).append(value)
             fixed |= own
             rest += others
-            if perf_counter() - began > self.patience.seconds:
+            if number >= self.patience.least and perf_counter() - began > self.patience.seconds:
                 break
         phases = {phase.name: phase for phase in self.learner.phases}
         turns = tuple(
