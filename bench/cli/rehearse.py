@@ -25,6 +25,24 @@ if TYPE_CHECKING:
     from bench.plan import RunConfig
 
 
+LONG = 100_000
+"""Images of training from which on a run is long enough to be tried first."""
+
+
+def offer(config: RunConfig) -> list[str]:
+    """A line for a run that will take long; none for a short one."""
+    from bench.plan import preset_of, stages_with_predecessors
+
+    preset, stages = preset_of(config), stages_with_predecessors(config.stages)
+    budgets = {"train": preset.images_seen, "prior": preset.prior_images_seen}
+    if max((images for stage, images in budgets.items() if stage in stages), default=0) < LONG:
+        return []
+    return [
+        "this run may take long; in some minutes `python -m bench validate --rehearse` with the same flags tries every "
+        "stage and forecasts time, memory and disk"
+    ]
+
+
 def with_stand_ins(config: RunConfig, problems: list[str], notes: list[str]) -> tuple[list[str], list[str]]:
     """What is missing and what is noted, when losses may take random networks in the place of those that are absent."""
     from bench.cli import joined, pretrained

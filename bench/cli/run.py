@@ -168,6 +168,7 @@ VALIDATED = (
 
 def _execute(flags: dict[str, Any], file: Path | None, json: bool) -> int:
     from bench.cli import joined
+    from bench.cli import rehearse as rehearsing
     from bench.cli.config import run_config
     from bench.contract import UsageError
 
@@ -175,7 +176,7 @@ def _execute(flags: dict[str, Any], file: Path | None, json: bool) -> int:
     problems, notes = joined.problems(settings)
     if problems:
         raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
-    for note in notes:
+    for note in [*notes, *rehearsing.offer(settings)]:
         sys.stderr.write(f"note: {note}\n")
     results = joined.execute(settings)
     joined.show(settings, results, json)

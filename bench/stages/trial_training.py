@@ -79,7 +79,8 @@ def _training_basis(found: Rehearsed) -> tuple[str, ...]:
     batch = f"{found.measured} image{'s' * (found.measured > 1)} in a forward pass"
     scaled = f", scaled to batch {found.batch}" if found.measured < found.batch else ""
     return (
-        f"{found.steps} steps; phases {phases}; measured with {batch}{scaled}; memory for micro-batch {found.micro_batch}",
+        f"{found.steps} steps; phases {phases}; measured with {batch}{scaled}",
+        f"memory for micro-batch {found.micro_batch}",
         f"checkpoint written in {found.saving:.1f} s, read in {found.restoring:.1f} s",
     )
 

@@ -39,7 +39,7 @@ Seconds = dict[tuple[int, str], float]
 
 @dataclass(frozen=True)
 class Patience:
-    """Rounds of all phases are repeated at least ``least`` times, at most ``rounds``, between them until ``seconds``."""
+    """``least`` to ``rounds`` rounds of all phases are measured; beyond the least none begins after ``seconds``."""
 
     least: int = 2
     rounds: int = 4
