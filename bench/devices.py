@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.contract import UsageError
@@ -47,3 +48,26 @@ def check_compiler(device: torch.device) -> None:
             f"--compile: torch cannot compile for '{device.type}' here ({reason}); install a C++ compiler, which CXX "
             "names (GPUs need Triton too), or leave --compile out."
         ) from error
+
+
+_MEMORY, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+
+
+def free_memory(device: torch.device) -> tuple[int | None, str]:
+    """Bytes that new work may take, None where that is not known, and whose they are.
+
+    On the CPU what the system calls available, and at most what a control group of the process allows in all.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]), f"{torch.cuda.get_device_name(device)} (free memory)"
+    if device.type != "cpu":
+        return None, f"the device '{device.type}'"
+    name = "this machine (available memory)"
+    if _MEMORY.exists():
+        fields = dict(line.split(":", 1) for line in _MEMORY.read_text().splitlines())
+        available = int(fields["MemAvailable"].split()[0]) * 1024
+        allowed = _GROUP.read_text().strip() if _GROUP.exists() else "max"
+        return min(available, int(allowed)) if allowed.isdecimal() else available, name
+    return None, name

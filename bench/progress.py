@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+from bench.forecast import duration
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,6 +27,68 @@ def silent(description: str, total: int) -> Iterator[Advance]:
 
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BEFORE_ESTIMATE = 20.0
+WORTH_SAYING = 120.0
+"""Seconds left below which nothing is said of them beside the bar."""
+
+
+class Estimate:
+    """Units done and the time left at the rate since the first report: what a resumed run had done does not count."""
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.clock = total, clock
+        self.done, self.reports = 0, 0
+        self._first, self._began = 0, clock()
+
+    def add(self, count: int) -> None:
+        """Counts finished units; the first report only sets the mark."""
+        self.done += count
+        self.reports += 1
+        if self.reports == 1:
+            self._first, self._began = self.done, self.clock()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first report."""
+        return self.clock() - self._began
+
+    @property
+    def rate(self) -> float | None:
+        """Units per second, None while there was one report at most."""
+        return (self.done - self._first) / self.elapsed if self.done > self._first and self.elapsed > 0 else None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds for the rest at that rate."""
+        return None if self.rate is None else (self.total - self.done) / self.rate
+
+
+def placed(
+    progress: Progress, place: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Progress:
+    """The same progress under names that begin with their ``place`` in the run.
+
+    Of long work it says, once its rate is known, about how long the rest will take.
+    """
+
+    @contextmanager
+    def shown(description: str, total: int) -> Iterator[Advance]:
+        estimate, said = Estimate(total, clock), False
+
+        def counted(count: int) -> None:
+            nonlocal said
+            advance(count)
+            estimate.add(count)
+            left = estimate.left
+            if not said and left is not None and estimate.elapsed >= SECONDS_BEFORE_ESTIMATE:
+                said = True
+                if left >= WORTH_SAYING:
+                    say(f"{place}, {description}: about {duration(left)} left")
+
+        with progress(f"{place}, {description}", total) as advance:
+            yield counted
+
+    return shown
 
 
 def bars(console: Console) -> Progress:
@@ -52,7 +116,7 @@ def _live(console: Console) -> Progress:
             def advance(count: int) -> None:
                 bar.advance(task, count)
                 speed = bar.tasks[0].speed
-                bar.update(task, rate=f"{speed:.0f}" if speed else "-")
+                bar.update(task, rate=per_second(speed) if speed else "-")
 
             yield advance
 
@@ -60,19 +124,23 @@ def _live(console: Console) -> Progress:
 
 
 @contextmanager
-def _lines(description: str, total: int) -> Iterator[Advance]:
+def _lines(description: str, total: int, clock: Callable[[], float] = time.monotonic) -> Iterator[Advance]:
     """A line on stderr every few seconds, for logs."""
-    done, started = 0, time.monotonic()
-    said = started
+    estimate, said = Estimate(total, clock), clock()
 
     def advance(count: int) -> None:
-        nonlocal done, said
-        done += count
-        now = time.monotonic()
-        if now - said > SECONDS_BETWEEN_LINES:
+        nonlocal said
+        estimate.add(count)
+        now = clock()
+        if now - said > SECONDS_BETWEEN_LINES and estimate.rate is not None and estimate.left is not None:
             said = now
-            left = (total - done) * (now - started) / max(done, 1)
-            sys.stderr.write(f"{description}: {done}/{total}, {done / (now - started):.0f}/s, {left:.0f} s left\n")
+            rate, left = per_second(estimate.rate), duration(estimate.left)
+            sys.stderr.write(f"{description}: {estimate.done}/{total}, {rate}/s, {left} left\n")
             sys.stderr.flush()
 
     yield advance
+
+
+def per_second(rate: float) -> str:
+    """Whole numbers from 10 on, two digits below."""
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"

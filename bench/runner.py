@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from bench import digest
+from bench import digest, progress
 from bench.contract import BenchError, MethodEntry
 from bench.entries import Dataset
 from bench.files import write_bytes
@@ -26,11 +26,12 @@ def run(cells: Sequence[Cell], session: Session, floor: MethodEntry | None = Non
     ``floor`` is the method whose reconstruction at a tokenizer's own grid is measured beside it.
     """
     results: list[Result] = []
-    for cell in cells:
-        results += _run_cell(cell, session)
+    for number, cell in enumerate(cells, 1):
+        results += _run_cell(cell, session, f"cell {number} of {len(cells)}")
     if floor is not None:
-        for cell in _floors(cells, results, floor):
-            results += _run_cell(cell, session)
+        floors = _floors(cells, results, floor)
+        for number, cell in enumerate(floors, 1):
+            results += _run_cell(cell, session, f"floor {number} of {len(floors)}")
     return results
 
 
@@ -39,11 +40,14 @@ def failed(results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.status == "failed"]
 
 
-def _run_cell(cell: Cell, session: Session) -> list[Result]:
-    """The cell's stages in order; after a failure the later ones are not tried."""
+def _run_cell(cell: Cell, session: Session, place: str) -> list[Result]:
+    """The cell's stages in order; after a failure the later ones are not tried. ``place`` is the cell's in the run."""
     results: list[Result] = []
-    for name in _useful(cell, session.config.stages):
-        result = _run_stage(name, stage(name), cell, session)
+    names = useful(cell, session.config.stages)
+    for number, name in enumerate(names, 1):
+        here = f"stage {number} of {len(names)} of {place}"
+        placed = dataclasses.replace(session, progress=progress.placed(session.progress, here, session.say))
+        result = _run_stage(name, stage(name), cell, placed, here)
         results.append(result)
         if result.status == "failed":
             if session.config.fail_fast:
@@ -53,14 +57,14 @@ def _run_cell(cell: Cell, session: Session) -> list[Result]:
     return results
 
 
-def _useful(cell: Cell, asked: Sequence[str]) -> list[str]:
+def useful(cell: Cell, asked: Sequence[str]) -> list[str]:
     """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks."""
     needed = {need for name in cell.stages if stage(name).obstacle(cell) is None for need in NEEDS[name]}
     predecessors = set().union(*NEEDS.values())
     return [name for name in cell.stages if name in asked or name in needed or name not in predecessors]
 
 
-def _run_stage(name: str, work: Stage, cell: Cell, session: Session) -> Result:
+def _run_stage(name: str, work: Stage, cell: Cell, session: Session, here: str) -> Result:
     place = session.place(cell)
     obstacle = work.obstacle(cell)
     try:
@@ -74,7 +78,7 @@ def _run_stage(name: str, work: Stage, cell: Cell, session: Session) -> Result:
             result = dataclasses.replace(blank, status="not-applicable", error=obstacle)
             place.write(result)
             return result
-        session.say(f"{cell.label} seed {cell.seed}, {name}")
+        session.say(f"{cell.label} seed {cell.seed}, {name} ({here})")
         outcome = work.run(cell, session)
     except BenchError as error:
         if session.config.debug:

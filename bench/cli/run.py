@@ -40,6 +40,7 @@ Plugin = Annotated[list[str] | None, typer.Option(help="a Python file that defin
 Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of the preset (marks the row)")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with keys equal to the flags")]
 Json = Annotated[bool, typer.Option("--json", help="results as JSON on stdout instead of the table")]
+Rehearse = Annotated[bool, typer.Option("--rehearse", help="try every cell for moments; forecast time, memory, disk")]
 Debug = Annotated[bool | None, typer.Option("--debug", help="full tracebacks")]
 
 
@@ -118,39 +119,56 @@ def validate(
     stages: Stages = None,
     task: Task = None,
     seeds: Seeds = None,
+    sample_seeds: SampleSeeds = None,
+    limit: Limit = None,
+    eval_limit: EvalLimit = None,
     device: Device = None,
     out: Out = None,
     offline: Offline = None,
     strict: Strict = None,
     stand_in: StandIn = None,
+    deterministic: Deterministic = None,
+    micro_batch: MicroBatch = None,
+    channels_last: ChannelsLast = None,
+    compile_: Compile = None,
     plugin: Plugin = None,
     set_: Changes = None,
     config: ConfigFile = None,
+    rehearse: Rehearse = False,
 ) -> int:
-    """Check everything that `run` would need and list at once what is missing; trains nothing."""
+    """Check everything that `run` would need and list at once what is missing.
+
+    With --rehearse every cell takes a few steps, and a forecast is printed of the time, memory and disk of the run.
+    """
     from bench.cli import joined
+    from bench.cli import rehearse as rehearsing
     from bench.cli.config import run_config
 
     flags = {name.rstrip("_"): value for name, value in locals().items() if name in VALIDATED}
     settings: RunConfig = run_config(flags, config)
     problems, notes = joined.problems(settings)
+    if rehearse:
+        problems, notes = rehearsing.with_stand_ins(settings, problems, notes)
     for note in notes:
         typer.echo(f"note: {note}")
     for problem in problems:
         typer.echo(f"missing: {problem}", err=True)
-    if not problems:
-        typer.echo("Everything that this run needs is here.")
-    return 2 if problems else 0
+    if problems:
+        return 2
+    typer.echo("Everything that this run needs is here.")
+    return rehearsing.rehearse(settings) if rehearse else 0
 
 
 VALIDATED = (
-    *("methods", "dataset", "preset", "protocol", "metric_protocol", "stages", "task", "seeds", "device", "out"),
-    *("offline", "strict", "stand_in", "plugin", "set_"),
+    *("methods", "dataset", "preset", "protocol", "metric_protocol", "stages", "task", "seeds", "sample_seeds"),
+    *("limit", "eval_limit", "device", "out", "offline", "strict", "stand_in", "deterministic", "micro_batch"),
+    *("channels_last", "compile_", "plugin", "set_"),
 )
 
 
 def _execute(flags: dict[str, Any], file: Path | None, json: bool) -> int:
     from bench.cli import joined
+    from bench.cli import rehearse as rehearsing
     from bench.cli.config import run_config
     from bench.contract import UsageError
     from bench.readings import Readings
@@ -160,7 +178,7 @@ def _execute(flags: dict[str, Any], file: Path | None, json: bool) -> int:
     problems, notes = joined.problems(settings, readings)
     if problems:
         raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
-    for note in notes:
+    for note in [*notes, *rehearsing.offer(settings)]:
         sys.stderr.write(f"note: {note}\n")
     results = joined.execute(settings, readings=readings)
     joined.show(settings, results, json)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import codes
+from bench import codes, seeding
 from bench.contract import Batch, UsageError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from bench.tasks.fit import Source
+
+
+def drawn(source: Source, seed: int, step: int, count: int, flip: bool, part: slice) -> Batch:
+    """A ``part`` of the ``count`` items that a training with this seed sees at a step, on the CPU."""
+    indices = seeding.step_indices(seed, step, count, len(source))[part]
+    seeds = seeding.step_seeds(seed, step, count)[part]
+    return source.batch(indices, seeding.step_flips(seed, step, count, flip)[part], seeds)
 
 
 def check_divisible(batch: int, processes: int) -> None:

@@ -54,7 +54,7 @@ def clock(
     images = torch.from_numpy(pixels.copy()).to(device)
     batch, conditions = len(images), {**_conditions(images), **execution}
     with torch.inference_mode():
-        _reset_peak(device)
+        reset_peak(device)
         codes = tokenizer.encode(images)
         encode = seconds_per_call(lambda: tokenizer.encode(images), device, schedule)
         decode = seconds_per_call(lambda: tokenizer.decode(codes), device, schedule)
@@ -71,15 +71,16 @@ def seconds_per_call(run: Callable[[], object], device: torch.device, schedule: 
         run()
     times: list[float] = []
     while len(times) < schedule.most and (len(times) < schedule.repeats or sum(times) < schedule.seconds):
-        _synchronise(device)
+        synchronise(device)
         start = perf_counter()
         run()
-        _synchronise(device)
+        synchronise(device)
         times.append(perf_counter() - start)
     return times
 
 
-def _synchronise(device: torch.device) -> None:
+def synchronise(device: torch.device) -> None:
+    """Waits for the work that the device was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -110,7 +111,7 @@ def _speed(name: str, times: list[float], batch: int, signature: Signature) -> M
 # Memory
 
 
-def _reset_peak(device: torch.device) -> None:
+def reset_peak(device: torch.device) -> None:
     """Forgets earlier peaks, so that the number belongs to this tokenizer and not to what ran before it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -119,13 +120,13 @@ def _reset_peak(device: torch.device) -> None:
 
 
 def _memory(device: torch.device, conditions: Signature) -> Measurement:
-    value, of = _peak(device)
+    value, of = peak_memory(device)
     reason = None if value is not None else f"The peak memory of device '{device.type}' cannot be read."
     signature = {**conditions, "memory": of}
     return Measurement("peak-memory-bytes", value, "bytes", False, signature=signature, reason=reason)
 
 
-def _peak(device: torch.device) -> tuple[float | None, str]:
+def peak_memory(device: torch.device) -> tuple[float | None, str]:
     """Bytes and what they are: CUDA's allocator, or on the CPU the whole process with its libraries."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device)), "allocated by tensors"

@@ -152,10 +152,7 @@ class _Run:
         """This process's part of a step's batch, on the CPU."""
         first = self.processes.rank * self.local
         part = slice(first, first + self.local)
-        indices = seeding.step_indices(self.plan.seed, step, self.learner.batch, len(self.source))[part]
-        seeds = seeding.step_seeds(self.plan.seed, step, self.learner.batch)[part]
-        flips = seeding.step_flips(self.plan.seed, step, self.learner.batch, self.plan.flip)[part]
-        return self.source.batch(indices, flips, seeds)
+        return batches.drawn(self.source, self.plan.seed, step, self.learner.batch, self.plan.flip, part)
 
     def advance(self) -> None:
         """One step, or, when memory ran out, a return to the last checkpoint with half the micro-batch."""

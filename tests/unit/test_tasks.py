@@ -16,16 +16,16 @@ def cells_of(*methods: str, stages: tuple[str, ...] = ("gen",), task: str | None
 
 def test_a_method_without_the_task_is_not_trained_for_it() -> None:
     dct, vqgan = cells_of("dct", "vqgan")
-    assert runner._useful(dct, ("gen",)) == EVERYTHING
-    assert runner._useful(vqgan, ("gen",)) == ["gen"]
-    assert runner._useful(vqgan, ("train", "gen")) == ["train", "gen"]
-    assert runner._useful(*cells_of("vqgan", task=None), ("gen",)) == EVERYTHING
-    assert runner._useful(*cells_of("vqgan", stages=("recon",)), ("recon",)) == ["train", "recon"]
+    assert runner.useful(dct, ("gen",)) == EVERYTHING
+    assert runner.useful(vqgan, ("gen",)) == ["gen"]
+    assert runner.useful(vqgan, ("train", "gen")) == ["train", "gen"]
+    assert runner.useful(*cells_of("vqgan", task=None), ("gen",)) == EVERYTHING
+    assert runner.useful(*cells_of("vqgan", stages=("recon",)), ("recon",)) == ["train", "recon"]
 
 
 def test_a_method_without_a_prior_stops_at_what_it_is_asked() -> None:
     [jpeg] = cells_of("jpeg", stages=("gen", "cost"), task=None)
-    assert runner._useful(jpeg, ("gen", "cost")) == ["cost", "gen"]
+    assert runner.useful(jpeg, ("gen", "cost")) == ["cost", "gen"]
 
 
 @pytest.mark.parametrize(
