@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.contract import IntegrityError, Missing
 from bench.digest import of_file
@@ -157,14 +158,30 @@ def lpips_network(backbone: Backbone, device: torch.device | str = "cpu", weight
 
 
 def _untrained_lpips(backbone: Backbone) -> nn.Module:
-    """The package's module with trained heads and a random backbone; torch's generators are left as they were."""
+    """The package's module with trained heads and a backbone without values, which all have to be loaded."""
     import lpips
-    import torch
 
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), _unfilled():
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
         network: nn.Module = lpips.LPIPS(net=backbone, version="0.1", pnet_rand=True, verbose=False)
         return network
+
+
+def _unfilled() -> AbstractContextManager[object]:
+    """Inside, modules are built without drawing initial weights: VGG16's take a second and are overwritten at once."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    in_place = (torch.Tensor.normal_, torch.Tensor.uniform_)
+
+    class Unfilled(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        ) -> Any:
+            draws = getattr(func, "__module__", "") == "torch.nn.init" or func in in_place
+            return None if draws else func(*args, **(kwargs or {}))
+
+    return Unfilled()
 
 
 def _sliced(net: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
