@@ -94,7 +94,7 @@ def try_prior(trial: Trial) -> StageForecast:
     if trial.decoded is None:
         code(trial)
     few = dataclasses.replace(session.config, limit=min(max(session.batch(), 4), len(session.train)))
-    source = priors.codes_of_training_set(tokenizer, dataclasses.replace(session, config=few), trial.device)
+    source = priors.codes_of_training_set(cell, tokenizer, dataclasses.replace(session, config=few), trial.device)
     codes = len(session.train) * (1 + session.preset.flip)
     per_code = size_of(session.cache / "codes") / (len(source) * (1 + session.preset.flip))
 

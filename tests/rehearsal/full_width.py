@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tests.rehearsal.stand_in import stand_in
 
 from bench import arrays, seeding
 from bench.contract import Batch, Codes, Learner, Tokenizer
 from bench.presets import PRESETS
 from bench.registry import load
+from bench.stand_ins import stand_in
 from bench.tasks.averaging import MovingAverage
 from bench.tasks.comm import Alone
 from bench.tasks.turn import Turns
