@@ -111,10 +111,14 @@ def cap(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_files_that_the_system_refuses_are_one_sentence_and_leave_nothing(tmp_path: Path) -> None:
-    made = learner("toy")
-    with cap(10_000), pytest.raises(BenchError, match=r"final\.safetensors was not written \(.*File too large"):
+@pytest.mark.parametrize(("width", "size"), [(64, 10_000), (20_000, 1_000_000)])
+def test_files_that_the_system_refuses_are_one_sentence_and_leave_nothing(
+    width: int, size: int, tmp_path: Path
+) -> None:
+    """Where the file ends within one tensor, torch says nothing of the system's error but an own one."""
+    made = ToyLearner(ToySettings(width=width), Build(SIDE, 0, torch.device("cpu"), Alone()))
+    with cap(size), pytest.raises(BenchError, match=r"final\.safetensors was not written \(.*File too large"):
         checkpoint.save_final(tmp_path, made)
-    with cap(10_000), pytest.raises(BenchError, match=r"checkpoint\.pt was not written \(.*File too large"):
+    with cap(size), pytest.raises(BenchError, match=r"checkpoint\.pt was not written \(.*File too large"):
         checkpoint.save(tmp_path, made, None, checkpoint.Progressed())
     assert not list(tmp_path.iterdir())
