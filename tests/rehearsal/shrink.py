@@ -68,7 +68,7 @@ SIZES: Mapping[str, Rule] = {
     "feature_channels": _at_most(32),
     "hidden": _at_most(8),
     "group_style": _at_most(8),
-    "widest": _at_most(32),
+    "widest": _at_most(64),
     "discriminator_base": _at_most(64),
     "channels": _unet_widths,
     "groups": _at_most(4),
