@@ -54,8 +54,9 @@ class Source(Protocol):
 class FitPlan:
     """What is common to all methods of a preset.
 
-    ``images`` is the budget in images seen; ``flip`` mirrors half of them; ``micro_batch`` is the largest batch per
-    forward pass, None for no limit; ``previews`` counts held-out evaluations along the way.
+    ``images`` is the budget in images seen, and the batch where the learner's is larger; ``flip`` mirrors half of
+    them; ``micro_batch`` is the largest batch per forward pass, None for no limit; ``previews`` counts held-out
+    evaluations along the way.
     """
 
     images: int
@@ -100,12 +101,12 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(learner, source, plan, fabric, folder, preview, observe)
     run.start()
-    with progress("train", run.steps * learner.batch) as advance:
-        advance(run.progressed.step * learner.batch)
+    with progress("train", run.steps * run.batch) as advance:
+        advance(run.progressed.step * run.batch)
         while run.progressed.step < run.steps:
             before = run.progressed.step
             run.advance()
-            advance((run.progressed.step - before) * learner.batch)
+            advance((run.progressed.step - before) * run.batch)
     return run.finish()
 
 
@@ -125,9 +126,10 @@ class _Run:
         self.learner, self.source, self.plan, self.fabric, self.folder = learner, source, plan, fabric, folder
         self.preview, self.observe = preview, observe
         self.processes: Alone | Processes = comm(fabric)
-        batches.check_divisible(learner.batch, self.processes.size)
-        self.local = learner.batch // self.processes.size
-        self.steps = math.ceil(plan.images / learner.batch)
+        self.batch = min(learner.batch, plan.images)
+        batches.check_divisible(self.batch, self.processes.size)
+        self.local = self.batch // self.processes.size
+        self.steps = math.ceil(plan.images / self.batch)
         self.average = MovingAverage(learner.averaged) if learner.averaged else None
         self.turns = Turns(learner.phases, self.steps, fabric, self.processes)
         self.progressed = Progressed(micro_batch=min(plan.micro_batch or self.local, self.local))
@@ -152,7 +154,7 @@ class _Run:
         """This process's part of a step's batch, on the CPU."""
         first = self.processes.rank * self.local
         part = slice(first, first + self.local)
-        return batches.drawn(self.source, self.plan.seed, step, self.learner.batch, self.plan.flip, part)
+        return batches.drawn(self.source, self.plan.seed, step, self.batch, self.plan.flip, part)
 
     def advance(self) -> None:
         """One step, or, when memory ran out, a return to the last checkpoint with half the micro-batch."""
@@ -193,7 +195,7 @@ class _Run:
         self.learner.after_step(step)
         self.progressed.step = step + 1
         if self.average:
-            self.average.update((step + 1) * self.learner.batch, self.learner.batch)
+            self.average.update((step + 1) * self.batch, self.batch)
         self.after()
 
     def phases(self, batch: Batch, step: int) -> None:
@@ -227,7 +229,7 @@ class _Run:
         step = self.progressed.step
         point = self.ledger.point(step - len(self.ledger), self.processes, self.folder)
         if point is not None:
-            self.progressed.curve.append({"images": float(step * self.learner.batch), **point})
+            self.progressed.curve.append({"images": float(step * self.batch), **point})
             if self.observe:
                 self.observe(step, self.progressed.curve[-1])
 
@@ -237,7 +239,7 @@ class _Run:
         self.tick()
         values = self.preview(self.learner) if not self.average else self._preview_of_average()
         self.learner.module.train()
-        self.progressed.previews.append({"images": float(self.progressed.step * self.learner.batch), **values})
+        self.progressed.previews.append({"images": float(self.progressed.step * self.batch), **values})
         self.clock = time.perf_counter()
 
     def _preview_of_average(self) -> Mapping[str, float]:
@@ -274,8 +276,8 @@ class _Run:
         done = self.progressed
         return FitReport(
             steps=self.steps,
-            images_seen=self.steps * self.learner.batch,
-            batch=self.learner.batch,
+            images_seen=self.steps * self.batch,
+            batch=self.batch,
             micro_batch=done.micro_batch,
             seconds=done.seconds,
             flops=sum(done.flops.get(phase.name, 0.0) * self.turns.count(phase) for phase in self.learner.phases),

@@ -68,6 +68,11 @@ def test_loss_falls_and_the_report_counts(source: ImageSource, tmp_path: Path) -
     assert report.flops == main * 30 + extra * 9
 
 
+def test_a_budget_below_the_batch_is_the_batch(source: ImageSource, tmp_path: Path) -> None:
+    _, report = train(source, tmp_path, FitPlan(images=3, seed=3), ToySettings())
+    assert (report.steps, report.images_seen, report.batch) == (1, 3, 3)
+
+
 def test_micro_batches_give_the_same_weights(source: ImageSource, tmp_path: Path) -> None:
     whole, _ = train(source, tmp_path / "a", PLAN, ToySettings())
     pieces, report = train(source, tmp_path / "b", dataclasses.replace(PLAN, micro_batch=3), ToySettings())
