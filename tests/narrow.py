@@ -1,4 +1,4 @@
-"""The methods that train, at the settings of ``paper`` but for the widths: every loss, phase and option of a real run."""
+"""The methods that train, at the settings of ``paper`` but for the widths: every loss and phase of a real run."""
 
 from __future__ import annotations
 
