@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,23 +11,26 @@ from torch import nn
 
 from bench.contract import Batch, Build
 from bench.images import to_signed
+from bench.networks import lpips_network
 from bench.registry import load
+from bench.stand_ins import stand_in
 from bench.tasks.comm import Alone
 from methods import METHODS
-from methods.layers import learner as module
 from methods.layers.losses import adaptive_weight, hinge_discriminator, hinge_generator, kl_to_standard_normal
 
 NAMES = ("vqgan", "rqvae", "kl-ldm", "vq-ldm")
 
 
-def build(name: str, comm=None, **changes):
+def build(name: str, comm=None, weights=None, **changes):
     """A learner at ``smoke`` whose codebook starts after one step."""
     entry = load(METHODS[name])
     settings = load(entry.settings)("smoke", None)
     if name != "kl-ldm":
         changes = {"kmeans_at": 1, **changes}
     torch.manual_seed(0)
-    return load(entry.learner)(replace(settings, **changes), Build(32, 0, torch.device("cpu"), comm or Alone()))
+    return load(entry.learner)(
+        replace(settings, **changes), Build(32, 0, torch.device("cpu"), comm or Alone(), weights=weights)
+    )
 
 
 def batch(count: int = 4, seed: int = 0) -> Batch:
@@ -176,20 +180,27 @@ def test_the_kl_autoencoder_adds_up_over_an_image_and_draws_from_the_seeds():
     assert torch.allclose(losses.total, expected, rtol=1e-5)
 
 
-class Distance(nn.Module):
-    """Stands for LPIPS: one number per image."""
-
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return (x - y).abs().mean((1, 2, 3), keepdim=True)
-
-
-def test_the_perceptual_term_has_its_weight_and_is_no_part_of_the_state(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_perceptual", lambda settings, build: Distance())
-    learner = build("vqgan", perceptual_weight=3.0, kmeans_at=0, reconstruction="l1")
-    losses = learner.phases[0].loss(batch(), 0)
+def test_the_perceptual_term_has_its_weight_and_is_no_part_of_the_state(tmp_path: Path):
+    """LPIPS on a VGG16 with random weights: its value by hand, its share of the total and of the decoder's gradient."""
+    changes = {"kmeans_at": 0, "reconstruction": "l1", "disc_weight": 0.0}
+    path = stand_in("vgg16", tmp_path)
+    learner = build("vqgan", weights=lambda name: path if name == "vgg16" else None, perceptual_weight=3.0, **changes)
+    plain = build("vqgan", perceptual_weight=0.0, **changes)
+    losses, without = (one.phases[0].loss(batch(), 0) for one in (learner, plain))
     expected = losses.parts["l1"] + 3.0 * losses.parts["lpips-vgg"] + losses.parts["codebook"]
     assert torch.allclose(losses.total, expected, rtol=1e-5)
+    images = to_signed(batch().images)
+    decoded = plain.model.reconstruct(images, batch().seeds, 0, gather=False).reconstruction
+    by_hand = lpips_network("vgg", weights=path)(decoded, images).mean()
+    assert losses.parts["lpips-vgg"] == pytest.approx(by_hand.item(), rel=1e-4)
+    assert by_hand > 0.01
+    (wanted,) = torch.autograd.grad(3.0 * by_hand, plain.model.decoder.conv_out.weight)
+    for one in (losses, without):
+        one.total.backward()
+    both = [one.model.decoder.conv_out.weight.grad for one in (learner, plain)]
+    assert torch.allclose(both[0] - both[1], wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
     assert not any("perceptual" in key for key in learner.module.state_dict())
+    assert not any(p.requires_grad for p in learner.perceptual.parameters())
 
 
 def test_the_schedule_warms_up_and_falls_to_zero():
