@@ -66,14 +66,17 @@ class Hungry(ToyLearner):
 
 
 def test_memory_of_a_batch_is_forecast_from_one_image(tmp_path: Path) -> None:
-    """What is kept: the product, its square, their gradients; the same for every image."""
+    """What is kept: the product, its square, their gradients; the same for every image.
+
+    One image is charged with what the process takes besides, some tens of MiB: its forecast errs upwards.
+    """
     learner = Hungry(ToySettings(batch=4), Build(16, 0, CPU, Alone()))
     one = tried(learner, tmp_path, FitPlan(images=8, seed=0), Patience(2, 2, seconds=0.0))
     assert one.measured == 1
     all_four = tried(learner, tmp_path, FitPlan(images=8, seed=0), Patience(2, 2, seconds=60.0))
     assert all_four.measured == 4
     assert one.memory.per_image > 2 * MEGABYTES * 2**20
-    assert one.memory.per_image == pytest.approx(all_four.memory.per_image, rel=0.25)
+    assert 0.9 * all_four.memory.per_image < one.memory.per_image < all_four.memory.per_image + 100 * 2**20
 
 
 class Forgetful(ToyLearner):
