@@ -7,8 +7,10 @@ micro-batch only where that fits and is quick; the forecast scales the rest.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,18 +93,15 @@ def rehearse(
     folder.mkdir(parents=True, exist_ok=True)
     learner = build()
     learner.module.to(fabric.device)
-    stand = _Stand(learner, source, plan, fabric, patience, _in_use(fabric.device))
-    return stand.run(folder, available), learner
+    return _Stand(learner, source, plan, fabric, patience).run(folder, available), learner
 
 
 class _Stand:
-    """One learner on the test stand. ``built`` are the bytes of memory in use when it was built."""
+    """One learner on the test stand."""
 
-    def __init__(
-        self, learner: Learner, source: Source, plan: FitPlan, fabric: Fabric, patience: Patience, built: int
-    ) -> None:
+    def __init__(self, learner: Learner, source: Source, plan: FitPlan, fabric: Fabric, patience: Patience) -> None:
         self.learner, self.source, self.plan, self.fabric = learner, source, plan, fabric
-        self.patience, self.built, self.device = patience, built, fabric.device
+        self.patience, self.device = patience, fabric.device
         self.steps = math.ceil(plan.images / learner.batch)
         self.average = MovingAverage(learner.averaged) if learner.averaged else None
         self.turns = Turns(learner.phases, self.steps, fabric, Alone())
@@ -117,12 +116,10 @@ class _Stand:
         micro = self.fitting(micro)
         saving, restoring, written = self.checkpoint(folder)
         others = self.peak()
-        turns, rest, peak = self.measured(micro)
-        memory = self.memory(peak, micro, others)
+        turns, rest, memory = self.measured(micro, others)
         if micro < self.whole and self.quick(turns, available, memory):
             micro = self.whole
-            turns, rest, peak = self.measured(micro)
-            memory = self.memory(peak, micro, others)
+            turns, rest, memory = self.measured(micro, others)
         checkpoint.save_final(folder, self.learner)
         return Rehearsed(
             turns=turns,
@@ -150,19 +147,20 @@ class _Stand:
                 micro //= 2
                 torch.cuda.empty_cache()
 
-    def measured(self, micro: int) -> tuple[tuple[Turn, ...], Spread, int]:
-        """Some more rounds: turns, the rest of a step, and the peak of the memory."""
+    def measured(self, micro: int, others: int) -> tuple[tuple[Turn, ...], Spread, Memory]:
+        """Some more rounds: turns, the rest of a step, and memory; ``others`` is the peak of what came before."""
+        fixed_memory = _in_use(self.device)  # all but activations: a round has been before
         reset_peak(self.device)
         found: dict[tuple[int, str], list[float]] = {}
         fixed: Seconds = {}
         rest: list[float] = []
         began = perf_counter()
         for number in range(1, self.patience.rounds + 1):
-            seconds, own, others = self.round(micro)
+            seconds, own, beside = self.round(micro)
             for key, value in seconds.items():
                 found.setdefault(key, []).append(value)
             fixed |= own
-            rest += others
+            rest += beside
             if number >= self.patience.least and perf_counter() - began > self.patience.seconds:
                 break
         phases = {phase.name: phase for phase in self.learner.phases}
@@ -170,7 +168,9 @@ class _Stand:
             Turn(name, tuple(values), micro, min(fixed[start, name], *values), phases[name].every, start)
             for (start, name), values in found.items()
         )
-        return turns, spread(rest), self.peak()
+        peak, what = peak_memory(self.device)
+        per_image = max(int(peak or 0) - fixed_memory, 0) / micro
+        return turns, spread(rest), Memory(fixed_memory, per_image, others, what)
 
     def round(self, micro: int) -> tuple[Seconds, Seconds, list[float]]:
         """A step from each start on: seconds of its phases, those of their optimisers alone, and of the rest."""
@@ -232,36 +232,21 @@ class _Stand:
         """Peak memory in bytes since it was last reset; 0 where the device does not say."""
         return int(peak_memory(self.device)[0] or 0)
 
-    def memory(self, peak: int, micro: int, others: int) -> Memory:
-        """What a step needs at any micro-batch, from one that was measured."""
-        if self.device.type == "cuda":
-            fixed = torch.cuda.memory_allocated(self.device)
-        else:
-            fixed = min(self.built + self.state(), peak)
-        return Memory(fixed, (peak - fixed) / micro, others, peak_memory(self.device)[1])
-
-    def state(self) -> int:
-        """Bytes of gradients, optimisers' states and averages: what a built learner does not hold yet."""
-        parameters = {id(p): p for phase in self.learner.phases for p in phase.parameters}.values()
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        optimizers = {id(phase.optimizer): phase.optimizer for phase in self.learner.phases}.values()
-        states = [t for o in optimizers for s in o.state.values() for t in s.values() if isinstance(t, torch.Tensor)]
-        averages = self.average.state_dict().values() if self.average else ()
-        return sum(t.numel() * t.element_size() for t in (*gradients, *states, *averages))
-
     def quick(self, turns: Iterable[Turn], available: int | None, memory: Memory) -> bool:
         """Whether a round with the whole micro-batch is short and fits well into memory."""
         seconds = sum(turn.scaled(self.whole).middle for turn in turns)
-        return seconds < self.patience.seconds and (
-            available is None or memory.peak(self.whole) - self.built < available / 2
-        )
+        return seconds < self.patience.seconds and (available is None or memory.peak(self.whole) < available / 2)
 
 
 def _in_use(device: torch.device) -> int:
-    """Bytes of memory in use now: the allocator's on a GPU, elsewhere the process's."""
+    """Bytes of memory in use now: the allocator's on a GPU, elsewhere the process's; 0 where it is not known."""
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))
     gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in every C library
+        if trim is not None:
+            trim(0)  # gives back what was freed, which would count as in use
     reset_peak(device)
     return int(peak_memory(device)[0] or 0)
 
