@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.contract import Batch, Learner
+from bench import seeding
+from bench.contract import Batch, Continuous, Learner
 from bench.images import to_signed
 from bench.progress import silent
 from bench.registry import load
 from bench.tasks.fit import FitPlan, fit
 from bench.tasks.source import ImageSource
+from methods.brics.prior import diffusion
+from methods.layers.priors.diffusion import DiffusionLearner
 from methods.layers.priors.rq_transformer import soft_targets
 from tests.rehearsal.running import build, fabric, photographs
-from tests.rehearsal.shrink import Case, case
+from tests.rehearsal.shrink import Case, case, priors
 
 
 def small(method: str, preset: str, variant: str | None = None) -> Case:
@@ -111,3 +116,43 @@ def test_a_preview_before_the_codebook_starts_changes_nothing(method: str, vgg16
         states.append(made.module.state_dict())
     differing = [name for name, value in states[0].items() if not torch.equal(value, states[1][name])]
     assert not differing
+
+
+@pytest.mark.parametrize(("method", "letter"), [("brics", "a"), ("brics", "b"), ("kl-ldm", ""), ("vq-ldm", "")])
+def test_a_diffusion_loss_is_its_papers(method: str, letter: str) -> None:
+    """Ho et al. 2020, equation 14, L1 where LDM has it, times min(SNR, 5) / SNR for BRICS's schedule a."""
+    (chosen,) = (one.settings for one in priors() if one.id == "-".join(filter(None, (method, letter, "paper"))))
+    settings = diffusion(chosen) if method == "brics" else chosen
+    codes = Continuous(torch.rand(8, 4, 32, 32, generator=torch.Generator().manual_seed(0)), 0.0, 1.0)
+    tokenizer = SimpleNamespace(revision="r")
+    made = DiffusionLearner(settings, build(32, Path()), tokenizer, codes)  # type: ignore[arg-type]
+    seeds = [3, 4, 5, 6, 7, 8]
+    x = codes.tensor[:6].double()
+    x = {"brics": 2 * x - 1, "kl-ldm": x / codes.tensor.double().std(), "vq-ldm": x}[method]
+    u = seeding.uniform(seeds, (), "time").double()
+    if method == "brics":
+        signal = cosine(u, letter).clamp(1e-9, 0.9999)
+        low, high = math.log(1e-9 / (1 - 1e-9)), math.log(0.9999 / 0.0001)
+        times = 1000 * (high - torch.log(signal / (1 - signal))) / (high - low)
+    else:
+        end = {"kl-ldm": 0.0155, "vq-ldm": 0.0195}[method]
+        betas = torch.linspace(0.0015**0.5, end**0.5, 1000, dtype=torch.float64) ** 2
+        times = (u * 1000).floor()
+        signal = (1 - betas).cumprod(0)[times.long()]
+    noise = seeding.normal(seeds, (4, 32, 32), "noise").double()
+    share = signal[:, None, None, None]
+    with torch.no_grad():
+        predicted = made.module((share.sqrt() * x + (1 - share).sqrt() * noise).float(), times.float(), None).double()
+        found = made.loss(Batch(seeds, codes=Continuous(codes.tensor[:6], 0.0, 1.0)), 0).total
+    error = (predicted - noise).abs() if method == "kl-ldm" else (predicted - noise).square()
+    snr = signal / (1 - signal)
+    weight = snr.clamp(max=5) / snr if letter == "a" else torch.ones_like(snr)
+    torch.testing.assert_close(found.double(), (weight * error.mean((1, 2, 3))).mean(), rtol=1e-3, atol=1e-5)
+
+
+def cosine(t: torch.Tensor, letter: str) -> torch.Tensor:
+    """BRICS's schedules: a, Nichol and Dhariwal 2021, equation 17; b, Chen 2023 from 0.2 to 1 with tau 1.5."""
+    if letter == "a":
+        return (torch.cos((t + 0.008) / 1.008 * math.pi / 2) / math.cos(0.008 / 1.008 * math.pi / 2)) ** 2
+    first = math.cos(0.2 * math.pi / 2) ** 3
+    return torch.cos((0.2 + 0.8 * t) * math.pi / 2).clamp(min=0) ** 3 / first
