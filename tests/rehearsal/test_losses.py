@@ -72,6 +72,20 @@ def test_the_perceptual_term_is_the_packages_lpips_under_its_weight(vgg16: Path)
     assert not any("perceptual" in key for key in made.module.state_dict())
 
 
+def test_the_commitment_has_its_weight(vgg16: Path) -> None:
+    """Lee et al. 2022, equation 8: the distance to each partial sum, the codes found one depth after the other."""
+    made = learner(small("rqvae", "paper"), vgg16, commitment=0.5)
+    pixels = torch.from_numpy(photographs(64).pixels[:2].copy())
+    losses = made.phases[0].loss(Batch([1, 2], pixels), 0)
+    model = made.model  # type: ignore[attr-defined]
+    vectors = model.latents(to_signed(pixels)).permute(0, 2, 3, 1).flatten(0, 2).detach()
+    codes, total, distances = model.quantizer.books[0].codes, torch.zeros_like(vectors), []
+    for _ in range(4):
+        total = total + codes[torch.cdist(vectors - total, codes).argmin(1)]
+        distances.append((vectors - total).square().mean())
+    torch.testing.assert_close(losses.parts["commitment"], 0.5 * torch.stack(distances).mean(), rtol=1e-4, atol=1e-6)
+
+
 def test_bfloat16_leaves_the_pull_of_the_losses_where_it_was(vgg16: Path) -> None:
     """LPIPS and its gradient under autocast differ from float32 by no more than bfloat16's rounding explains."""
     made = learner(small("vqgan", "paper"), vgg16)
