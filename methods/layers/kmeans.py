@@ -62,11 +62,13 @@ class KMeansStart(nn.Module):
         self.seen.fill_(len(latest))
         self.per_step.fill_(len(vectors))
 
-    def end(self) -> Tensor:
-        """The remembered vectors, ``[M, D]``; afterwards :attr:`over` is true."""
-        vectors = self.recent[: int(self.seen)].clone()
+    def latest(self) -> Tensor:
+        """The remembered vectors, ``[M, D]``; none before the first step and once :attr:`over`."""
+        return self.recent[: 0 if self.over else int(self.seen)].clone()
+
+    def end(self) -> None:
+        """Once the codebooks have been started; afterwards :attr:`over` is true."""
         self.seen.fill_(-1)
-        return vectors
 
     def means(self, vectors: Tensor, count: int, name: str) -> Tensor:
         """:func:`kmeans` from the start that the training seed and ``name`` give."""

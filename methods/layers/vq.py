@@ -70,12 +70,15 @@ class VectorQuantizer(nn.Module):
         self.start.apply_step(comm)
         if step + 1 == self.start.steps:
             self.settle()
+            self.start.end()
 
     def settle(self) -> None:
-        """Starts the codebook, unless it has started or never had a step to learn from."""
-        if self.start is None or self.start.over or not int(self.start.seen):
+        """Starts the codebook, unless it has started or never had a step to learn from.
+
+        Before its time, for a preview or a training that ends earlier, this leaves what is remembered as it is.
+        """
+        if self.start is None or not len(vectors := self.start.latest()):
             return
-        vectors = self.start.end()
         codes = self.start.means(vectors, self.embedding.count, "codebook")
         self.embedding.start(codes, vectors, len(vectors) / float(self.start.per_step))
 

@@ -94,16 +94,17 @@ class ResidualQuantizer(nn.Module):
         self.start.apply_step(comm)
         if step + 1 == self.start.steps:
             self.settle()
+            self.start.end()
 
     def settle(self) -> None:
         """Starts the codebooks, unless they have started or never had a step to learn from.
 
+        Before their time, for a preview or a training that ends earlier, this leaves what is remembered as it is.
         Each depth's codes are the means of the residuals that the depths before it leave; a shared codebook gives
         every depth an equal part of its codes.
         """
-        if self.start is None or self.start.over or not int(self.start.seen):
+        if self.start is None or not len(vectors := self.start.latest()):
             return
-        vectors = self.start.end()
         steps = len(vectors) / float(self.start.per_step)
         residual, means, residuals = vectors, [], []
         for depth in range(self.settings.depth):

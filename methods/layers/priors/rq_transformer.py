@@ -66,9 +66,13 @@ class RQTransformerLearner:
 
 
 def soft_targets(residual: Tensor, codebook: Tensor, temperature: float) -> Tensor:
-    """Q(k | r), proportional to exp(-|r - e(k)|^2 / temperature) (equation 16): ``[..., C]`` to ``[..., vocab]``."""
-    distance = residual.square().sum(-1, keepdim=True) - 2 * residual @ codebook.T + codebook.square().sum(1)
-    return (-distance / temperature).softmax(-1)
+    """Q(k | r), proportional to exp(-|r - e(k)|^2 / temperature) (equation 16): ``[..., C]`` to ``[..., vocab]``.
+
+    In float32 under autocast as well: the distance is a small difference of large products.
+    """
+    with torch.autocast(residual.device.type, enabled=False):
+        distance = residual.square().sum(-1, keepdim=True) - 2 * residual @ codebook.T + codebook.square().sum(1)
+        return (-distance / temperature).softmax(-1)
 
 
 def soften(codes: Tensor, codebook: Tensor, temperature: float, seeds: Seeds) -> tuple[Tensor, Tensor]:

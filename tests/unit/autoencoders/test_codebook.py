@@ -101,8 +101,10 @@ def test_the_reservoir_keeps_the_latest_vectors():
     for step in range(3):
         start.gather(torch.tensor([[step * 2.0], [step * 2.0 + 1]]))
         start.apply_step(Alone())
-    assert start.end().flatten().tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert start.latest().flatten().tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    start.end()
     assert start.over
+    assert not len(start.latest())
 
 
 @pytest.mark.parametrize("quantizer", ["vq", "rq", "rq-unshared"])
