@@ -1,10 +1,10 @@
-"""The words that every room shares: images, codes, tokenizers, learners, priors, the row of a method, errors.
+"""The words that every room shares: codes, tokenizers, learners, priors, the row of a method.
 
 This is the one file of the harness that an adapter has to read. It imports nothing at run time but the standard
 library; torch and NumPy appear as types only, so that ``--help``, ``list`` and ``report`` start without them.
 
 Pixels: everywhere outside a network an image is uint8 RGB ``[N, 3, H, W]``. A tokenizer decodes to float32 in
-[0, 1]; the harness rounds, with the one rounding function of :mod:`bench.images`.
+[0, 1]; the harness rounds, with the one rounding function of :mod:`bench.core.images`.
 """
 
 from __future__ import annotations
@@ -20,43 +20,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-# --------------------------------------------------------------------------------------------------------------
-# Errors. Each carries the process exit code that the command line documents.
-
-
-class BenchError(Exception):
-    """Something the user can mend: one sentence that names the file or value and the remedy. Exit code 3."""
-
-    exit_code = 3
-
-
-class UsageError(BenchError):
-    """A wrong flag, name, value, file or a missing prerequisite; found before any work. Exit code 2."""
-
-    exit_code = 2
-
-
-class GateFailed(BenchError):
-    """A regression gate found something worse. Exit code 1."""
-
-    exit_code = 1
-
-
-class NotComparable(BenchError):
-    """Two numbers were to be compared although their signatures differ. Exit code 4."""
-
-    exit_code = 4
-
-
-class IntegrityError(BenchError):
-    """A file's digest, size or structure is not what was pinned or recorded. Exit code 5."""
-
-    exit_code = 5
-
-
-class Missing(UsageError):
-    """Weights or data that are not on this machine; the message ends with the command that brings them."""
-
 
 # --------------------------------------------------------------------------------------------------------------
 # Codes: what a tokenizer's encoder gives and its decoder takes. The first axis is always the image.
@@ -68,7 +31,7 @@ class Continuous:
 
     ``tensor`` is float ``[N, ...]``; a grid of codes is ``[N, C, h, w]``. ``low`` and ``high`` bound every value;
     ``None`` where the code is unbounded.
-    A continuous code has a rate only at a named uniform bit depth between its bounds (see :mod:`bench.rate`).
+    A continuous code has a rate only at a named uniform bit depth between its bounds (see :mod:`bench.evaluate.rate`).
     """
 
     tensor: Tensor
@@ -110,7 +73,7 @@ class Stream:
 
 Codes = Continuous | Indices | Sparse | Stream
 Seeds = Sequence[int]
-"""One integer per image; all randomness of image i is derived from ``seeds[i]`` alone (:mod:`bench.seeding`)."""
+"""One integer per image; all randomness of image i is derived from ``seeds[i]`` alone (:mod:`bench.core.seeding`)."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +95,8 @@ class Condition:
 class Tokenizer(Protocol):
     """Images to codes and back. Deterministic: the posterior's mode when encoding, no noise when decoding.
 
-    ``revision`` is a digest of the weights and of the definition (:func:`bench.digest.of_weights`): equal revisions
-    give equal codes.
+    ``revision`` is a digest of the weights and of the definition (:func:`bench.core.digest.of_weights`): equal
+    revisions give equal codes.
     """
 
     @property
@@ -190,7 +153,7 @@ class Batch:
     """A training batch: ``images`` uint8 ``[B, 3, H, W]`` for a tokenizer, ``codes`` for a prior.
 
     ``seeds[i]`` is derived from (training seed, step, position in the whole step's batch): a learner that draws its
-    noise from it (:func:`bench.seeding.normal`) does not depend on micro-batches or on the number of processes.
+    noise from it (:func:`bench.core.seeding.normal`) does not depend on micro-batches or on the number of processes.
     ``labels`` is int64 ``[B]`` where the dataset has classes.
     """
 
@@ -240,7 +203,7 @@ class Averaged:
 
 
 class Learner(Protocol):
-    """Something that becomes a :class:`Tokenizer` or a :class:`Prior` by being trained in ``bench.tasks.fit``.
+    """Something that becomes a :class:`Tokenizer` or a :class:`Prior` by being trained in ``bench.train.loop``.
 
     The harness owns the loop, the data, the clock, the files, gradient averaging and the moving average of weights;
     the learner owns its networks, its optimisers and its losses. State that is gathered during ``loss`` but must
@@ -310,7 +273,7 @@ class Build:
     channels_last: bool = False
     compile: bool = False
     weights: Callable[[str], Path] | None = None
-    """Finds a pinned weight file of :mod:`bench.networks` by name; raises :class:`Missing`."""
+    """Finds a pinned weight file of :mod:`bench.pretrained.weights` by name; raises :class:`Missing`."""
 
 
 @dataclass(frozen=True)
@@ -334,9 +297,7 @@ class NoSettings:
 
 # --------------------------------------------------------------------------------------------------------------
 # The row of a method: plain data in a plain table. Each "module:attr" is imported when it is needed; a missing
-# ability is None. The rows of metrics and datasets are in :mod:`bench.entries`.
-
-STAGES = ("train", "recon", "cost", "prior", "sample", "gen")
+# ability is None. The rows of metrics and datasets are in :mod:`bench.metrics.entries`.
 
 RECON_FIELD: Mapping[str, str] = {"stage": "recon"}
 PRIOR_FIELD: Mapping[str, str] = {"stage": "prior"}
@@ -380,7 +341,7 @@ class MethodEntry:
       has in the method's paper, empty where these settings have none. A row asks for it with the option ``noise=true``.
     - ``rates(settings, build) -> RateModel``: rates of the codes beyond the fixed-length one.
     - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
-    - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.networks`) in its losses.
+    - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.pretrained.weights`) in its losses.
     - ``images(settings) -> ReadyImages``: ready-made samples or reconstructions instead of a tokenizer
       (``samples:``, ``recons:``).
     - ``source``: the folder's ``source.toml`` with checkpoints, licences and citations.
@@ -411,39 +372,3 @@ class MethodEntry:
     variants: tuple[str, ...] = ()
     takes_rest: bool = False
     """The whole rest of the method string is the variant, verbatim (``samples:``, ``recons:``, ``diffusers:``)."""
-
-
-class ImageArray(Protocol):
-    """Frozen images: uint8 ``[N, 3, H, W]``, memory-mapped. ``digest`` is over the pixels of all images in order.
-
-    ``labels`` is int64 ``[N]`` or None.
-    """
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def pixels(self) -> np.ndarray: ...
-
-    @property
-    def labels(self) -> np.ndarray | None: ...
-
-    def __len__(self) -> int: ...
-
-
-class ReadyImages(Protocol):
-    """Images made elsewhere that take part as a row: ``samples:NAME=PATH``, ``recons:NAME=PATH``.
-
-    ``kind`` says whether they are measured against the training split or, paired by file name, against the
-    validation images. ``digest`` identifies the files without decoding them.
-    """
-
-    @property
-    def kind(self) -> Literal["samples", "recons"]: ...
-
-    @property
-    def digest(self) -> str: ...
-
-    def read(self, cache: Path, reference: ImageArray | None) -> ImageArray:
-        """The images, frozen in the cache; reconstructions in the order of ``reference``. Nothing is resized."""
-        ...

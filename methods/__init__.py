@@ -3,19 +3,21 @@
 Each path names a :class:`bench.contract.MethodEntry`; the modules named here import no torch.
 """
 
+from __future__ import annotations
+
 METHODS: dict[str, str] = {
-    "brics": "methods.brics.adapter:ENTRY",
-    "dct": "methods.dct.adapter:ENTRY",
-    "downsample": "methods.downsample.adapter:ENTRY",
-    "vqgan": "methods.vqgan.adapter:ENTRY",
-    "rqvae": "methods.rqvae.adapter:ENTRY",
-    "kl-ldm": "methods.kl_ldm.adapter:ENTRY",
-    "vq-ldm": "methods.vq_ldm.adapter:ENTRY",
-    "diffusers": "methods.diffusers_vae.adapter:ENTRY",
-    "avif": "methods.codecs.adapter:AVIF",
-    "jpeg": "methods.codecs.adapter:JPEG",
-    "jpeg2000": "methods.codecs.adapter:JPEG2000",
-    "webp": "methods.codecs.adapter:WEBP",
-    "recons": "methods.ready.adapter:RECONS",
-    "samples": "methods.ready.adapter:SAMPLES",
+    "brics": "methods.brics:ENTRY",
+    "dct": "methods.dct:ENTRY",
+    "downsample": "methods.downsample:ENTRY",
+    "vqgan": "methods.vqgan:ENTRY",
+    "rqvae": "methods.rqvae:ENTRY",
+    "kl-ldm": "methods.kl_ldm:ENTRY",
+    "vq-ldm": "methods.vq_ldm:ENTRY",
+    "diffusers": "methods.diffusers_vae:ENTRY",
+    "avif": "methods.codecs:AVIF",
+    "jpeg": "methods.codecs:JPEG",
+    "jpeg2000": "methods.codecs:JPEG2000",
+    "webp": "methods.codecs:WEBP",
+    "recons": "bench.run.stages.external:RECONS",
+    "samples": "bench.run.stages.external:SAMPLES",
 }

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.contract import MethodEntry
-from bench.registry import load
+from bench.core.registry import load
 from methods import METHODS
 from methods.brics.presets import GridSettings
-from methods.layers.priors.settings import UNetShape
+from methods.priors.settings import UNetShape
 
 UNET = UNetShape(channels=(32, 32), attention=(False, True), layers=1, head_channels=16, groups=16)
 AUTOENCODER = {"ch": 32, "disc_width": 8, "z_channels": 16, "embed_dim": 16, "disc_start": 0, "batch": 4}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.entries import DatasetRequest
+from bench.data.dataset import DatasetRequest
 
 
 def request(cache: Path, name: str = "folder", path: Path | str | None = None, **changes: object) -> DatasetRequest:

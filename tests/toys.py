@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench import digest, images, seeding
 from bench.contract import Averaged, Batch, Build, Codes, Continuous, Losses, MethodEntry, Phase, Seeds
+from bench.core import digest, images, seeding
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from bench.cli import (
     selftest,
     stats,
 )
-from bench.contract import BenchError
+from bench.errors import BenchError
 
 INTERRUPTED = 130
 

@@ -12,7 +12,7 @@ app = typer.Typer(help="Show or empty the cache (BENCH_CACHE).", no_args_is_help
 @app.command("ls")
 def ls() -> None:
     """List the kinds of cached things with their number and size."""
-    from bench.store import cache_root
+    from bench.core.files import cache_root
 
     root = cache_root()
     typer.echo(f"{root}")
@@ -30,8 +30,8 @@ def clean(
     """Delete cached things; they are made again when they are needed. Weights and runs cost most to bring back."""
     import shutil
 
-    from bench.registry import lookup
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.core.registry import lookup
 
     root = cache_root()
     present = {path.name: path for path in root.iterdir() if path.is_dir()} if root.exists() else {}

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.contract import UsageError
-from bench.registry import suggestion
+from bench.core.registry import suggestion
+from bench.errors import UsageError
 
 FORMATS = ("md", "json", "junit")
 
@@ -21,11 +21,11 @@ Out = Annotated[Path | None, typer.Option(help="write there as well as saying th
 
 def compare(baseline: Baseline, current: Current, gate: Gate = None, form: Format = "md", out: Out = None) -> int:
     """Say what got worse between two sets of results; fit for CI."""
-    from bench.files import write_bytes
+    from bench.core.files import write_bytes
     from bench.metrics import METRICS
-    from bench.report import verdicts
-    from bench.report.compare import compare as judge
-    from bench.report.gates import Gates, read_gates
+    from bench.regression import verdicts
+    from bench.regression.compare import compare as judge
+    from bench.regression.gates import Gates, read_gates
     from bench.report.load import load
 
     if form not in FORMATS:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.contract import UsageError
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.grammar import Method
+    from bench.run.method_string import Method
 
 
 def cost(
@@ -20,18 +20,18 @@ def cost(
     json: Annotated[bool, typer.Option("--json", help="as JSON, with the cost of each part")] = False,
 ) -> None:
     """Count parameters and operations on shapes alone: no weights but those named with @, no data, seconds."""
-    from bench import weights
-    from bench.options import settings_of, variant_of
-    from bench.presets import PRESETS
-    from bench.readings import Readings
-    from bench.registry import lookup
-    from bench.store import cache_root
-    from bench.tasks.cost import census_of
+    from bench.core.files import cache_root
+    from bench.core.readings import Readings
+    from bench.core.registry import lookup
+    from bench.evaluate.cost import census_of
+    from bench.run import checkpoints
+    from bench.run.presets import PRESETS
+    from bench.run.settings import settings_of, variant_of
 
     size, counted, variants = lookup(PRESETS, preset, "preset"), {}, {}
     readings = Readings()
     for method, entry in _methods(methods, plugin or []):
-        weights.find(method, entry, cache_root(), readings)  # what is not here cannot be looked into
+        checkpoints.find(method, entry, cache_root(), readings)  # what is not here cannot be looked into
         settings = settings_of(method, entry, size, readings)
         counted[method.label] = census_of(entry, settings, size.resolution)
         variants[method.label] = variant_of(method, entry, preset, settings)
@@ -44,8 +44,8 @@ def cost(
 
 def _methods(texts: list[str], plugins: list[str]) -> list[tuple[Method, Any]]:
     """The parsed methods with their entries; all that cannot be counted are named at once."""
-    from bench.cli.joined import methods_table
-    from bench.plan import parse_methods
+    from bench.run.cells import parse_methods
+    from bench.run.experiment import methods_table
 
     known = methods_table(tuple(plugins))
     found = [(method, known[method.name]) for method in parse_methods(texts, known)]
@@ -63,9 +63,9 @@ def _plain(measurements: Any) -> list[dict[str, Any]]:
 
 def _table(counted: dict[str, Any], preset: str, variants: dict[str, str | None]) -> str:
     """The text of the table; published figures belong to the preset ``paper`` alone."""
-    from bench.cli.joined import quoted_tables
-    from bench.report.costs import published, table
-    from bench.report.render import to_text
+    from bench.report.published import published, table
+    from bench.report.quoted import quoted_tables
+    from bench.report.writers.text import to_text
 
     quoted = quoted_tables() if preset == "paper" else ()
     return to_text(table(counted, preset, published(variants, quoted)))

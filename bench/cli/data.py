@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bench.contract import IntegrityError, UsageError
+from bench.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
-    from bench.arrays import Frozen
-    from bench.entries import Dataset, DatasetEntry, DatasetRequest
+    from bench.data.dataset import Dataset, DatasetEntry, DatasetRequest
+    from bench.data.frozen import Frozen
 
 app = typer.Typer(help="Prepare, verify, list, show and export datasets.", no_args_is_help=True)
 
@@ -36,11 +36,11 @@ def prepare(
     workers: Annotated[int, typer.Option("--workers", min=1, help="threads that decode")] = 2,
 ) -> None:
     """Decode, crop and resize a dataset once, into the cache; an interrupted preparation goes on where it was."""
-    from bench import shelf
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.data import prepared
 
     dataset = _open(name, resolution, protocol, source, on_bad, offline, workers, may_download=True)
-    shelf.remember(cache_root(), dataset)
+    prepared.remember(cache_root(), dataset)
     for line in _described(dataset):
         typer.echo(line)
 
@@ -50,7 +50,7 @@ def verify(
     name: Annotated[str | None, typer.Argument(help="what `data list` names; none: every frozen set")] = None,
 ) -> None:
     """Compare every prepared image with its digest; exits 5 where one is damaged."""
-    from bench import arrays
+    from bench.data import frozen as arrays
 
     damaged: list[str] = []
     for title, folder in _to_verify(name):
@@ -68,10 +68,10 @@ def verify(
 @app.command("list")
 def list_() -> None:
     """List what is prepared: by name, and every frozen set."""
-    from bench import shelf
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.data import prepared
 
-    for entry in shelf.entries(cache_root()):
+    for entry in prepared.entries(cache_root()):
         counts = entry["facts"]
         typer.echo(
             f"{entry['name']}  {entry['resolution']} px  {entry['protocol']}  "
@@ -93,8 +93,8 @@ def show(
     protocol: ProtocolName = None,
 ) -> None:
     """Write a contact sheet of the first images of a split."""
-    from bench import export
-    from bench.files import write_bytes
+    from bench.core.files import write_bytes
+    from bench.data import export
 
     frozen = _split(_open(name, resolution, protocol), split)
     write_bytes(out, export.sheet(frozen, min(count, len(frozen)), columns))
@@ -111,8 +111,8 @@ def export_(
     protocol: ProtocolName = None,
 ) -> None:
     """Write a prepared split in the layout of another tool."""
-    from bench import export
-    from bench.registry import lookup
+    from bench.core.registry import lookup
+    from bench.data import export
 
     write = lookup(export.FORMATS, layout, "format")
     frozen = _split(_open(name, resolution, protocol), split)
@@ -134,11 +134,10 @@ def _open(
     may_download: bool = False,
 ) -> Dataset:
     """The dataset, prepared now where it is not yet; downloaded first where that was asked for and is allowed."""
-    from bench.datasets import DATASETS
-    from bench.entries import DatasetRequest
-    from bench.plan import dataset_of
-    from bench.registry import load
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.core.registry import load
+    from bench.data.dataset import DatasetRequest, dataset_of
+    from bench.data.datasets import DATASETS
 
     entry, path = dataset_of(name, DATASETS)
     if source is not None and path is not None:
@@ -166,11 +165,11 @@ def _brought(entry: DatasetEntry, request: DatasetRequest) -> DatasetRequest:
 
     from rich.console import Console
 
-    from bench import shelf
-    from bench.progress import bars
-    from bench.registry import load
+    from bench.core.progress import bars
+    from bench.core.registry import load
+    from bench.data import prepared
 
-    here = request.path is not None or shelf.recall(request) is not None or shelf.last_source(request) is not None
+    here = request.path is not None or prepared.recall(request) is not None or prepared.last_source(request) is not None
     if here or entry.download is None or request.offline:
         return request
     path: Path = load(entry.download)(request, bars(Console(stderr=True)))
@@ -186,7 +185,7 @@ def _policy(text: str) -> Literal["skip", "fail"]:
 
 
 def _split(dataset: Dataset, split: str) -> Frozen:
-    from bench.arrays import as_frozen
+    from bench.data.frozen import as_frozen
 
     chosen = {"train": dataset.train, "val": dataset.val}.get(split)
     if chosen is None:
@@ -196,14 +195,14 @@ def _split(dataset: Dataset, split: str) -> Frozen:
 
 def _to_verify(name: str | None) -> list[tuple[str, Path]]:
     """The folders to verify, with a title each."""
-    from bench import shelf
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.data import prepared
 
     if name is None:
         return [(folder.name[:12], folder) for folder in _set_folders()]
     found = [
         (f"{name} {entry['resolution']} px {entry['protocol']} {split}", cache_root() / "sets" / entry[split])
-        for entry in shelf.entries(cache_root())
+        for entry in prepared.entries(cache_root())
         for split in ("train", "val")
         if entry["name"] == name and entry[split]
     ]
@@ -213,14 +212,14 @@ def _to_verify(name: str | None) -> list[tuple[str, Path]]:
 
 
 def _set_folders() -> list[Path]:
-    from bench.store import cache_root
+    from bench.core.files import cache_root
 
     root = cache_root() / "sets"
     return sorted(p for p in root.iterdir() if p.is_dir() and "." not in p.name) if root.is_dir() else []
 
 
 def _set_line(folder: Path) -> str:
-    from bench import arrays
+    from bench.data import frozen as arrays
 
     try:
         frozen = arrays.open_frozen(folder)
@@ -257,7 +256,7 @@ def _described(dataset: Dataset) -> Iterator[str]:
 def _progress(items: Iterator[int], description: str, total: int) -> Iterator[int]:
     from rich.console import Console
 
-    from bench.progress import bars
+    from bench.core.progress import bars
 
     with bars(Console(stderr=True))(description, total) as advance:
         for item in items:

@@ -15,8 +15,8 @@ def env(
     """Print commit, packages, hardware and determinism switches, or how they differ from a result's."""
     import torch  # noqa: F401  (loaded so that GPUs and determinism are part of the block)
 
-    from bench.provenance import difference, environment, provenance
-    from bench.store import read
+    from bench.results.provenance import difference, environment, provenance
+    from bench.results.store import read
 
     present = provenance()
     if diff is None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.contract import UsageError
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.pins import File
-    from bench.progress import Progress
+    from bench.core.fetch import File
+    from bench.core.progress import Progress
 
 
 def fetch(
@@ -23,7 +23,7 @@ def fetch(
     plugin: Annotated[list[str] | None, typer.Option(help="a Python file that defines a method")] = None,
 ) -> None:
     """Bring weights to this machine; a file that is there and intact is not fetched again."""
-    from bench.fetch import obtain
+    from bench.core.fetch import obtain
 
     files = _wanted([*(names or []), *(methods or [])], metrics or [], protocol, tuple(plugin or []))
     if not files:
@@ -36,8 +36,8 @@ def fetch(
 
 
 def _wanted(names: list[str], metrics: list[str], protocol: str | None, plugins: tuple[str, ...]) -> list[File]:
-    from bench.pins import WEIGHTS
-    from bench.registry import lookup
+    from bench.core.registry import lookup
+    from bench.pretrained.table import WEIGHTS
 
     files = []
     for name in dict.fromkeys([*(n for text in names for n in text.split(",")), *_networks(metrics, protocol)]):
@@ -50,11 +50,11 @@ def _wanted(names: list[str], metrics: list[str], protocol: str | None, plugins:
 
 
 def _networks(metrics: list[str], protocol: str | None) -> list[str]:
-    from bench.features import FEATURES
+    from bench.core.registry import lookup
     from bench.metrics import METRICS, expand
+    from bench.metrics.features import FEATURES
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-    from bench.networks import needed
-    from bench.registry import lookup
+    from bench.metrics.signatures import needed
 
     chosen = lookup(PROTOCOLS, protocol or DEFAULT_PROTOCOL, "metric protocol")
     names: list[str] = []
@@ -64,10 +64,9 @@ def _networks(metrics: list[str], protocol: str | None) -> list[str]:
 
 
 def _checkpoint(label: str, plugins: tuple[str, ...]) -> File:
-    from bench.cli.joined import methods_table
-    from bench.fetch import checkpoint_pin
-    from bench.registry import lookup
-    from bench.weights import source
+    from bench.core.registry import lookup
+    from bench.run.checkpoints import checkpoint_pin, source
+    from bench.run.experiment import methods_table
 
     method, _, name = label.partition("@")
     entry = lookup(methods_table(plugins), method.partition(":")[0], "method")
@@ -77,6 +76,6 @@ def _checkpoint(label: str, plugins: tuple[str, ...]) -> File:
 def _bars() -> Progress:
     from rich.console import Console
 
-    from bench.progress import bars
+    from bench.core.progress import bars
 
     return bars(Console(stderr=True))

@@ -17,7 +17,7 @@ def show(
     plugin: Annotated[list[str] | None, typer.Option(help="a Python file that defines a method")] = None,
 ) -> None:
     """List methods, datasets, metrics, presets, protocols or weights."""
-    from bench.registry import lookup
+    from bench.core.registry import lookup
 
     rows = _methods(plugin or []) if what == "methods" else lookup(LISTS, what, "list")()
     if json:
@@ -29,7 +29,7 @@ def show(
 
 
 def _methods(plugins: Sequence[str]) -> list[Row]:
-    from bench.cli.joined import methods_table
+    from bench.run.experiment import methods_table
 
     return [
         (name, entry.summary + (f" ({', '.join(entry.variants)})" if entry.variants else ""))
@@ -38,7 +38,7 @@ def _methods(plugins: Sequence[str]) -> list[Row]:
 
 
 def _datasets() -> list[Row]:
-    from bench.datasets import DATASETS
+    from bench.data.datasets import DATASETS
 
     return [
         (f"{e.name}:PATH" if e.takes_path else e.name, e.title + "".join(f"; also '{a}'" for a in e.aliases))
@@ -56,7 +56,7 @@ def _metrics() -> list[Row]:
 
 
 def _presets() -> list[Row]:
-    from bench.presets import PRESETS
+    from bench.run.presets import PRESETS
 
     return [(p.name, f"{p.purpose} ({p.resolution} px, {p.images_seen:,} images seen)") for p in PRESETS.values()]
 
@@ -68,8 +68,8 @@ def _protocols() -> list[Row]:
 
 
 def _weights() -> list[Row]:
-    from bench.networks import available
-    from bench.pins import WEIGHTS
+    from bench.pretrained.table import WEIGHTS
+    from bench.pretrained.weights import available
 
     return [(name, f"{w.title}: {'here' if available(name) else 'absent'}") for name, w in WEIGHTS.items()]
 

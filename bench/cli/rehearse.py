@@ -21,8 +21,8 @@ import typer
 if TYPE_CHECKING:
     import torch
 
-    from bench.forecast import CellForecast, Room, StageForecast
-    from bench.plan import RunConfig
+    from bench.run.config import RunConfig
+    from bench.run.forecast import CellForecast, Room, StageForecast
 
 
 LONG = 100_000
@@ -31,7 +31,7 @@ LONG = 100_000
 
 def offer(config: RunConfig) -> list[str]:
     """A line for a run that will take long; none for a short one."""
-    from bench.plan import preset_of, stages_with_predecessors
+    from bench.run.cells import preset_of, stages_with_predecessors
 
     preset, stages = preset_of(config), stages_with_predecessors(config.stages)
     budgets = {"train": preset.images_seen, "prior": preset.prior_images_seen}
@@ -45,11 +45,11 @@ def offer(config: RunConfig) -> list[str]:
 
 def with_stand_ins(config: RunConfig, problems: list[str], notes: list[str]) -> tuple[list[str], list[str]]:
     """What is missing and what is noted, when losses may take random networks in the place of those that are absent."""
-    from bench.cli import joined, pretrained
-    from bench.contract import UsageError
+    from bench.errors import UsageError
+    from bench.run import experiment, networks
 
     try:
-        absent = pretrained.check(joined.cells_of(config), config)[0]
+        absent = networks.check(experiment.cells_of(config), config)[0]
     except UsageError:
         return problems, notes  # and the problems say why
     said = [f"{sentence}; the rehearsal trains with random weights in its place (a stand-in)" for sentence in absent]
@@ -61,13 +61,12 @@ def rehearse(config: RunConfig) -> int:
 
     0: all fits; 2: something does not; 3: a cell could not be rehearsed.
     """
-    from bench import forecast
-    from bench.cli import joined
-    from bench.devices import choose_device
-    from bench.store import cache_root
+    from bench.core.devices import choose_device
+    from bench.core.files import cache_root
+    from bench.run import experiment, forecast
 
-    cells = joined.cells_of(config)
-    joined.open_dataset(config)
+    cells = experiment.cells_of(config)
+    experiment.open_dataset(config)
     count = f"{len(cells)} cell{'s' * (len(cells) > 1)}"
     where = choose_device(config.device)
     typer.echo(f"Rehearsal of {count} at '{config.preset}' on {where}; nothing of it is kept.")
@@ -90,7 +89,7 @@ def rehearse(config: RunConfig) -> int:
 
 def _clear(scratch: Path) -> None:
     """Removes what a cell wrote; the next may need the same stand-ins."""
-    from bench.pretrained import FOLDER
+    from bench.pretrained.networks import FOLDER
 
     for path in scratch.iterdir():
         if path.is_dir() and path.name != FOLDER:
@@ -100,7 +99,7 @@ def _clear(scratch: Path) -> None:
 
 
 def _in_its_own_process(config: RunConfig, index: int, folder: Path, label: str, seed: int) -> CellForecast:
-    from bench.forecast import CellForecast
+    from bench.run.forecast import CellForecast
 
     try:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -115,24 +114,26 @@ def _in_its_own_process(config: RunConfig, index: int, folder: Path, label: str,
 
 def _cell(config: RunConfig, index: int, folder: Path) -> CellForecast:
     """One cell, in the process that was started for it, on one device."""
-    from bench import determinism, progress
-    from bench.cli import joined
-    from bench.devices import choose_device
-    from bench.stages.rehearsal import rehearse as try_cell
-    from bench.tasks.rehearse import Patience
+    from bench.core import devices, progress
+    from bench.core.devices import choose_device
+    from bench.run import experiment
+    from bench.run.rehearsal import rehearse as try_cell
+    from bench.run.stages.trial_steps import Patience
 
-    determinism.apply(config.deterministic)
+    devices.make_deterministic(config.deterministic)
     device = choose_device(config.device)
     if device.type == "cuda" and device.index is None:
         config = dataclasses.replace(config, device="cuda:0")
     _bound_memory(device)
-    session = dataclasses.replace(joined.session_of(config, joined.open_dataset(config)), progress=progress.silent)
-    return try_cell(joined.cells_of(config)[index], session, folder, Patience(), first=index == 0)
+    session = dataclasses.replace(
+        experiment.session_of(config, experiment.open_dataset(config)), progress=progress.silent
+    )
+    return try_cell(experiment.cells_of(config)[index], session, folder, Patience(), first=index == 0)
 
 
 def _bound_memory(device: torch.device) -> None:
     """Makes an allocation beyond what is free an error in this process; otherwise the system ends some process."""
-    from bench.devices import free_memory
+    from bench.core.devices import free_memory
 
     free = free_memory(device)[0]
     if device.type != "cpu" or free is None or sys.platform != "linux":
@@ -145,9 +146,9 @@ def _bound_memory(device: torch.device) -> None:
 
 
 def _room(config: RunConfig) -> Room:
-    from bench.devices import choose_device, free_memory
-    from bench.forecast import Room
-    from bench.store import cache_root
+    from bench.core.devices import choose_device, free_memory
+    from bench.core.files import cache_root
+    from bench.run.forecast import Room
 
     memory, name = free_memory(choose_device(config.device))
     return Room(memory, name, shutil.disk_usage(cache_root()).free, str(cache_root()))
@@ -167,7 +168,7 @@ def lines(cell: CellForecast) -> list[str]:
 
 
 def _numbers(stage: StageForecast) -> str:
-    from bench.forecast import size, span
+    from bench.run.forecast import size, span
 
     parts = [f"time {span(stage.seconds)}"]
     if stage.memory is not None:
@@ -181,7 +182,7 @@ def _numbers(stage: StageForecast) -> str:
 
 def closing(cells: list[CellForecast], room: Room) -> list[str]:
     """The sums, and what they mean."""
-    from bench.forecast import size, span, sums
+    from bench.run.forecast import size, span, sums
 
     everything = sums(cells)
     memory_of = next((cell.memory_of for cell in cells if cell.memory_of), "not read")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.joined import QUOTED
-from bench.contract import GateFailed, UsageError
-from bench.registry import suggestion
+from bench.core.registry import suggestion
+from bench.errors import GateFailed, UsageError
+from bench.report.quoted import QUOTED_FOLDER
 
 if TYPE_CHECKING:
     from bench.report.build import Content, Options
@@ -38,7 +38,7 @@ def report(
     results: Results = None,
     out: Out = REPORTS,
     dataset: DatasetName = None,
-    quoted: Quoted = QUOTED,
+    quoted: Quoted = QUOTED_FOLDER,
     quoted_only: QuotedOnly = False,
     check: Check = False,
     formats: Formats = None,
@@ -47,9 +47,9 @@ def report(
     readme: Readme = None,
 ) -> int:
     """Turn results into tables, figures and one HTML page."""
-    from bench.files import write_bytes
+    from bench.core.files import write_bytes
     from bench.report import build
-    from bench.report.render import to_text
+    from bench.report.writers.text import to_text
 
     options = _options(formats, intervals, title)
     made = _content(results, dataset, quoted, quoted_only, options)
@@ -71,7 +71,7 @@ def report(
 
 def _filled(made: Content, out: Path, readme: Path) -> str:
     """The text of the Markdown file with its block made anew."""
-    from bench.report.readme import block, insert
+    from bench.report.writers.readme import block, insert
 
     if not readme.is_file():
         raise UsageError(f"There is no file {readme} to put the table into.")
@@ -152,8 +152,8 @@ def plot(
 
 
 def _draw(wanted: list[Plan], out: Path) -> None:
-    from bench.files import write_bytes
-    from bench.report.drawing import save
+    from bench.core.files import write_bytes
+    from bench.report.plots import save
 
     single = out.suffix in (".svg", ".png")
     if single and len(wanted) > 1:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.contract import UsageError
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.plan import RunConfig
-    from bench.record import Measurement, Result
+    from bench.results.record import Measurement, Result
+    from bench.run.config import RunConfig
 
 File = Annotated[Path, typer.Argument(help="a result file, <stage>.json")]
 Keep = Annotated[Path | None, typer.Option(help="keep the new results in this folder")]
@@ -27,8 +27,8 @@ def reproduce(file: File, out: Keep = None) -> int:
 
     Exit 0 when every number is equal to within its metric's tolerance, else 1.
     """
-    from bench.provenance import difference, environment, provenance
-    from bench.store import read
+    from bench.results.provenance import difference, environment, provenance
+    from bench.results.store import read
 
     recorded = read(file)
     if recorded.status != "ok":
@@ -47,8 +47,8 @@ def reproduce(file: File, out: Keep = None) -> int:
 @contextmanager
 def _fresh_cache() -> Iterator[Path]:
     """An empty cache for the time of the run, so that nothing earlier is reused; weights stay where they are."""
-    from bench.networks import WEIGHTS_VARIABLE, folders
-    from bench.store import CACHE_VARIABLE
+    from bench.core.fetch import WEIGHTS_VARIABLE, folders
+    from bench.core.files import CACHE_VARIABLE
 
     before = {name: os.environ.get(name) for name in (CACHE_VARIABLE, WEIGHTS_VARIABLE)}
     weights = os.pathsep.join(str(path) for path in folders())
@@ -62,16 +62,16 @@ def _fresh_cache() -> Iterator[Path]:
 
 
 def _run_again(recorded: Result, out: Path) -> Result:
-    from bench.cli import joined
+    from bench.run import experiment
 
     config = _config(recorded.arguments, recorded, out)
-    results = joined.execute(config, with_floor=False)
+    results = experiment.execute(config, with_floor=False)
     return next(r for r in results if r.stage == recorded.stage and r.method == recorded.method)
 
 
 def _config(arguments: Mapping[str, Any], recorded: Result, out: Path) -> RunConfig:
     """The run that the result came from, reduced to its cell."""
-    from bench.cli.config import run_config
+    from bench.run.config import run_config
 
     own = {"methods": [recorded.method], "seeds": [recorded.seed], "stages": [recorded.stage], "out": out}
     config: RunConfig = run_config({**arguments, **own}, None)

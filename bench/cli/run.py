@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.report.quoted import quoted_tables
+
 if TYPE_CHECKING:
-    from bench.plan import RunConfig
+    from bench.report.table import Table
+    from bench.results.record import Result
+    from bench.run.config import RunConfig
 
 Methods = Annotated[list[str] | None, typer.Option("--methods", "-m", help="name[:variant][@weights][:k=v,...], ...")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="photos (default), church, folder:PATH, ...")]
@@ -140,13 +145,13 @@ def validate(
 
     With --rehearse every cell takes a few steps, and a forecast is printed of the time, memory and disk of the run.
     """
-    from bench.cli import joined
     from bench.cli import rehearse as rehearsing
-    from bench.cli.config import run_config
+    from bench.run import checks
+    from bench.run.config import run_config
 
     flags = {name.rstrip("_"): value for name, value in locals().items() if name in VALIDATED}
     settings: RunConfig = run_config(flags, config)
-    problems, notes = joined.problems(settings)
+    problems, notes = checks.problems(settings)
     if rehearse:
         problems, notes = rehearsing.with_stand_ins(settings, problems, notes)
     for note in notes:
@@ -167,19 +172,47 @@ VALIDATED = (
 
 
 def _execute(flags: dict[str, Any], file: Path | None, json: bool) -> int:
-    from bench.cli import joined
     from bench.cli import rehearse as rehearsing
-    from bench.cli.config import run_config
-    from bench.contract import UsageError
-    from bench.readings import Readings
+    from bench.core.readings import Readings
+    from bench.errors import UsageError
+    from bench.run import checks, experiment
+    from bench.run.config import run_config
 
     settings: RunConfig = run_config(flags, file)
     readings = Readings()
-    problems, notes = joined.problems(settings, readings)
+    problems, notes = checks.problems(settings, readings)
     if problems:
         raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
     for note in [*notes, *rehearsing.offer(settings)]:
         sys.stderr.write(f"note: {note}\n")
-    results = joined.execute(settings, readings=readings)
-    joined.show(settings, results, json)
+    results = experiment.execute(settings, readings=readings)
+    show(settings, results, json)
     return 3 if any(result.status == "failed" for result in results) else 0
+
+
+def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
+    """The comparison table (or the results as JSON) on stdout, and the names of the written files on stderr."""
+    import dataclasses
+
+    from bench.report import tables
+    from bench.report.writers import text
+
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2, sort_keys=True))
+    else:
+        generation = ("generation",) if "gen" in config.stages else ()
+        clocked = ("cost",) if config.clock else ()
+        for table in tables.tables(results, ("comparison", *clocked, *generation)):
+            typer.echo(text.to_text(table))
+        for dataset in dict.fromkeys(result.dataset for result in results):
+            for table in _published(dataset, "generation" if generation else "reconstruction"):
+                typer.echo(text.to_text(table))
+    sys.stderr.write(f"results: {config.out}\n")
+
+
+def _published(dataset: str, kind: str) -> list[Table]:
+    """What the literature prints for a dataset, of one kind of table."""
+    from bench.report.quoted import literature
+
+    quoted = [table for table in quoted_tables() if table.dataset == dataset]
+    return [table for table in literature(quoted, dataset) if table.name == kind] if quoted else []

@@ -11,9 +11,10 @@ import typer
 from bench.cli.run import Changes, DatasetName, Debug, Device, Plugin, PresetName, Protocol, StandIn
 
 if TYPE_CHECKING:
-    from bench.plan import Cell, RunConfig
-    from bench.readings import Readings
-    from bench.session import Session
+    from bench.core.readings import Readings
+    from bench.run.cells import Cell
+    from bench.run.config import RunConfig
+    from bench.run.session import Session
 
 MethodName = Annotated[str, typer.Argument(help="one method, for example brics:steps=50")]
 SampleSeeds = Annotated[str, typer.Option(help="which samples, for example 0-999 or 1,5,10-20; a sample is its seed")]
@@ -47,10 +48,11 @@ def sample(
 
     Equal seeds give equal images on the same machine, however the work is sharded, ordered, interrupted and resumed.
     """
-    from bench.readings import Readings
-    from bench.stages.sample import Drawing, label_rule, samples
-    from bench.stages.tokenizers import stand_ins
-    from bench.tasks.generate import export, parse_seeds
+    from bench.core.readings import Readings
+    from bench.data.export import export
+    from bench.evaluate.generate import parse_seeds
+    from bench.run.stages.sample import Drawing, label_rule, samples
+    from bench.run.stages.tokenizers import stand_ins
 
     drawing = Drawing(label, parse_shard(shard))
     flags = {
@@ -75,7 +77,7 @@ def sample(
 
 def parse_shard(text: str) -> tuple[int, int]:
     """``K/N`` with 0 <= K < N."""
-    from bench.contract import UsageError
+    from bench.errors import UsageError
 
     first, slash, count = text.partition("/")
     if not (slash and first.isdecimal() and count.isdecimal() and int(first) < int(count)):
@@ -85,16 +87,16 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def _planned(method: str, flags: dict[str, Any], readings: Readings) -> tuple[Cell, RunConfig]:
     """The one cell, everything that it needs being there; nothing is trained yet."""
-    from bench.cli import joined
-    from bench.cli.config import run_config
-    from bench.contract import UsageError
-    from bench.stages.sample import obstacle
+    from bench.errors import UsageError
+    from bench.run import checks, experiment
+    from bench.run.config import run_config
+    from bench.run.stages.sample import obstacle
 
     config: RunConfig = run_config({**flags, "methods": (method,)}, None)
-    problems, _ = joined.problems(config, readings)
+    problems, _ = checks.problems(config, readings)
     if problems:
         raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
-    cells = joined.cells_of(config, readings)
+    cells = experiment.cells_of(config, readings)
     if len(cells) != 1:
         raise UsageError(f"'{method}' names {len(cells)} methods; sample draws from one.")
     lacks = obstacle(cells[0])
@@ -105,11 +107,10 @@ def _planned(method: str, flags: dict[str, Any], readings: Readings) -> tuple[Ce
 
 def _trained(cell: Cell, config: RunConfig, readings: Readings) -> Session:
     """The session in which the cell's tokenizer and prior are trained."""
-    from bench import runner
-    from bench.cli import joined
-    from bench.contract import BenchError
+    from bench.errors import BenchError
+    from bench.run import experiment, runner
 
-    session = joined.session_of(config, joined.open_dataset(config), readings)
+    session = experiment.session_of(config, experiment.open_dataset(config), readings)
     for result in runner.failed(runner.run([cell], session)):
         raise BenchError(f"{cell.label}, {result.stage}: {result.error}")
     return session

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.contract import Missing, NotComparable, UsageError
+from bench.errors import Missing, NotComparable, UsageError
 
 if TYPE_CHECKING:
-    from bench.entries import MetricEntry, MetricProtocol
-    from bench.progress import Progress
-    from bench.record import Measurement
-    from bench.sets import Crop, ImageFiles
-    from bench.stats import Kept
-    from bench.tasks.items import Precision
-    from bench.tasks.measure import Measured
-    from bench.vectors import Statistics
+    from bench.core.progress import Progress
+    from bench.data.image_sets import Crop, ImageFiles
+    from bench.metrics.entries import MetricEntry, MetricProtocol
+    from bench.metrics.feature_cache import Statistics
+    from bench.metrics.measure import Measured
+    from bench.metrics.reference_statistics import Kept
+    from bench.metrics.signatures import Precision
+    from bench.results.record import Measurement
 
 SETS = "folder, zip, .npz, .npy, frozen array"
 
@@ -41,33 +41,33 @@ def score(
     per_image: Annotated[Path | None, typer.Option(help="write per-image values to this CSV file")] = None,
 ) -> int:
     """Measure one image set against another; unchanged sets are not measured again."""
-    from bench import sets
-    from bench.features import FEATURES
+    from bench.core.files import cache_root
+    from bench.core.registry import lookup
+    from bench.data import image_sets
     from bench.metrics import METRICS, expand
+    from bench.metrics.features import FEATURES
+    from bench.metrics.measure import measure
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-    from bench.pretrained import FOLDER, Pretrained
-    from bench.registry import lookup
-    from bench.store import cache_root
-    from bench.tasks.measure import measure
+    from bench.pretrained.networks import FOLDER, Pretrained
 
     chosen = lookup(PROTOCOLS, protocol or DEFAULT_PROTOCOL, "metric protocol")
     entries = expand(metrics) if metrics else list(METRICS.values())
     progress = bars()
-    cropped = sets.parse_crop(crop)
+    cropped = image_sets.parse_crop(crop)
     cache = cache_root()
-    candidate = sets.open_set(fake.expanduser(), cache, cropped, progress)
+    candidate = image_sets.open_set(fake.expanduser(), cache, cropped, progress)
     reference = _reference(real, split, cropped, progress)
-    if not isinstance(reference, sets.ImageFiles):
+    if not isinstance(reference, image_sets.ImageFiles):
         _same_protocol(reference, entries, chosen, explicit=bool(metrics))
         if bf16:
             raise NotComparable("Kept statistics are of float32 features; leave --bf16 out, or give the images.")
         if stand_in:
             raise NotComparable("Kept statistics are of real networks; leave --stand-in out, or give the images.")
     entries = _comparable(reference, candidate, entries, explicit=bool(metrics))
-    for remark in sets.remarks(reference if isinstance(reference, sets.ImageFiles) else None, candidate):
+    for remark in image_sets.remarks(reference if isinstance(reference, image_sets.ImageFiles) else None, candidate):
         typer.echo(f"note: {remark}", err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
-    images = reference.arrays if isinstance(reference, sets.ImageFiles) else reference
+    images = reference.arrays if isinstance(reference, image_sets.ImageFiles) else reference
     found = Pretrained(cache / FOLDER if stand_in else None)
     measured = measure(
         images, candidate.arrays, entries, FEATURES, chosen, device, cache, batch, progress, precision, found
@@ -82,9 +82,9 @@ def _comparable(
     reference: ImageFiles | Statistics, candidate: ImageFiles, entries: list[MetricEntry], explicit: bool
 ) -> list[MetricEntry]:
     """The metrics without those of pairs where sizes do not belong to the same images; asked for, they are refused."""
-    from bench import sets
+    from bench.data import image_sets
 
-    reason = sets.mismatch(reference, candidate) if isinstance(reference, sets.ImageFiles) else None
+    reason = image_sets.mismatch(reference, candidate) if isinstance(reference, image_sets.ImageFiles) else None
     if reason is None:
         return entries
     if explicit and any(entry.kind == "pair" for entry in entries):
@@ -97,23 +97,24 @@ def bars() -> Progress:
     """Progress on stderr."""
     from rich.console import Console
 
-    from bench import progress
+    from bench.core import progress
 
     return progress.bars(Console(stderr=True))
 
 
 def _reference(text: str, split: str, crop: Crop | None, progress: Progress) -> ImageFiles | Statistics:
     """A path, statistics by name, or a dataset by name."""
-    from bench import sets, stats
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.data import image_sets
+    from bench.metrics import reference_statistics
 
     path = Path(text).expanduser()
-    if path.suffix == ".npz" and stats.holds_statistics(path):
-        return _statistics(stats.read(path), crop)
+    if path.suffix == ".npz" and reference_statistics.holds_statistics(path):
+        return _statistics(reference_statistics.read(path), crop)
     if path.exists():
-        return sets.open_set(path, cache_root(), crop, progress)
-    if text in stats.names(cache_root()):
-        return _statistics(stats.find(text, cache_root()), crop)
+        return image_sets.open_set(path, cache_root(), crop, progress)
+    if text in reference_statistics.names(cache_root()):
+        return _statistics(reference_statistics.find(text, cache_root()), crop)
     if is_dataset(text):
         return dataset_images(text, split, crop)
     raise Missing(f"--real {text} is neither a path, nor kept statistics (stats list), nor a dataset (list datasets).")
@@ -121,35 +122,34 @@ def _reference(text: str, split: str, crop: Crop | None, progress: Progress) -> 
 
 def _statistics(kept: Kept, crop: Crop | None) -> Statistics:
     """Statistics that this program's extractors still give; says where their images were cropped otherwise."""
-    from bench import stats
-    from bench.features import FEATURES
+    from bench.metrics import reference_statistics
+    from bench.metrics.features import FEATURES
 
-    stats.check_current(kept, FEATURES)
+    reference_statistics.check_current(kept, FEATURES)
     made, now = kept.manifest.get("crop"), None if crop is None else f"{crop.protocol}:{crop.resolution}"
     if made != now:
         typer.echo(
             f"note: the statistics are of images cropped by {made or 'nothing'}, the candidate by {now or 'nothing'}",
             err=True,
         )
-    return stats.statistics(kept)
+    return reference_statistics.statistics(kept)
 
 
 def is_dataset(text: str) -> bool:
     """Whether a text names a dataset of the table."""
-    from bench.datasets import DATASETS
+    from bench.data.datasets import DATASETS
 
     return text.partition(":")[0] in {name for e in DATASETS.values() for name in (e.name, *e.aliases)}
 
 
 def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     """A split of a dataset, by name; raises :class:`UsageError` without a crop and :class:`Missing` without images."""
-    from bench import census, sets
-    from bench.arrays import as_frozen
-    from bench.datasets import DATASETS
-    from bench.entries import DatasetRequest
-    from bench.plan import dataset_of
-    from bench.registry import load
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.core.registry import load
+    from bench.data import image_sets, manifest
+    from bench.data.dataset import DatasetRequest, dataset_of
+    from bench.data.datasets import DATASETS
+    from bench.data.frozen import as_frozen
 
     if crop is None:
         raise UsageError(f"{text} is a dataset; say at which crop and size, for example --crop ldm:256.")
@@ -160,8 +160,8 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     frozen = dataset.train if split == "train" else dataset.val
     if frozen is None:
         raise Missing(f"The dataset {text} has no {split} split.")
-    names = tuple(census.names(frozen))
-    return sets.whole(f"{text} ({split})", as_frozen(frozen), names, {})
+    names = tuple(manifest.names(frozen))
+    return image_sets.whole(f"{text} ({split})", as_frozen(frozen), names, {})
 
 
 def _same_protocol(
@@ -199,7 +199,7 @@ def _as_text(measured: Measured, protocol: MetricProtocol) -> str:
 def _label(measurement: Measurement, protocol: MetricProtocol) -> str:
     """The name with count and protocol, and with the word where random weights made the number."""
     from bench.metrics.protocols import counted
-    from bench.record import STAND_IN, stand_ins
+    from bench.results.record import STAND_IN, stand_ins
 
     return counted(measurement, protocol) + (f" ({STAND_IN})" if stand_ins([measurement]) else "")
 
@@ -225,8 +225,8 @@ def _as_json(measured: Measured, protocol: MetricProtocol) -> str:
 def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None:
     import csv
 
-    from bench.files import write_file
-    from bench.record import STAND_IN, stand_ins
+    from bench.core.files import write_file
+    from bench.results.record import STAND_IN, stand_ins
 
     random = {m.name for m in measured.measurements if stand_ins([m])}
     heads = [f"{name} ({STAND_IN})" if name in random else name for name in measured.per_image]

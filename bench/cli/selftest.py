@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bench.grammar import Method
+    from bench.run.method_string import Method
 
 
 def selftest(
@@ -18,25 +18,28 @@ def selftest(
     """Check a tokenizer adapter against the contract; exit 0 when every law holds, else 3."""
     import torch
 
-    from bench import networks, registry, seeding
-    from bench.cli.joined import methods_table
-    from bench.contract import Build, UsageError
-    from bench.devices import choose_device
-    from bench.options import resolve
-    from bench.plan import parse_methods
-    from bench.presets import PRESETS
-    from bench.tasks.comm import Alone
-    from bench.tasks.selftest import selftest as checks
+    from bench.contract import Build
+    from bench.core import registry, seeding
+    from bench.core.devices import choose_device
+    from bench.core.distributed import Alone
+    from bench.errors import UsageError
+    from bench.evaluate.selftest import selftest as checks
+    from bench.pretrained import weights
+    from bench.run import plugins
+    from bench.run.cells import parse_methods
+    from bench.run.experiment import methods_table
+    from bench.run.presets import PRESETS
+    from bench.run.settings import resolve
 
     if ".py" in method:
-        entry = registry.plugin_entry(method)
+        entry = plugins.plugin_entry(method)
         settings = resolve(registry_method(entry.name), entry, preset)
     else:
         table = methods_table(())
         parsed = parse_methods([method], table)[0]
         entry, settings = table[parsed.name], resolve(parsed, table[parsed.name], preset)
     resolution = registry.lookup(PRESETS, preset, "preset").resolution
-    build = Build(resolution, 0, choose_device(device), Alone(), training=False, weights=networks.find)
+    build = Build(resolution, 0, choose_device(device), Alone(), training=False, weights=weights.find)
     torch.manual_seed(seeding.derive(0, "initialisation"))
     if entry.tokenizer:
         tokenizer = registry.load(entry.tokenizer)(settings, build)
@@ -55,6 +58,6 @@ def selftest(
 
 def registry_method(name: str) -> Method:
     """A method string of a name alone."""
-    from bench.grammar import Method
+    from bench.run.method_string import Method
 
     return Method(name)

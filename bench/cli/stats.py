@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.contract import IntegrityError, Missing, UsageError
+from bench.errors import IntegrityError, Missing, UsageError
 
 app = typer.Typer(help="Build, list, verify and import reference statistics.", no_args_is_help=True)
 
@@ -28,42 +28,43 @@ def build(
     batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
 ) -> None:
     """Compute the statistics of a set of images."""
-    from bench import sets, stats
     from bench.cli.score import bars, dataset_images, is_dataset
-    from bench.digest import of_value
-    from bench.features import FEATURES
-    from bench.store import cache_root
-    from bench.tasks.measure import extract
+    from bench.core.digest import of_value
+    from bench.core.files import cache_root
+    from bench.data import image_sets
+    from bench.metrics import reference_statistics
+    from bench.metrics.features import FEATURES
+    from bench.metrics.measure import extract
 
     path = _path(name)
     wanted = _features(features, protocol)
-    cropped, place = sets.parse_crop(crop), Path(images).expanduser()
+    cropped, place = image_sets.parse_crop(crop), Path(images).expanduser()
     if is_dataset(images) and not place.exists():
         files = dataset_images(images, split, cropped)
     else:
-        files = sets.open_set(place, cache_root(), cropped, bars())
+        files = image_sets.open_set(place, cache_root(), cropped, bars())
     found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, bars())
     facts: dict[str, Any] = {
         "images": of_value([array.digest for array in files.arrays]),
         "origin": place.name if place.exists() else files.origin,
         "crop": crop,
         "encodings": dict(files.encodings),
-        "conventions": stats.conventions((feature.partition(".")[0] for feature in wanted), FEATURES),
+        "conventions": reference_statistics.conventions((feature.partition(".")[0] for feature in wanted), FEATURES),
     }
     _refuse_other_images(path, facts["images"])
-    kept = stats.save(path, found, facts, keep_features)
+    kept = reference_statistics.save(path, found, facts, keep_features)
     typer.echo(f"{kept.path}: {kept.manifest['count']} images, {', '.join(kept.manifest['features'])}")
 
 
 @app.command("list")
 def list_() -> None:
     """List what is kept."""
-    from bench import stats
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.metrics import reference_statistics
 
-    for name in stats.names(cache_root()):
+    for name in reference_statistics.names(cache_root()):
         try:
-            kept = stats.find(name, cache_root())
+            kept = reference_statistics.find(name, cache_root())
         except (IntegrityError, UsageError) as error:
             typer.echo(f"{name}  damaged: {error}")
             continue
@@ -77,13 +78,13 @@ def list_() -> None:
 @app.command("verify")
 def verify(name: Annotated[str | None, typer.Argument(help="name or file; none: all")] = None) -> None:
     """Compare every array with its digest; exits 5 where one is damaged."""
-    from bench import stats
-    from bench.store import cache_root
+    from bench.core.files import cache_root
+    from bench.metrics import reference_statistics
 
     damaged = []
-    for one in [name] if name else stats.names(cache_root()):
+    for one in [name] if name else reference_statistics.names(cache_root()):
         try:
-            stats.statistics(stats.find(one, cache_root()))
+            reference_statistics.statistics(reference_statistics.find(one, cache_root()))
             typer.echo(f"ok       {one}")
         except IntegrityError as error:
             damaged.append(one)
@@ -102,10 +103,10 @@ def import_(
     """Take over another tool's statistics; which resize they were made with, only you can say."""
     from dataclasses import replace
 
-    from bench import stats
-    from bench.digest import of_file
-    from bench.features import FEATURES
-    from bench.registry import lookup
+    from bench.core.digest import of_file
+    from bench.core.registry import lookup
+    from bench.metrics import reference_statistics
+    from bench.metrics.features import FEATURES
 
     path = _path(name)
     entry = lookup(FEATURES, extractor, "feature extractor")
@@ -113,26 +114,26 @@ def import_(
         raise Missing(f"There is no file {file}; check the path.")
     found = {
         feature: replace(one, given=replace(one.moments, count=count))
-        for feature, one in stats.foreign(file, extractor).items()
+        for feature, one in reference_statistics.foreign(file, extractor).items()
         if feature.partition(".")[2] in entry.outputs
     }
     facts: dict[str, Any] = {
         "images": of_file(file),
         "origin": file.name,
         "crop": None,
-        "conventions": {extractor: stats.AS_STATED},
+        "conventions": {extractor: reference_statistics.AS_STATED},
     }
     _refuse_other_images(path, facts["images"])
-    kept = stats.save(path, found, facts, with_features=False)
+    kept = reference_statistics.save(path, found, facts, with_features=False)
     typer.echo(f"{kept.path}: {', '.join(kept.manifest['features'])}, made elsewhere")
 
 
 def _features(text: str, protocol: str | None) -> list[str]:
     """Names of features; every extractor, output and weight is checked."""
-    from bench import networks
-    from bench.features import FEATURES
+    from bench.core.registry import lookup
+    from bench.metrics.features import FEATURES
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-    from bench.registry import lookup
+    from bench.pretrained import weights
 
     roles = lookup(PROTOCOLS, protocol or DEFAULT_PROTOCOL, "metric protocol").features
     wanted = list(dict.fromkeys(roles.get(name.strip(), name.strip()) for name in text.split(",")))
@@ -142,26 +143,25 @@ def _features(text: str, protocol: str | None) -> list[str]:
         if output not in entry.outputs:
             raise UsageError(f"'{feature}': {extractor} gives {', '.join(f'{extractor}.{o}' for o in entry.outputs)}.")
         for need in entry.needs:
-            networks.find(need)
+            weights.find(need)
     return wanted
 
 
 def _path(name: str) -> Path:
     """Where statistics of that name are kept; raises :class:`UsageError` for a name that no file can have."""
-    from bench import stats
-    from bench.grammar import folder_name
-    from bench.store import cache_root
+    from bench.core.files import cache_root, folder_name
+    from bench.metrics import reference_statistics
 
     if not name or folder_name(name) != name or name.strip(". ") != name:
         raise UsageError(f"'{name}' cannot be a name; take letters, digits, '-', '_' and '.', as in church-train-256.")
-    return stats.folder(cache_root()) / f"{name}.npz"
+    return reference_statistics.folder(cache_root()) / f"{name}.npz"
 
 
 def _refuse_other_images(path: Path, images: str) -> None:
     """Raises :class:`UsageError` where the name already stands for the statistics of other images."""
-    from bench import stats
+    from bench.metrics import reference_statistics
 
-    if path.is_file() and stats.read(path).manifest["images"] != images:
+    if path.is_file() and reference_statistics.read(path).manifest["images"] != images:
         raise UsageError(
             f"'{path.stem}' already names statistics of other images; take another name, or delete {path}."
         )

@@ -1,9 +1,12 @@
 """The table of metrics: plain data, loaded when named."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
-from bench.entries import MetricEntry, Tolerance
-from bench.registry import lookup
+from bench.core.registry import lookup
+from bench.metrics.entries import MetricEntry
+from bench.results.record import Tolerance
 
 _SSIM: dict[str, str | int | float] = {
     "window": "gaussian 11 sigma 1.5",
@@ -20,7 +23,7 @@ def _lpips(backbone: str, needs: str) -> MetricEntry:
         kind="pair",
         higher_is_better=False,
         unit="",
-        function=f"bench.metrics.perceptual:lpips_{backbone}",
+        function=f"bench.metrics.lpips:lpips_{backbone}",
         tolerance=Tolerance(0.002),
         needs=(needs,),
         smallest_side=32,
@@ -66,7 +69,7 @@ METRICS: dict[str, MetricEntry] = {
             kind="pair",
             higher_is_better=True,
             unit="dB",
-            function="bench.metrics.pixel:psnr",
+            function="bench.metrics.psnr:psnr",
             tolerance=Tolerance(0.05),
             convention={"range": 255, "cap": 100, "average": "per image"},
         ),
@@ -106,7 +109,7 @@ METRICS: dict[str, MetricEntry] = {
             kind="set",
             higher_is_better=False,
             unit="",
-            function="bench.metrics.extrapolation:frechet_infinity",
+            function="bench.metrics.frechet:frechet_infinity",
             tolerance=Tolerance(0.1, 0.02),
             features="fid",
             convention={"covariance": "divided by N - 1", "points": 15, "sizes": "N/10 to N"},

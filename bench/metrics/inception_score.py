@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from bench.contract import UsageError
-from bench.entries import MetricProtocol
-from bench.vectors import Features
+from bench.errors import UsageError
+from bench.metrics.entries import MetricProtocol
+from bench.metrics.feature_cache import Features
 
 SEED = 2020
 """Of the shuffle, as in torch-fidelity: NumPy's RandomState."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.contract import UsageError
-from bench.entries import MetricProtocol
-from bench.vectors import Features
+from bench.errors import UsageError
+from bench.metrics.entries import MetricProtocol
+from bench.metrics.feature_cache import Features
 
 SEED = 2020
 """Of the subsets, as torch-fidelity draws them: NumPy's RandomState, candidate before reference."""

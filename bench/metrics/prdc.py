@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contract import UsageError
-from bench.entries import MetricProtocol
-from bench.vectors import Features
+from bench.errors import UsageError
+from bench.metrics.entries import MetricProtocol
+from bench.metrics.feature_cache import Features
 
 ROWS = 256
 """Rows of a block of distances; a block is ``[ROWS, N]``."""

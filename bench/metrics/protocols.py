@@ -1,7 +1,9 @@
 """The conventions that tools and papers use for set metrics, as one table. What a source does not say is None."""
 
-from bench.entries import MetricProtocol
-from bench.record import Measurement
+from __future__ import annotations
+
+from bench.metrics.entries import MetricProtocol
+from bench.results.record import Measurement
 
 DEFAULT_PROTOCOL = "clean"
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from bench.networks import Networks
+from bench.pretrained.lpips import Networks
 
 WINDOW = 11
 EDGE = WINDOW - 1

@@ -1,1 +1,1 @@
-"""Tables, figures and pages from results. No torch."""
+"""Results to tables, figures and pages. Imports no torch."""

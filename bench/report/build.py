@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import bench
-from bench.contract import UsageError
-from bench.files import write_bytes
-from bench.grammar import folder_name
-from bench.record import Result
-from bench.report import drawing, figures, latex, model_index, page, pictures, render
+from bench.core.files import folder_name, write_bytes
+from bench.errors import UsageError
+from bench.report import figures, plots
 from bench.report.load import Loaded
-from bench.report.model import Table
 from bench.report.published import against_published
 from bench.report.quoted import QuotedTable, literature
 from bench.report.significance import with_statistics
 from bench.report.stand_ins import files_apart
+from bench.report.table import Table
 from bench.report.tables import tables
+from bench.report.writers import html, latex, model_index
+from bench.report.writers import text as render
+from bench.results.record import Result
 
 FORMATS = ("md", "latex", "csv", "json", "html", "figures", "model-index")
 FIGURES = "figures.json"
@@ -46,7 +47,7 @@ class Content:
     lead: str
     tables: tuple[Table, ...]
     plans: tuple[figures.Plan, ...] = ()
-    strips: tuple[page.Strip, ...] = ()
+    strips: tuple[html.Strip, ...] = ()
     options: Options = field(default_factory=Options)
 
 
@@ -99,8 +100,8 @@ def texts(content: Content, drawn: Pictures) -> dict[str, str]:
     if "json" in formats:
         made["report.json"] = render.to_json(content.tables)
     if "html" in formats:
-        shown = [page.Picture(p.caption, MEDIA[p.kinds[0]], drawn[_files(p)[0]]) for p in _drawn(content)]
-        made["index.html"] = page.to_html(title, content.lead, content.tables, content.strips, shown)
+        shown = [html.Picture(p.caption, MEDIA[p.kinds[0]], drawn[_files(p)[0]]) for p in _drawn(content)]
+        made["index.html"] = html.to_html(title, content.lead, content.tables, content.strips, shown)
     if "model-index" in formats:
         blocks = model_index.model_index(content.tables)
         made |= {f"model-index/{folder_name(label)}.yml": text for label, text in blocks.items()}
@@ -120,7 +121,7 @@ def write(content: Content, out: Path) -> list[Path]:
             drawn |= {name: path.read_bytes() for name, path in zip(_files(plan), paths, strict=True)}
         else:
             figure = plan.draw()
-            drawn |= {name: drawing.save(figure, kind) for name, kind in zip(_files(plan), plan.kinds, strict=True)}
+            drawn |= {name: plots.save(figure, kind) for name, kind in zip(_files(plan), plan.kinds, strict=True)}
     files = {**drawn, **{name: text.encode() for name, text in texts(content, drawn).items()}}
     for name, data in files.items():
         write_bytes(out / name, data)
@@ -187,13 +188,13 @@ def _digests(out: Path) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _strips(results: Sequence[Loaded]) -> tuple[page.Strip, ...]:
+def _strips(results: Sequence[Loaded]) -> tuple[html.Strip, ...]:
     made = []
-    for (dataset, preset), members in pictures.first_seeds(results, "recon", pictures.EXAMPLES).items():
+    for (dataset, preset), members in plots.first_seeds(results, "recon", plots.EXAMPLES).items():
         for loaded, path in members:
             png = path.read_bytes()
-            count = pictures.count_in_strip(png, path)
-            made.append(page.Strip(f"{dataset}, {preset}", loaded.result.method, count, png))
+            count = plots.count_in_strip(png, path)
+            made.append(html.Strip(f"{dataset}, {preset}", loaded.result.method, count, png))
     return tuple(made)
 
 

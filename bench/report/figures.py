@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.digest import of_bytes, of_value
-from bench.record import Result
-from bench.report import pictures
-from bench.report.cells import name_of, rows_of
+from bench.core.digest import of_bytes, of_value
+from bench.report import plots
 from bench.report.columns import ColumnSpec, fixed
 from bench.report.load import Loaded
+from bench.report.plots import Point
+from bench.report.rows import name_of, rows_of
 from bench.report.stand_ins import files_apart, is_apart
+from bench.results.record import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,15 +25,6 @@ VERSION = 3
 """Raise it when a figure would look different for the same inputs."""
 MOST_ROWS = 8
 """Methods in one figure of images."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One method in a scatter plot."""
-
-    label: str
-    x: float
-    y: float
 
 
 @dataclass(frozen=True)
@@ -83,24 +75,23 @@ PLACES = "above maps of where their codes lie after each quarter of the list"
 
 
 def _images(results: Sequence[Loaded]) -> list[Plan]:
-    from bench.report import drawing
 
     kinds = (
         (
             "recon",
-            pictures.EXAMPLES,
+            plots.EXAMPLES,
             "reconstructions",
             "Originals, reconstructions and differences (4x)",
-            drawing.strips,
+            plots.strips,
         ),
-        ("sample", pictures.SAMPLES, "samples", "Samples", drawing.grids),
-        ("gen", pictures.NEIGHBOURS, "neighbours", "Samples above their nearest training images", drawing.grids),
-        ("recon", pictures.PLACEMENT, "placement", PLACES, drawing.grids),
-        ("sample", pictures.PLACEMENT, "sample-placement", f"Samples: {PLACES.lower()}", drawing.grids),
+        ("sample", plots.SAMPLES, "samples", "Samples", plots.grids),
+        ("gen", plots.NEIGHBOURS, "neighbours", "Samples above their nearest training images", plots.grids),
+        ("recon", plots.PLACEMENT, "placement", PLACES, plots.grids),
+        ("sample", plots.PLACEMENT, "sample-placement", f"Samples: {PLACES.lower()}", plots.grids),
     )
     made = []
     for stage, suffix, name, caption, draw in kinds:
-        for (dataset, preset), members in pictures.first_seeds(results, stage, suffix).items():
+        for (dataset, preset), members in plots.first_seeds(results, stage, suffix).items():
             files = {loaded.result.method: path.read_bytes() for loaded, path in members[:MOST_ROWS]}
             inputs = {label: of_bytes(png) for label, png in files.items()}
             key, said = f"{_key(dataset, preset)}-{name}", f"{caption}: {dataset}, {preset}"
@@ -149,14 +140,13 @@ def points(results: Sequence[Result], stages: str, name: str) -> list[Point]:
 
 
 def _scatters(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
-    from bench.report import drawing
 
     made = []
     for name, caption, stages, metric, axis, least in SCATTERS:
         found = points(results, stages, metric)
         if len(found) >= least:
             inputs = {"axis": axis, "points": [[p.label, p.x, p.y] for p in found]}
-            draw = partial(drawing.scatter, found, axis, "PSNR (dB)", name_of)
+            draw = partial(plots.scatter, found, axis, "PSNR (dB)", name_of)
             shown = [result for result in results if result.method in {p.label for p in found}]
             said = "".join((f"{caption}: {where}", _limits(shown), _bits(shown) if metric == "bits-per-pixel" else ""))
             made.append(Plan(f"{key}-{name}", said, inputs, draw))
@@ -183,8 +173,6 @@ def _bits(results: Sequence[Result]) -> str:
 
 def _curves(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
     """Held-out PSNR during training where it was taken, and the total loss of each method's first phase."""
-    from bench.report import drawing
-
     losses: dict[str, list[tuple[float, float]]] = {}
     quality: dict[str, list[tuple[float, float]]] = {}
     for result in sorted(results, key=lambda r: r.seed):
@@ -201,7 +189,7 @@ def _curves(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
     if not losses and not quality:
         return []
     inputs = {"losses": losses, "quality": quality}
-    return [Plan(f"{key}-training", f"Training: {where}", inputs, partial(drawing.curves, losses, quality))]
+    return [Plan(f"{key}-training", f"Training: {where}", inputs, partial(plots.curves, losses, quality))]
 
 
 def _code_use(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
@@ -209,8 +197,6 @@ def _code_use(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
 
     The counts are of equal shares of the entries, most used first: of single entries where there are few of them.
     """
-    from bench.report import drawing
-
     found: dict[str, list[float]] = {}
     entries: dict[str, int] = {}
     for result in sorted(results, key=lambda r: r.seed):
@@ -220,5 +206,5 @@ def _code_use(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
             entries[result.method] = result.facts.get("code_entries", len(counts))
     if not found:
         return []
-    inputs, draw = {"shares": found, "entries": entries}, partial(drawing.code_use, found, entries)
+    inputs, draw = {"shares": found, "entries": entries}, partial(plots.code_use, found, entries)
     return [Plan(f"{key}-code-use", f"Use of the codebook: {where}", inputs, draw)]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contract import STAGES, UsageError
-from bench.record import Result
-from bench.store import read
+from bench.errors import UsageError
+from bench.results.record import STAGES, Result
+from bench.results.store import read
 
 
 @dataclass(frozen=True)

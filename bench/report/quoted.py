@@ -9,10 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bench.contract import UsageError
+from bench.errors import UsageError
 from bench.report.columns import QUOTED, ColumnSpec, exactly
-from bench.report.model import Cell, Column, Notes, Row, Table
-from bench.report.rank import mark_rows
+from bench.report.table import Cell, Column, Notes, Row, Table
+from bench.report.tables import mark_rows
+
+QUOTED_FOLDER = Path(__file__).resolve().parents[2] / "results" / "quoted"
+"""Published numbers, in a checkout of this project; elsewhere they are named with --quoted or left away."""
 
 QUOTED_SCHEMA = 1
 CONFIDENCE = {
@@ -210,3 +213,8 @@ def _cell(column: Column, quote: Quote | None) -> Cell:
     deviation = float(quote.spread) if quote.spread is not None else None
     text = quote.text(millions=column.name.endswith("parameters"))
     return Cell(quote.value, deviation, text=text, comparable=True)
+
+
+def quoted_tables() -> tuple[QuotedTable, ...]:
+    """Published figures, in a checkout of this project; elsewhere the tables stand without them."""
+    return tuple(load_quoted(QUOTED_FOLDER)) if QUOTED_FOLDER.is_dir() else ()

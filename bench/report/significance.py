@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import IntegrityError
-from bench.record import Result
-from bench.report import stats
+from bench.errors import IntegrityError
+from bench.report import uncertainty
 from bench.report.load import Loaded
-from bench.report.model import Cell, Column, Table
+from bench.report.table import Cell, Column, Table
+from bench.results.record import Result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,9 +24,9 @@ Images = tuple["np.ndarray", "np.ndarray"]
 TIED = (
     "≈ marks numbers that are not the best of their column, but that no test tells apart from it: a paired Wilcoxon "
     "test over the images, or Student's test over the seeds where there are no values per image, Holm-corrected for "
-    f"the rows of the column, does not reject at {stats.LEVEL:g}."
+    f"the rows of the column, does not reject at {uncertainty.LEVEL:g}."
 )
-INTERVALS = f"Brackets hold {100 * (1 - stats.LEVEL):g} % bootstrap intervals over the images."
+INTERVALS = f"Brackets hold {100 * (1 - uncertainty.LEVEL):g} % bootstrap intervals over the images."
 
 
 def read_values(loaded: Loaded) -> Values:
@@ -106,7 +106,7 @@ def _column(column: Column, cells: Sequence[Cell], values: Callable[[Result], Va
     if intervals:
         for index, own in enumerate(found):
             if own is not None:
-                made[index] = replace(made[index], interval=stats.bootstrap_interval(own[1]))
+                made[index] = replace(made[index], interval=uncertainty.bootstrap_interval(own[1]))
     for index in _ties(column, cells, found):
         made[index] = replace(made[index], tied=True)
     return made
@@ -128,8 +128,8 @@ def _ties(column: Column, cells: Sequence[Cell], found: Sequence[Images | None])
         if cell.comparable and cell.value is not None and cell.mark != "best"
     }
     tested = {index: p for index, p in p_values.items() if p is not None}
-    adjusted = stats.holm(list(tested.values()))
-    return [index for index, p in zip(tested, adjusted, strict=True) if p > stats.LEVEL]
+    adjusted = uncertainty.holm(list(tested.values()))
+    return [index for index, p in zip(tested, adjusted, strict=True) if p > uncertainty.LEVEL]
 
 
 def _p_worse(cells: tuple[Cell, Cell], images: tuple[Images | None, Images | None], sign: int) -> float | None:
@@ -138,8 +138,8 @@ def _p_worse(cells: tuple[Cell, Cell], images: tuple[Images | None, Images | Non
 
     one, other = images
     if one is not None and other is not None and np.array_equal(one[0], other[0]):
-        return stats.wilcoxon_p(sign * (one[1] - other[1]))
+        return uncertainty.wilcoxon_p(sign * (one[1] - other[1]))
     values = [[float(s.measurement.value) for s in cell.sources if s.measurement.value is not None] for cell in cells]
     if min(map(len, values)) < 2:
         return None
-    return stats.student_p(sign * np.array(values[0]), sign * np.array(values[1]))
+    return uncertainty.student_p(sign * np.array(values[0]), sign * np.array(values[1]))

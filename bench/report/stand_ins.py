@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bench.record import STAND_IN, Result, stand_ins
 from bench.report.load import Loaded
+from bench.results.record import STAND_IN, Result, stand_ins
 
 MARK = f" ({STAND_IN})"
 """What follows a method's label in every format."""

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean, stdev
 
-from bench.record import STAND_IN, Result
-from bench.report.cells import (
-    RowResults,
-    cell_of,
-    column_of,
-    measurements,
-    name_of,
-    rows_of,
-    why_absent,
-    with_f1,
-    with_floor,
-)
 from bench.report.columns import SPECS, ColumnSpec, TableSpec
-from bench.report.model import Absent, Cell, Column, Notes, Row, Source, Table
-from bench.report.rank import mark_rows
-from bench.report.ratios import with_ratios
+from bench.report.rows import RowResults, _is_floor, measurements, name_of, rows_of, with_f1, with_floor, with_ratios
 from bench.report.stand_ins import apart, is_apart
+from bench.report.table import Absent, Cell, Column, Mark, Notes, Row, Source, Table
+from bench.results.record import STAND_IN, Measurement, Result, Signature, signature_difference, signature_id
 
 
 def comparison(results: Sequence[Result]) -> tuple[Table, ...]:
@@ -112,3 +102,110 @@ def _ablations(rows: Sequence[RowResults]) -> list[tuple[TableSpec, list[RowResu
         for name, members in families.items()
         if len(members) > 1
     ]
+
+
+def mark(column: Column, cells: Sequence[Cell]) -> list[Cell]:
+    """The cells with "best" and "second" set; cells that print alike are marked alike.
+
+    Only comparable cells with a value take part, and none where the column has no direction or fewer than two cells
+    take part. Where two or more cells share the best print there is no second.
+    """
+    values = [cell.value for cell in cells if cell.comparable and cell.value is not None]
+    if column.higher_is_better is None or len(values) < 2:
+        return list(cells)
+    prints: list[str] = []
+    for value in sorted(values, reverse=column.higher_is_better):
+        prints.append(column.show(value))
+    best = prints[0]
+    second = prints[1] if prints[1] != best else None
+    marks: dict[str | None, Mark] = {second: "second", best: "best"}
+    return [
+        replace(cell, mark=marks.get(column.show(cell.value), ""))
+        if cell.comparable and cell.value is not None
+        else cell
+        for cell in cells
+    ]
+
+
+def mark_rows(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows with every column marked within each group of rows."""
+    marked: dict[int, list[Cell]] = {id(row): list(row.cells) for row in rows}
+    for group in dict.fromkeys(row.group for row in rows):
+        members = [row for row in rows if row.group == group]
+        for index, column in enumerate(columns):
+            for row, cell in zip(members, mark(column, [row.cells[index] for row in members]), strict=True):
+                marked[id(row)][index] = cell
+    return tuple(replace(row, cells=tuple(marked[id(row)])) for row in rows)
+
+
+def column_of(spec: ColumnSpec, name: str, sources: Sequence[Source]) -> Column:
+    """The column for one measurement; its signature is the commonest among the numbers, the first of equals.
+
+    Numbers of rows with stand-ins have no say where there are others.
+    """
+    found = [s for s in sources if s.measurement.value is not None]
+    present = [s.measurement for s in found if not is_apart(s.result.method)] or [s.measurement for s in found]
+    commonest = Counter(signature_id(m.signature) for m in present).most_common(1)[0][0]
+    model = next(m for m in present if signature_id(m.signature) == commonest)
+    higher = model.higher_is_better if spec.ranked else None
+    return Column(name, spec.heading(name), spec.show, higher, spec.unit, model.signature)
+
+
+def cell_of(column: Column, sources: Sequence[Source], notes: Notes, why_absent: str) -> Cell:
+    """One cell: the mean over the seeds whose signature is the column's, or else over the others, with a footnote."""
+    present = [s for s in sources if s.measurement.value is not None]
+    if not present:
+        reasons = [s.measurement.reason for s in sources if s.measurement.reason] or [why_absent]
+        return Cell(
+            notes=tuple(notes.add(f"Absent: {reason}") for reason in dict.fromkeys(reasons)), sources=tuple(sources)
+        )
+    key = signature_id(column.signature)
+    same = [s for s in present if signature_id(s.measurement.signature) == key]
+    used = same or [s for s in present if s.measurement.signature == present[0].measurement.signature]
+    numbers = [float(s.measurement.value) for s in used if s.measurement.value is not None]
+    deviation = stdev(numbers) if len(numbers) > 1 else used[0].measurement.deviation
+    marks = [] if same else [notes.add(_difference(column.signature, used[0].measurement))]
+    if len(used) < len(sources):
+        marks.append(
+            notes.add(f"{len(sources) - len(used)} of {len(sources)} seeds are absent or of another signature.")
+        )
+    if deviation and len(numbers) == 1:
+        marks.append(notes.add("± is the estimate's own deviation, within one run."))
+    return Cell(
+        value=fmean(numbers),
+        deviation=deviation,
+        text=column.show(fmean(numbers)) + (f" ± {column.show(deviation).lstrip('+')}" if deviation else ""),
+        comparable=bool(same),
+        notes=tuple(marks),
+        sources=tuple(used),
+    )
+
+
+def _difference(expected: Signature, measurement: Measurement) -> str:
+    fields = signature_difference(expected, measurement.signature)
+    said = "; ".join(f"{k}: {measurement.signature.get(k)} instead of {expected.get(k)}" for k in fields)
+    return f"Other signature, not ranked ({said})."
+
+
+def why_absent(row: RowResults, spec: ColumnSpec) -> str:
+    """Why a row has no measurement of this column: its stage failed, does not apply, or was not run."""
+    if _is_floor(row) and (reason := _why_floor_lacks(spec)):
+        return reason
+    stage = spec.stages.split()[0]
+    results = row.stages.get(stage, ())
+    troubles = [r for r in results if r.status != "ok"]
+    if troubles:
+        kind = "failed" if troubles[0].status == "failed" else "does not apply"
+        return f"the stage '{stage}' {kind}: {troubles[0].error or 'no reason was recorded'}"
+    if results and spec.absent:
+        return spec.absent
+    if results:
+        return "this result does not hold it; add --overwrite to the run to measure it."
+    return f"the stage '{stage}' was not run; add --stages {stage}."
+
+
+def _why_floor_lacks(spec: ColumnSpec) -> str:
+    """Why the floor itself has no such number, where it never will."""
+    if spec.pattern == "psnr-over-downsample":
+        return "it is what the others are compared with."
+    return "it is not trained." if spec.stages == "train" else ""

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench import seeding
 from bench.contract import Averaged, Batch, Build, Losses, Phase
-from bench.images import to_signed
+from bench.core import seeding
+from bench.core.images import to_signed
 from methods.brics.discriminator import Discriminator
 from methods.brics.losses import kl_divergence, logistic, non_saturating, r1_penalty, vgg_perceptual
 from methods.brics.model import Autoencoder, Posterior

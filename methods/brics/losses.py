@@ -83,7 +83,7 @@ def vgg_perceptual(weights: Path) -> VggPerceptual:
     """:class:`VggPerceptual` with torchvision's VGG16 weights, frozen. Raises :class:`IntegrityError` for others."""
     import torchvision
 
-    from bench.networks import load_state, load_strictly
+    from bench.pretrained.weights import load_state, load_strictly
 
     with torch.device("meta"):  # the classifier that is not needed has nine tenths of the weights
         stack = torchvision.models.vgg16(weights=None).features

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from bench.contract import UsageError
+from bench.errors import UsageError
 from methods.brics.encoder import Encoder
 from methods.brics.presets import Settings
 from methods.brics.retrieval import Retrieval, tiled

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.contract import RECON_FIELD, UsageError
+from bench.contract import RECON_FIELD
+from bench.errors import UsageError
 
 VARIANTS = ("8x8x4", "8x8x8", "16x16x4", "16x16x8", "16x16x16", "32x32x4", "32x32x8", "64x64x4")
 """Code sizes: height x width x channels of the key codes."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from bench.contract import SAMPLE_FIELD
-from methods.layers.priors.published import BRICS_SCHEDULES
-from methods.layers.priors.settings import Diffusion, Sampler
-from methods.layers.priors.small import DIFFUSION
+from methods.priors.published import BRICS_SCHEDULES
+from methods.priors.settings import Diffusion, Sampler
+from methods.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Encoder, Learner, Tokenizer
@@ -25,7 +25,7 @@ class BricsPrior:
 
     - ``base``: network, training and what else the fields below do not replace.
     - ``schedule``: the paper's letter: "a" is the squared cosine with min-SNR weights, "b" ``cosine_variant_v2``.
-    - the others: as in :class:`methods.layers.priors.settings.Diffusion`.
+    - the others: as in :class:`methods.priors.settings.Diffusion`.
     """
 
     base: Diffusion
@@ -70,7 +70,7 @@ def diffusion(settings: BricsPrior) -> Diffusion:
 def learner(settings: BricsPrior, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
     """What trains it."""
     from methods.brics.tokenizer import drawn_keys, has_posterior
-    from methods.layers.priors.diffusion import DiffusionLearner
+    from methods.priors.diffusion import DiffusionLearner
 
     draw = drawn_keys if has_posterior(tokenizer) else None
     return DiffusionLearner(diffusion(settings), build, tokenizer, codes, draw)

@@ -8,9 +8,10 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from bench import digest, seeding
-from bench.contract import Codes, Continuous, Indices, Seeds, Tokenizer, UsageError
-from bench.images import from_signed, to_signed
+from bench.contract import Codes, Continuous, Indices, Seeds, Tokenizer
+from bench.core import digest, seeding
+from bench.core.images import from_signed, to_signed
+from bench.errors import UsageError
 from methods.brics.model import Autoencoder, DecoderNoise, Posterior
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.contract import BenchError
+from bench.errors import BenchError
 
 JPEG_SOS, JPEG_DHT, JPEG_EOI_BYTES = 0xDA, 0xC4, 2
 RIFF_BYTES, CHUNK_BYTES = 12, 8

@@ -13,10 +13,10 @@ import torch
 from PIL import Image, features
 from torch import Tensor
 
-from bench import digest, images
-from bench.contract import Build, Codes, Seeds, Stream, UsageError
-from methods.codecs import headers
-from methods.codecs.adapter import AvifSettings, Jpeg2000Settings, JpegSettings, WebpSettings
+from bench.contract import Build, Codes, Seeds, Stream
+from bench.core import digest, images
+from bench.errors import UsageError
+from methods.codecs import AvifSettings, Jpeg2000Settings, JpegSettings, WebpSettings, headers
 
 JPEG2000_LEVELS = 6
 """Resolutions of a JPEG 2000 file (Pillow's default); a small image has fewer."""

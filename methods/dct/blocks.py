@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.layers.priors.transformer import Cache
+from methods.priors.transformer import Cache
 
 
 @dataclass(frozen=True)

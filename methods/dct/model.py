@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench import digest
-from bench.contract import Build, Codes, Seeds, Sparse, UsageError
+from bench.contract import Build, Codes, Seeds, Sparse
+from bench.core import digest
+from bench.errors import UsageError
 from methods.dct import transform
 from methods.dct.layout import Layout, to_dense, to_sparse
 from methods.dct.presets import Settings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.contract import Codes, Sparse, UsageError
+from bench.contract import Codes, Sparse
+from bench.errors import UsageError
 from methods.dct.layout import Layout
 from methods.dct.presets import Settings
 

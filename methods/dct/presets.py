@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.contract import UsageError
+from bench.errors import UsageError
 
 BLOCKS = (8, 16, 32)
 

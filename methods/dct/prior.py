@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench import digest, seeding
-from bench.codes import take
-from bench.contract import Batch, Codes, Condition, Losses, Phase, Seeds, Sparse, UsageError
+from bench.contract import Batch, Codes, Condition, Losses, Phase, Seeds, Sparse
+from bench.core import digest, seeding
+from bench.core.codes import take
+from bench.errors import UsageError
 from methods.dct import sampling, tasks
 from methods.dct.chunks import Chunk, chunks_of, cut, draw_chunk
 from methods.dct.layout import Layout
 from methods.dct.model import DctTokenizer
 from methods.dct.prior_presets import DCTransformer
 from methods.dct.transformer import DCTransformerModel, Logits
-from methods.layers.priors import common
+from methods.priors import common
 
 if TYPE_CHECKING:
     from bench.contract import Build, Prior, Tokenizer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bench.contract import SAMPLE_FIELD, UsageError
-from methods.layers.priors.settings import Optimisation
+from bench.contract import SAMPLE_FIELD
+from bench.errors import UsageError
+from methods.priors.settings import Optimisation
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from bench.contract import Build, Codes, Sparse, UsageError
+from bench.contract import Build, Codes, Sparse
+from bench.errors import UsageError
 from methods.dct.presets import Settings
 from methods.dct.statistics import ChannelStatistics
 

@@ -9,8 +9,8 @@ from bench.contract import Sparse
 from methods.dct.blocks import BlockCache, causal_mask
 from methods.dct.chunks import Chunk, cut
 from methods.dct.transformer import DCTransformerModel
-from methods.layers.priors.choosing import draw
-from methods.layers.priors.settings import Choice
+from methods.priors.choosing import draw
+from methods.priors.settings import Choice
 
 
 def sample(model: DCTransformerModel, generators: list[torch.Generator], given: list[Tensor], first: int) -> Sparse:

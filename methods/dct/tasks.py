@@ -11,7 +11,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bench.contract import Codes, Condition, Sparse, UsageError
+from bench.contract import Codes, Condition, Sparse
+from bench.errors import UsageError
 from methods.dct.layout import PLANES, Layout
 from methods.dct.presets import Settings
 

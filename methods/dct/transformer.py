@@ -12,8 +12,8 @@ from methods.dct.blocks import BlockCache, Shape, Stack, causal_mask
 from methods.dct.chunks import Chunk, Following
 from methods.dct.layout import Layout
 from methods.dct.prior_presets import DCTransformer
-from methods.layers.priors import common
-from methods.layers.priors.transformer import initialise
+from methods.priors import common
+from methods.priors.transformer import initialise
 
 
 @dataclass(frozen=True)

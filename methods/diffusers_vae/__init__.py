@@ -1,1 +1,54 @@
-"""Any image autoencoder of the diffusers library."""
+"""The entry of ``diffusers:REPO_OR_PATH``: what the harness may ask of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contract import MethodEntry
+from bench.core.digest import of_file, of_value
+from bench.errors import UsageError
+
+WEIGHTS = "diffusion_pytorch_model*.safetensors"
+SUBFOLDERS = ("", "vae", "vqvae", "first_stage")
+"""Where the autoencoder may lie: in the folder itself, or in one of a whole pipeline."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``source``: a local folder, or a repository of the Hugging Face hub, with the autoencoder in ``subfolder``.
+
+    ``digest`` is that of a local folder's configuration and weights; a repository has none before it is downloaded.
+    """
+
+    source: str
+    subfolder: str = ""
+    digest: str | None = None
+
+
+def settings(preset: str, variant: str | None) -> Settings:
+    """The variant is the folder or repository. Raises :class:`UsageError` for a folder without an autoencoder."""
+    if variant is None:
+        raise UsageError("diffusers: name a folder or a repository, for example diffusers:stabilityai/sd-vae-ft-mse.")
+    folder = Path(variant).expanduser()
+    if not folder.exists():
+        if variant.count("/") != 1 or variant.startswith((".", "~", "/")):
+            raise UsageError(f"diffusers: there is no folder {variant}, and it is no repository OWNER/NAME.")
+        return Settings(variant)
+    for subfolder in SUBFOLDERS:
+        files = sorted((folder / subfolder).glob(WEIGHTS))
+        if files and (folder / subfolder / "config.json").is_file():
+            digests = [of_file(file) for file in (folder / subfolder / "config.json", *files)]
+            return Settings(variant, subfolder, of_value(digests))
+    raise UsageError(f"diffusers: {variant} has no config.json with {WEIGHTS}, nor a sub-folder vae that has.")
+
+
+ENTRY = MethodEntry(
+    name="diffusers",
+    title="diffusers",
+    summary="Any image autoencoder of the diffusers library, from a folder or a repository",
+    settings="methods.diffusers_vae:settings",
+    tokenizer="methods.diffusers_vae.model:tokenizer",
+    parts="methods.diffusers_vae.model:parts",
+    takes_rest=True,
+)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from bench.contract import BenchError, Continuous, Indices, IntegrityError, Missing, Part, UsageError
-from bench.digest import of_weights
-from bench.images import from_signed, to_signed
-from methods.diffusers_vae.adapter import Settings
+from bench.contract import Continuous, Indices, Part
+from bench.core.digest import of_weights
+from bench.core.images import from_signed, to_signed
+from bench.errors import BenchError, IntegrityError, Missing, UsageError
+from methods.diffusers_vae import Settings
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Seeds

@@ -1,1 +1,40 @@
-"""Area reduction to a G x G grid and bicubic enlargement: the floor of every table."""
+"""The entry of ``downsample:G``; the simplest example of the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.contract import MethodEntry
+from bench.errors import UsageError
+
+DEFAULT_GRID = {"smoke": 4, "small": 8, "medium": 16, "paper": 16}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``grid``: cells along one side of the reduced image."""
+
+    grid: int
+
+    def __post_init__(self) -> None:
+        if self.grid < 1:
+            raise UsageError(f"downsample: the grid is {self.grid}; it must have at least one cell.")
+
+
+def settings(preset: str, variant: str | None) -> Settings:
+    """The variant is the grid's side, by default that of the preset's vector-quantised methods."""
+    if variant is None:
+        return Settings(DEFAULT_GRID[preset])
+    if not variant.isdecimal():
+        raise UsageError(f"'downsample:{variant}': the variant is the grid's side in cells, for example downsample:8.")
+    return Settings(int(variant))
+
+
+ENTRY = MethodEntry(
+    name="downsample",
+    title="Downsample",
+    summary="Area reduction to G x G cells of 24 bits, bicubic enlargement; no training",
+    settings="methods.downsample:settings",
+    tokenizer="methods.downsample.model:Downsample",
+    parts="methods.downsample.model:parts",
+)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contract import BenchError, Build, Codes, Indices, Part, Seeds
-from bench.digest import of_value
-from bench.images import to_uint8, to_unit
-from methods.downsample.adapter import Settings
+from bench.contract import Build, Codes, Indices, Part, Seeds
+from bench.core.digest import of_value
+from bench.core.images import to_uint8, to_unit
+from bench.errors import BenchError
+from methods.downsample import Settings
 
 
 class Downsample:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from methods.autoencoder.checkpoint_files import Foreign
+from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
+from methods.autoencoder.model import place
 from methods.kl_ldm.model import KLModel, KLTokenizer
 from methods.kl_ldm.presets import TABLE, KLSettings
-from methods.layers.foreign import Foreign
-from methods.layers.inference import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
-from methods.layers.model import place
 
 if TYPE_CHECKING:
     from bench.contract import Build

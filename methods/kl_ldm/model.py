@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from bench.contract import Continuous
-from bench.digest import of_weights
-from bench.images import from_signed, to_signed
-from bench.seeding import normal
+from bench.core.digest import of_weights
+from bench.core.images import from_signed, to_signed
+from bench.core.seeding import normal
+from methods.autoencoder.autoencoder import Decoder, Encoder
+from methods.autoencoder.learner import AutoencoderLearner
+from methods.autoencoder.losses import kl_to_standard_normal
+from methods.autoencoder.model import Pass, check_images, conv1x1, place
+from methods.autoencoder.model import parts as autoencoder_parts
+from methods.autoencoder.settings import Architecture
 from methods.kl_ldm.presets import KLSettings
-from methods.layers.autoencoder import Decoder, Encoder
-from methods.layers.learner import AutoencoderLearner
-from methods.layers.losses import kl_to_standard_normal
-from methods.layers.model import Pass, check_images, conv1x1, place
-from methods.layers.model import parts as autoencoder_parts
-from methods.layers.settings import Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class KLModel(nn.Module):
         return self.decoder(self.post_quant_conv(latents))
 
     def reconstruct(self, images: Tensor, seeds: Seeds, step: int, gather: bool) -> Pass:
-        """See :class:`methods.layers.model.Autoencoder`; the latents are drawn from the posterior."""
+        """See :class:`methods.autoencoder.model.Autoencoder`; the latents are drawn from the posterior."""
         mean, log_variance = self.posterior(images)
         noise = normal(seeds, tuple(mean.shape[1:]), "posterior", mean.device)
         divergence = kl_to_standard_normal(mean, log_variance).mean()

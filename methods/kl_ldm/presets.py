@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from methods.layers.settings import PUBLISHED_RATE, AutoencoderSettings
-from methods.layers.small import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
+from methods.autoencoder.recipes import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
+from methods.autoencoder.settings import PUBLISHED_RATE, AutoencoderSettings
 
 DEFAULTS = {"smoke": "f4", "small": "f4", "medium": "f8", "paper": "f8"}
 VARIANTS = ("f4", "f8", "f16", "f32")

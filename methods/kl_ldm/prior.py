@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from methods.layers.priors.published import LDM_CHURCH
-from methods.layers.priors.small import DIFFUSION
+from methods.priors.published import LDM_CHURCH
+from methods.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
-    from methods.layers.priors.settings import Diffusion
+    from methods.priors.settings import Diffusion
 
 TABLE = {**DIFFUSION, "paper": LDM_CHURCH}
 """The published model on KL codes is that of LSUN-church."""
@@ -22,6 +22,6 @@ def settings(preset: str, variant: str | None) -> Diffusion:
 
 def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
     """What trains it."""
-    from methods.layers.priors.diffusion import DiffusionLearner
+    from methods.priors.diffusion import DiffusionLearner
 
     return DiffusionLearner(settings, build, tokenizer, codes)

@@ -1,1 +1,23 @@
-"""RQ-VAE (Lee, Kim, Kim, Cho, Han 2022), arXiv 2203.01941."""
+"""The entry of RQ-VAE: what the harness may ask of it."""
+
+from __future__ import annotations
+
+from bench.contract import MethodEntry
+from methods.rqvae.presets import VARIANTS
+
+ENTRY = MethodEntry(
+    name="rqvae",
+    title="RQ-VAE",
+    summary="Convolutional autoencoder with residual codes (Lee et al. 2022)",
+    settings="methods.rqvae.presets:settings",
+    learner="methods.rqvae.model:learner",
+    prior_settings="methods.rqvae.prior:settings",
+    prior_learner="methods.rqvae.prior:learner",
+    read="methods.autoencoder.checkpoint_files:read",
+    checkpoint="methods.rqvae.checkpoint:checkpoint",
+    identify="methods.rqvae.checkpoint:identify",
+    source="methods.rqvae",
+    parts="methods.rqvae.model:parts",
+    networks="methods.autoencoder.settings:networks",
+    variants=VARIANTS,
+)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from methods.layers.foreign import Foreign
-from methods.layers.inference import PUBLISHED, check_resolution, count, expect, load_strictly, variant, widths
-from methods.layers.model import place
+from methods.autoencoder.checkpoint_files import Foreign
+from methods.autoencoder.checkpoint_widths import (
+    PUBLISHED,
+    check_resolution,
+    count,
+    expect,
+    load_strictly,
+    variant,
+    widths,
+)
+from methods.autoencoder.model import place
+from methods.autoencoder.quantised_settings import RQSettings
 from methods.rqvae.model import RQModel, RQTokenizer
-from methods.rqvae.presets import TABLE, RQSettings
+from methods.rqvae.presets import TABLE
 
 if TYPE_CHECKING:
     from bench.contract import Build

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from bench.contract import Indices
-from bench.digest import of_weights
-from bench.images import from_signed, to_signed
-from methods.layers.autoencoder import Decoder, Encoder
-from methods.layers.codebook import used_share
-from methods.layers.learner import AutoencoderLearner
-from methods.layers.model import Pass, check_images, conv1x1, place
-from methods.layers.model import parts as autoencoder_parts
-from methods.layers.settings import Architecture
-from methods.rqvae.presets import RQSettings
-from methods.rqvae.quantizer import ResidualQuantizer
+from bench.core.digest import of_weights
+from bench.core.images import from_signed, to_signed
+from methods.autoencoder.autoencoder import Decoder, Encoder
+from methods.autoencoder.learner import AutoencoderLearner
+from methods.autoencoder.model import Pass, check_images, conv1x1, place
+from methods.autoencoder.model import parts as autoencoder_parts
+from methods.autoencoder.quantised_settings import RQSettings
+from methods.autoencoder.quantizers.codebook import used_share
+from methods.autoencoder.quantizers.rq import ResidualQuantizer
+from methods.autoencoder.settings import Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class RQModel(nn.Module):
         return self.decoder(self.post_quant_conv(latents))
 
     def reconstruct(self, images: Tensor, seeds: Seeds, step: int, gather: bool) -> Pass:
-        """See :class:`methods.layers.model.Autoencoder`."""
+        """See :class:`methods.autoencoder.model.Autoencoder`."""
         latents = self.latents(images)
         with torch.autocast(latents.device.type, enabled=False):
             z, loss, indices = self.quantizer(latents.float(), step, gather)

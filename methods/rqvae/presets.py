@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from methods.layers.settings import AutoencoderSettings
-from methods.layers.small import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
-from methods.layers.vq_settings import MovingAverage
+from methods.autoencoder.quantised_settings import RQSettings
+from methods.autoencoder.recipes import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
 
 DEFAULTS = {"smoke": "8x8x4", "small": "8x8x4", "medium": "8x8x4", "paper": "8x8x4"}
 VARIANTS = ("4x4x4", "8x8x4", "16x16x4", "32x32x4", "8x8x4-ffhq")
-
-
-@dataclass(frozen=True)
-class RQSettings(AutoencoderSettings):
-    """``depth`` residual codes per cell from a codebook of ``n_embed`` vectors of ``embed_dim`` values.
-
-    - ``shared``: one codebook for all depths, as published.
-    - ``commitment`` weighs the mean over the depths of the distance to the partial sums.
-    - ``decay``, ``restart_below``, ``kmeans_at``: :class:`methods.layers.vq_settings.MovingAverage`.
-    """
-
-    n_embed: int = 16384
-    depth: int = 4
-    shared: bool = True
-    commitment: float = 0.25
-    decay: float = 0.99
-    restart_below: float = 1.0
-    kmeans_at: int = 0
-
-    def moving(self) -> MovingAverage:
-        """How the codebook follows its vectors."""
-        return MovingAverage(self.decay, self.restart_below)
 
 
 CHURCH = RQSettings(

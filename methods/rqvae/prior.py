@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bench.contract import UsageError
-from methods.layers.priors.published import RQ_350M
-from methods.layers.priors.small import RQ_TRANSFORMERS
+from bench.errors import UsageError
+from methods.priors.published import RQ_350M
+from methods.priors.small import RQ_TRANSFORMERS
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
-    from methods.layers.priors.settings import RQTransformer
+    from methods.priors.settings import RQTransformer
     from methods.rqvae.model import RQTokenizer
 
 TABLE = {**RQ_TRANSFORMERS, "paper": RQ_350M}
@@ -23,7 +23,7 @@ def settings(preset: str, variant: str | None) -> RQTransformer:
 
 def learner(settings: RQTransformer, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
     """What trains it; raises :class:`UsageError` for a tokenizer with a codebook per depth."""
-    from methods.layers.priors.rq_transformer import RQTransformerLearner
+    from methods.priors.rq_transformer import RQTransformerLearner
 
     residual = cast("RQTokenizer", tokenizer)
     if not residual.settings.shared:

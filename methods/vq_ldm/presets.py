@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from methods.layers.settings import PUBLISHED_RATE
-from methods.layers.small import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
-from methods.layers.vq_settings import VQSettings, kmeans_codebook
+from methods.autoencoder.quantised_settings import VQSettings, kmeans_codebook
+from methods.autoencoder.recipes import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
+from methods.autoencoder.settings import PUBLISHED_RATE
 
 DEFAULTS = {"smoke": "f4", "small": "f4", "medium": "f8", "paper": "f4"}
 VARIANTS = ("f4", "f4-noattn", "f8", "f8-n256", "f16")

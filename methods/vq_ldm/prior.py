@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from methods.layers.priors.published import LDM_FFHQ
-from methods.layers.priors.small import DIFFUSION
+from methods.priors.published import LDM_FFHQ
+from methods.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
-    from methods.layers.priors.settings import Diffusion
-    from methods.layers.vq import VQTokenizer
+    from methods.autoencoder.quantised import VQTokenizer
+    from methods.priors.settings import Diffusion
 
 TABLE = {**DIFFUSION, "paper": LDM_FFHQ}
 """The published model on vector-quantised codes is that of FFHQ."""
@@ -23,6 +23,6 @@ def settings(preset: str, variant: str | None) -> Diffusion:
 
 def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
     """What trains it: a diffusion model over the code vectors."""
-    from methods.layers.priors.embedded import EmbeddedDiffusionLearner
+    from methods.priors.embedded import EmbeddedDiffusionLearner
 
     return EmbeddedDiffusionLearner(settings, build, cast("VQTokenizer", tokenizer), codes)

@@ -1,17 +1,17 @@
-"""Official VQGAN weights; the layout is that of :mod:`methods.layers.vq`."""
+"""Official VQGAN weights; the layout is that of :mod:`methods.autoencoder.quantised`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from methods.layers import vq_checkpoint
+from methods.autoencoder import quantised_checkpoint
 from methods.vqgan.presets import TABLE
 
 if TYPE_CHECKING:
-    from methods.layers.foreign import Foreign
-    from methods.layers.vq_settings import VQSettings
+    from methods.autoencoder.checkpoint_files import Foreign
+    from methods.autoencoder.quantised_settings import VQSettings
 
 
 def identify(settings: VQSettings, resolution: int, foreign: Foreign) -> tuple[VQSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
-    return vq_checkpoint.identify(settings, resolution, foreign, TABLE["paper"])
+    return quantised_checkpoint.identify(settings, resolution, foreign, TABLE["paper"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from methods.layers.settings import PUBLISHED_RATE
-from methods.layers.small import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
-from methods.layers.vq_settings import VQSettings, kmeans_codebook
+from methods.autoencoder.quantised_settings import VQSettings, kmeans_codebook
+from methods.autoencoder.recipes import MEDIUM, SMALL, SMOKE, choose, medium_recipe, short_recipe, smoke_recipe
+from methods.autoencoder.settings import PUBLISHED_RATE
 
 DEFAULTS = {"smoke": "8x8", "small": "16x16", "medium": "16x16", "paper": "16x16"}
 VARIANTS = ("4x4", "8x8", "16x16", "32x32")

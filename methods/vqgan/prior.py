@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from methods.layers.priors.published import VQGAN_FFHQ
-from methods.layers.priors.small import GPTS
+from methods.priors.published import VQGAN_FFHQ
+from methods.priors.small import GPTS
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
-    from methods.layers.priors.settings import GPT
+    from methods.priors.settings import GPT
 
 TABLE = {**GPTS, "paper": VQGAN_FFHQ}
 
@@ -21,6 +21,6 @@ def settings(preset: str, variant: str | None) -> GPT:
 
 def learner(settings: GPT, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
     """What trains it."""
-    from methods.layers.priors.gpt import GPTLearner
+    from methods.priors.gpt import GPTLearner
 
     return GPTLearner(settings, build, tokenizer, codes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from bench import registry
+from bench.core import registry
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bench", "methods", "tests")

@@ -11,18 +11,21 @@ from types import ModuleType
 
 import pytest
 
-from bench import registry, stages, weights
-from bench.contract import STAGES, MethodEntry
-from bench.datasets import DATASETS
-from bench.entries import DatasetEntry, FeatureEntry, MetricEntry
-from bench.features import FEATURES
+from bench.contract import MethodEntry
+from bench.core import registry
+from bench.data.dataset import DatasetEntry
+from bench.data.datasets import DATASETS
 from bench.metrics import METRICS
+from bench.metrics.entries import FeatureEntry, MetricEntry
+from bench.metrics.features import FEATURES
+from bench.results.record import STAGES
+from bench.run import checkpoints, plugins, stages
 from methods import METHODS
 
 from .links import PACKAGES, ROOT, composed, ghost, ghosts, modules, unloadable
 
 MODULES = modules(ROOT, *PACKAGES)
-TABLE = registry.with_plugins(METHODS, ())
+TABLE = plugins.with_plugins(METHODS, ())
 LOADED = {
     MethodEntry: [f.name for f in dataclasses.fields(MethodEntry) if f.default is None and f.name != "source"],
     DatasetEntry: ["open", "download"],
@@ -110,7 +113,7 @@ def test_every_method_of_the_table_loads_and_is_called_by_its_name() -> None:
 
 @pytest.mark.parametrize("name", [name for name, entry in TABLE.items() if entry.source])
 def test_every_named_source_is_a_file(name: str) -> None:
-    assert weights.source(TABLE[name])
+    assert checkpoints.source(TABLE[name])
 
 
 def test_every_stage_loads() -> None:

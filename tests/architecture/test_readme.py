@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.presets import PRESETS
+from bench.run.presets import PRESETS
 from tests.conftest import Command
 
 ROOT = Path(__file__).parents[2]

@@ -1,7 +1,8 @@
-"""The rooms: who may import whom, no cycle, nothing heavy where it must not be."""
+"""The one law: imports go leftwards only. The folder is the rule; no file is named in it."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,29 +12,39 @@ import pytest
 from . import links
 from .links import ROOT, modules, target
 
-RECORDS = {"contract", "entries", "record"}
-STOCK = {"datasets", "features", "metrics"}
-COMMANDS = {"cli", "__main__"}
-RUNNING = {"options", "plan", "presets", "runner", "session", "stages", "weights"}
-METHODS_MAY = {
-    "contract",
-    "images",
-    "rate",
-    "seeding",
-    "fetch",
-    "networks",
-    "codes",
-    "digest",
-    "unpickle",
-    "ready",
-}
-REPORT_MAY = {"record", "store", "files", "contract", "entries", "digest", "grammar", "registry", "seeding"}
+ROOMS = (
+    *("errors", "contract", "core", "results", "data", "pretrained", "metrics", "evaluate", "train"),
+    *("report", "regression", "run", "cli"),
+)
+"""From the foundation to the command line: a room imports itself and what stands left of it."""
+METHODS_MAY = (
+    "bench.errors",
+    "bench.contract",
+    "bench.core",
+    "bench.pretrained",
+    "methods.autoencoder",
+    "methods.priors",
+)
+"""What a method imports beside its own folder."""
+WITHOUT_TORCH = ("bench.report", "bench.regression")
+
 
 MODULES = modules(ROOT, "bench", "methods")
 
 
-def imports(name: str, at_run_time_only: bool = False) -> Iterator[str]:
-    """The dotted names of our own modules that a module imports, anywhere in its text; a ghost fails."""
+def within(name: str, package: str) -> bool:
+    """Whether a module is the package or lies in it."""
+    return name == package or name.startswith(f"{package}.")
+
+
+def room(name: str) -> str:
+    """The room of a module of ``bench``: the first name after it; what starts the program belongs to ``cli``."""
+    first = name.split(".")[1]
+    return "cli" if first == "__main__" else first
+
+
+def ours(name: str, at_run_time_only: bool = False) -> Iterator[str]:
+    """The modules of our own that a module imports, the root of ``bench`` (the version) aside; a ghost fails."""
     for found in links.imports(name, MODULES[name]):
         assert not found.relative, f"{name} has a relative import"
         other = None if at_run_time_only and found.late else target(found, MODULES)
@@ -41,62 +52,59 @@ def imports(name: str, at_run_time_only: bool = False) -> Iterator[str]:
             yield other
 
 
-def room(name: str) -> float:
-    """The number of a module's room (see the README's file tree)."""
-    parts = name.split(".")
-    if parts[0] == "methods":
-        return 2
-    if len(parts) == 1:
-        return 0
-    if parts[1] in RECORDS:
-        return 0
-    if parts[1] in STOCK:
-        return 2
-    if parts[1] == "tasks":
-        return 3
-    if parts[1] == "report":
-        return 4.5
-    if parts[1] in COMMANDS:
-        return 5
-    return 4 if parts[1] in RUNNING else 1
+def faults(name: str, others: Iterator[str]) -> list[str]:
+    """The imports of a module that the law forbids; the table of methods itself is for ``run`` alone."""
+    if within(name, "methods"):
+        home = ".".join(name.split(".")[:2])
+        return [other for other in others if not any(within(other, package) for package in (home, *METHODS_MAY))]
+    allowed = ROOMS[: ROOMS.index(room(name)) + 1]
+    return [
+        other
+        for other in others
+        if (room(other) not in allowed if within(other, "bench") else (room(name), other) != ("run", "methods"))
+    ]
 
 
-def test_every_name_of_the_lists_is_a_module() -> None:
-    named = {"tasks", "report"} | RECORDS | STOCK | COMMANDS | RUNNING | METHODS_MAY | REPORT_MAY
-    assert {f"bench.{name}" for name in named} | {"methods.layers"} <= set(MODULES)
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "bench"])
+def test_imports_go_leftwards_only(name: str) -> None:
+    found = faults(name, ours(name))
+    assert not found, f"{name} imports {', '.join(found)}"
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_room_imports_only_rooms_below(name: str) -> None:
-    for other in imports(name):
-        same_room = room(other) == room(name)
-        assert room(other) < room(name) or same_room, f"{name} (room {room(name)}) imports {other} (room {room(other)})"
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("bench.core.images", "bench.results.record"),
+        ("bench.report.tables", "bench.regression.gates"),
+        ("bench.metrics.measure", "bench.run.session"),
+        ("bench.evaluate.cost", "methods"),
+        ("bench.run.runner", "methods.vqgan"),
+        ("methods.vqgan.prior", "methods.brics.model"),
+        ("methods.vqgan.prior", "bench.evaluate.rate"),
+        ("methods.priors.gpt", "methods.rqvae.model"),
+    ],
+)
+def test_the_law_forbids(name: str, other: str) -> None:
+    assert faults(name, iter([other])) == [other]
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if room(n) == 2])
-def test_stock_and_methods_know_no_siblings(name: str) -> None:
-    """A dataset, metric or feature imports tools and its own folder; a method the named tools and shared layers."""
-    home = ".".join(name.split(".")[:2])
-    for other in imports(name):
-        if other.startswith((f"{home}.", home)) or other == home:
-            continue
-        if name.startswith("methods."):
-            allowed = other.startswith("methods.layers") or other.removeprefix("bench.") in METHODS_MAY
-            assert allowed, f"{name} imports {other}"
-        else:
-            assert room(other) < 2, f"{name} imports {other}"
+def test_every_room_says_in_one_sentence_what_it_is_for() -> None:
+    for name, path in MODULES.items():
+        if name.count(".") == 1 and path.name == "__init__.py":
+            said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            assert said, f"{name} does not say what it is for"
+    assert {room(name) for name in MODULES if within(name, "bench") and name != "bench"} == set(ROOMS)
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if room(n) == 4.5])
-def test_the_report_reads_records_only(name: str) -> None:
-    for other in imports(name):
-        allowed = other.removeprefix("bench.") in REPORT_MAY or other.startswith("bench.report")
-        assert allowed, f"{name} imports {other}"
-    assert not _names_torch(name), f"{name} imports torch"
+@pytest.mark.parametrize("name", [n for n in MODULES if any(within(n, package) for package in WITHOUT_TORCH)])
+def test_the_report_needs_no_torch(name: str) -> None:
+    assert not any(within(found.module, "torch") for found in links.imports(name, MODULES[name])), (
+        f"{name} imports torch"
+    )
 
 
 def test_there_is_no_cycle() -> None:
-    graph = {name: set(imports(name, at_run_time_only=True)) for name in MODULES}
+    graph = {name: set(ours(name, at_run_time_only=True)) for name in MODULES}
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
@@ -109,10 +117,6 @@ def test_there_is_no_cycle() -> None:
 
     for name in graph:
         visit(name, ())
-
-
-def _names_torch(name: str) -> bool:
-    return any(found.module.split(".")[0] == "torch" for found in links.imports(name, MODULES[name]))
 
 
 LIGHT = ("--help", "list methods", "list datasets", "list metrics", "list presets", "run --help", "report --help")

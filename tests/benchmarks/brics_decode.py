@@ -14,10 +14,10 @@ from collections.abc import Callable
 import torch
 
 from bench.contract import Build
-from bench.tasks.comm import Alone
+from bench.core.distributed import Alone
+from methods.autoencoder.autoencoder import Decoder
 from methods.brics.parts import parts
 from methods.brics.presets import settings as brics_settings
-from methods.layers.autoencoder import Decoder
 from methods.vqgan.presets import settings as vqgan_settings
 
 

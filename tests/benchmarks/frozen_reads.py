@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import arrays, freezing
+from bench.data import freezing
+from bench.data import frozen as arrays
 
 COUNT, SIDE, BATCH, ROUNDS = 20_000, 64, 16, 5
 GOAL = 20_000

@@ -17,9 +17,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.entries import MetricProtocol
+from bench.metrics.entries import MetricProtocol
+from bench.metrics.feature_cache import Features
 from bench.metrics.prdc import prdc
-from bench.vectors import Features
 
 
 def resident():

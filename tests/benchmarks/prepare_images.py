@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.datasets.folder import open_folder
+from bench.data.datasets.local import open_folder
 from tests import sources
 
 COUNT, SIDE, GOAL = 20_000, 64, 60.0

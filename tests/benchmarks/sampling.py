@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import torch
 
 from bench.contract import Build, Continuous, Indices
-from bench.tasks.comm import Alone
-from methods.layers.priors import common, samplers
-from methods.layers.priors.choosing import draw
-from methods.layers.priors.diffusion import DiffusionLearner, DiffusionPrior
-from methods.layers.priors.gpt import GPTLearner, GPTPrior
-from methods.layers.priors.rq_transformer import RQTransformerLearner, RQTransformerPrior
-from methods.layers.priors.settings import GPT, Diffusion, Optimisation, RQTransformer, UNetShape, choice
+from bench.core.distributed import Alone
+from methods.priors import common, samplers
+from methods.priors.choosing import draw
+from methods.priors.diffusion import DiffusionLearner, DiffusionPrior
+from methods.priors.gpt import GPTLearner, GPTPrior
+from methods.priors.rq_transformer import RQTransformerLearner, RQTransformerPrior
+from methods.priors.settings import GPT, Diffusion, Optimisation, RQTransformer, UNetShape, choice
 
 PLAN = Optimisation(batch=8, rate=1e-3)
 BUILD = Build(64, 0, torch.device("cpu"), Alone())

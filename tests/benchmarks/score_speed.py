@@ -83,7 +83,7 @@ def extractor_pass(root, weights):
 def lpips_pass(root, similarity=False):
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-    from bench.networks import lpips_network
+    from bench.pretrained.lpips import lpips_network
 
     network = lpips_network("squeeze")
     for path in sorted((root / "real").iterdir()):
@@ -102,7 +102,7 @@ def separate(root, weights):
     from cleanfid import fid
     from torch_fidelity import calculate_metrics
 
-    from bench.features.inception import Inception, _network
+    from bench.metrics.features.inception import Inception, _network
 
     calculate_metrics(
         input1=str(root / "fake"), input2=str(root / "real"), fid=True, prc=True, cuda=False, cache=False,

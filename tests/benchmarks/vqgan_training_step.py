@@ -23,10 +23,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contract import Batch, Build
-from bench.images import to_signed
-from bench.tasks.comm import Alone
-from methods.layers.vq import VQTokenizer, learner
-from methods.layers.vq_settings import VQSettings
+from bench.core.distributed import Alone
+from bench.core.images import to_signed
+from methods.autoencoder.quantised import VQTokenizer, learner
+from methods.autoencoder.quantised_settings import VQSettings
 from methods.vqgan.presets import settings as vqgan_settings
 
 Step = Callable[[Tensor], None]

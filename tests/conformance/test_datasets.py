@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from bench import arrays, images
-from bench.contract import Missing, UsageError
-from bench.datasets import DATASETS
-from bench.registry import load
+from bench.core import images
+from bench.core.registry import load
+from bench.data import frozen
+from bench.data.datasets import DATASETS
+from bench.errors import Missing, UsageError
 from tests import sources
 
 
@@ -55,9 +56,9 @@ def test_a_dataset_gives_frozen_uint8_splits_with_facts(tmp_path, name):
         assert split.pixels.shape == (len(split), 3, 16, 16)
         assert len(split) > 0
         assert not split.pixels.flags.writeable
-        assert split.digest == arrays.in_memory(np.array(split.pixels)).digest
+        assert split.digest == frozen.in_memory(np.array(split.pixels)).digest
         assert split.labels is None or split.labels.shape == (len(split),)
-        arrays.verify(split)
+        frozen.verify(split)
     for part in ("train", "val"):
         assert made.facts[part]["count"] == len(getattr(made, part))
         assert made.facts[part]["digest"] == getattr(made, part).digest

@@ -15,16 +15,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from bench.contract import Build, Learner, UsageError
-from bench.presets import PRESETS
-from bench.registry import load
-from bench.tasks import checkpoint
-from bench.tasks.comm import Alone
+from bench.contract import Build, Learner
+from bench.core.distributed import Alone
+from bench.core.registry import load
+from bench.errors import UsageError
+from bench.run.presets import PRESETS
+from bench.train import checkpoint
 from methods import METHODS
 from methods.brics.presets import Settings as Brics
 from methods.dct.presets import Settings as Dct
 from methods.dct.prior_presets import DCTransformer
-from methods.layers.priors.settings import GPT, Diffusion, RQTransformer
+from methods.priors.settings import GPT, Diffusion, RQTransformer
 
 CPU, SIDE = torch.device("cpu"), 32
 ENTRIES = {name: load(path) for name, path in METHODS.items()}

@@ -16,13 +16,14 @@ import pytest
 import torch
 
 import methods
-from bench import digest, seeding
-from bench.contract import Batch, BenchError, Build, Indices, MethodEntry
-from bench.presets import PRESETS
-from bench.registry import load
-from bench.tasks.comm import Alone
-from bench.tasks.cost import count
-from bench.tasks.selftest import selftest
+from bench.contract import Batch, Build, Indices, MethodEntry
+from bench.core import digest, seeding
+from bench.core.distributed import Alone
+from bench.core.registry import load
+from bench.errors import BenchError
+from bench.evaluate.cost import count
+from bench.evaluate.selftest import selftest
+from bench.run.presets import PRESETS
 from methods import METHODS
 
 ENTRIES: dict[str, MethodEntry] = {name: load(path) for name, path in METHODS.items()}
@@ -35,7 +36,7 @@ SIDE = PRESETS["smoke"].resolution
 
 
 def folder(name: str) -> Path:
-    return Path(methods.__file__).parent / METHODS[name].split(".")[1]
+    return Path(methods.__file__).parent / METHODS[name].partition(":")[0].split(".")[1]
 
 
 def settings_of(name: str, preset: str, variant: str | None = None):
@@ -105,7 +106,7 @@ def test_the_folder_says_where_the_method_comes_from(name: str):
 
 def test_entries_and_settings_load_no_torch():
     code = (
-        "import sys; from methods import METHODS; from bench.registry import load\n"
+        "import sys; from methods import METHODS; from bench.core.registry import load\n"
         "for path in METHODS.values():\n"
         "    entry = load(path)\n"
         "    if entry.settings and not entry.takes_rest: load(entry.settings)('smoke', None)\n"

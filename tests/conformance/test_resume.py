@@ -11,15 +11,15 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from bench import arrays
 from bench.contract import Build, Learner
-from bench.presets import PRESETS
-from bench.progress import silent
-from bench.registry import load
-from bench.tasks import checkpoint
-from bench.tasks.comm import Alone
-from bench.tasks.fit import FitPlan, fit
-from bench.tasks.source import ImageSource
+from bench.core.distributed import Alone
+from bench.core.progress import silent
+from bench.core.registry import load
+from bench.data import frozen
+from bench.run.presets import PRESETS
+from bench.train import checkpoint
+from bench.train.batches import ImageSource
+from bench.train.loop import FitPlan, fit
 from methods import METHODS
 
 SIDE, STEPS, STOPPED = PRESETS["smoke"].resolution, 5, 4
@@ -52,7 +52,7 @@ def trained(name: str, changes: dict, folder: Path, seed: int, observe=None) -> 
     learner = load(load(METHODS[name]).learner)(settings_of(name, changes), build)
     pixels = np.random.default_rng(0).integers(0, 256, (24, 3, SIDE, SIDE), dtype=np.uint8)
     plan = FitPlan(images=STEPS * 4, seed=3, flip=True, save_every_seconds=0.0)
-    source, fabric = ImageSource(arrays.in_memory(pixels)), Fabric(accelerator="cpu", devices=1)
+    source, fabric = ImageSource(frozen.in_memory(pixels)), Fabric(accelerator="cpu", devices=1)
     fit(learner, source, plan, fabric, folder, silent, observe=observe)
     return learner
 

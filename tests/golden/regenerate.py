@@ -17,11 +17,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bench.record import Result, to_json
-from bench.report import verdicts
-from bench.report.compare import compare
-from bench.report.gates import Gates, Rule
+from bench.regression import verdicts
+from bench.regression.compare import compare
+from bench.regression.gates import Gates, Rule
 from bench.report.load import Loaded, load
+from bench.results.record import Result, to_json
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "smoke"

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract import UsageError
-from bench.devices import check_compiler
-from bench.plan import RunConfig
-from bench.presets import PRESETS
-from bench.progress import silent
-from bench.session import Session, Tables
+from bench.core.devices import check_compiler
+from bench.core.progress import silent
+from bench.errors import UsageError
+from bench.run.config import RunConfig
+from bench.run.presets import PRESETS
+from bench.run.session import Session, Tables
 from tests.conftest import Command
 from tests.toys import smoke
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.record import Result, from_json
+from bench.results.record import Result, from_json
 from tests import sources
 
 ALWAYS = {f"{name}-r64" for name in ("fd", "precision", "recall", "density", "coverage")}

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench.readings import Readings
-from methods.layers.vq import VQModel
-from methods.layers.vq_settings import VQSettings
+from bench.core.readings import Readings
+from methods.autoencoder.quantised import VQModel
+from methods.autoencoder.quantised_settings import VQSettings
 from tests.conftest import Command
 from tests.toys import smoke
 
@@ -85,8 +85,8 @@ import dataclasses
 from pathlib import Path
 
 from bench.contract import MethodEntry
-from methods.layers.priors.diffusion import DiffusionLearner
-from methods.layers.priors.small import DIFFUSION
+from methods.priors.diffusion import DiffusionLearner
+from methods.priors.small import DIFFUSION
 from tests.toys import ENTRY, ToyLearner
 
 LOG = Path(__file__).with_suffix(".log")

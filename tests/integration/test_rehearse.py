@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import Result, from_json
+from bench.results.record import Result, from_json
 from tests import sources
 from tests.conftest import Command
 
@@ -130,7 +130,7 @@ def test_a_cell_that_runs_out_of_memory_does_not_end_the_others(pictures: str, c
 def test_a_long_run_names_the_rehearsal_and_a_short_one_does_not(toy: str, tmp_path: Path, command: Command) -> None:
     """The line comes before any work: the run ends at once, as its results folder cannot be written."""
     from bench.cli.rehearse import offer
-    from bench.plan import RunConfig
+    from bench.run.config import RunConfig
 
     assert "validate --rehearse" in offer(RunConfig(("vqgan",), preset="paper"))[0]
     assert offer(RunConfig(("vqgan",), preset="paper", set=("images-seen=8",))) == []

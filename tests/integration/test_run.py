@@ -11,11 +11,11 @@ import pytest
 from pyarrow import parquet
 
 import bench
-from bench.record import Result, from_json
+from bench.results.record import Result, from_json
 from tests.conftest import Command
 from tests.toys import smoke
 
-SCHEMA = json.loads((Path(bench.__file__).parent / "record.schema.json").read_text())
+SCHEMA = json.loads((Path(bench.__file__).parent / "results" / "record.schema.json").read_text())
 
 
 def results(out: Path) -> dict[tuple[str, str], Result]:

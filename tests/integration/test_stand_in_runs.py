@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.record import STAND_IN, TRAINED_WITH, from_json, stand_ins
-from bench.stand_ins import stand_in
+from bench.pretrained.stand_ins import stand_in
+from bench.results.record import STAND_IN, TRAINED_WITH, from_json, stand_ins
 from tests.conftest import Command
 from tests.narrow import NAMES, plugin
 

@@ -9,7 +9,7 @@ import scipy.signal
 import torch
 import torch.nn.functional as F
 
-from bench.contract import IntegrityError
+from bench.errors import IntegrityError
 from methods.brics import losses, modulation, retrieval
 from methods.brics.discriminator import Discriminator, minibatch_deviation
 from methods.brics.grids import Grids, levels

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench.contract import Build
-from bench.tasks.comm import Alone
+from bench.core.distributed import Alone
 from methods.brics.discriminator import Discriminator, ResidualBlock
 from methods.brics.encoder import Encoder
 from methods.brics.learner import BricsLearner

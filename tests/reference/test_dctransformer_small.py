@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import codes as codes_of
-from bench import seeding
 from bench.contract import Batch, Build
-from bench.tasks.comm import Alone
+from bench.core import codes as codes_of
+from bench.core import seeding
+from bench.core.distributed import Alone
 from methods.dct.model import DctTokenizer
 from methods.dct.presets import settings
 from methods.dct.prior import DCTransformerLearner

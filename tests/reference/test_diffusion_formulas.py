@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract import UsageError
-from methods.layers.priors import samplers, schedules
-from methods.layers.priors.common import generators
-from methods.layers.priors.published import (
+from bench.errors import UsageError
+from methods.priors import samplers, schedules
+from methods.priors.common import generators
+from methods.priors.published import (
     BRICS_A,
     BRICS_B,
     BRICS_UNET,
@@ -23,7 +23,7 @@ from methods.layers.priors.published import (
     VQGAN_FFHQ,
     half_life,
 )
-from methods.layers.priors.unet import build_unet
+from methods.priors.unet import build_unet
 
 
 def parameters(module):
@@ -43,7 +43,7 @@ def test_the_networks_have_the_published_sizes(shape, channels, expected):
 @pytest.mark.parametrize(("settings", "published"), [(VQGAN_FACESHQ, 304_932_864), (VQGAN_FFHQ, 801_798_400)])
 def test_gpt_has_the_published_size(settings, published):
     """Equal but for the start vector, which taming takes from the vocabulary (FacesHQ has 512 positions)."""
-    from methods.layers.priors.gpt import GPTModel
+    from methods.priors.gpt import GPTModel
 
     positions = 512 if settings is VQGAN_FACESHQ else 256
     with torch.device("meta"):
@@ -53,7 +53,7 @@ def test_gpt_has_the_published_size(settings, published):
 @pytest.mark.parametrize(("vocab", "published", "difference"), [(16384, 370_088_000, 960), (2048, 355_394_000, 560)])
 def test_rq_transformer_has_the_published_size(vocab, published, difference):
     """Printed in thousands: what is left is their rounding."""
-    from methods.layers.priors.rq_model import RQModel
+    from methods.priors.rq_model import RQModel
 
     with torch.device("meta"):
         assert parameters(RQModel(RQ_350M, (64, 4), torch.empty(vocab, 256), "t")) == published + difference

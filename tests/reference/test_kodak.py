@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from bench.contract import Build
-from bench.rate import bits_per_image
-from bench.tasks.comm import Alone
-from methods.codecs.adapter import JpegSettings
+from bench.core.distributed import Alone
+from bench.evaluate.rate import bits_per_image
+from methods.codecs import JpegSettings
 from methods.codecs.model import jpeg
 
 PUBLISHED = {10: (0.3266, 26.58), 50: (0.906, 32.06), 95: (3.392, 40.56)}

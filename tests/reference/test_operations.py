@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.tasks.operations import tally
+from bench.core.flops import tally
 
 
 class Attention(nn.Module):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from bench import images
+from bench.core import images
 
 SIZES = [(64, 64), (100, 75), (75, 100), (131, 257), (257, 130), (65, 300), (512, 300)]
 ONE_LEVEL = 1.01

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.stand_ins import stand_in
+from bench.pretrained.stand_ins import stand_in
 
 
 @pytest.fixture(scope="session")

@@ -22,14 +22,15 @@ from typing import Any
 
 import torch
 
-from bench import arrays, seeding
 from bench.contract import Batch, Codes, Learner, Tokenizer
-from bench.presets import PRESETS
-from bench.registry import load
-from bench.stand_ins import stand_in
-from bench.tasks.averaging import MovingAverage
-from bench.tasks.comm import Alone
-from bench.tasks.turn import Turns
+from bench.core import seeding
+from bench.core.distributed import Alone
+from bench.core.registry import load
+from bench.data import frozen
+from bench.pretrained.stand_ins import stand_in
+from bench.run.presets import PRESETS
+from bench.train.ema import MovingAverage
+from bench.train.phases import Turns
 from tests.rehearsal.running import build, fabric, photographs
 from tests.rehearsal.shrink import Case, PriorCase, priors, tokenizers
 
@@ -90,7 +91,7 @@ def tokenizer_of(case: Case, vgg16: Path) -> Tokenizer:
 def measure(name: str) -> dict[str, Any]:
     """Runs one case in this process."""
     case = CASES[name]
-    pixels = torch.from_numpy(arrays.first(photographs(SIDE), 1).pixels.copy())
+    pixels = torch.from_numpy(frozen.first(photographs(SIDE), 1).pixels.copy())
     with tempfile.TemporaryDirectory() as folder:
         vgg16 = stand_in("vgg16", Path(folder))
         if isinstance(case, Case):

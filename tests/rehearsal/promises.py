@@ -9,14 +9,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from methods.autoencoder.quantised_settings import RQSettings, VQSettings
+from methods.autoencoder.settings import AutoencoderSettings
 from methods.brics.presets import Settings as BricsSettings
 from methods.brics.prior import BricsPrior, diffusion
 from methods.dct.prior_presets import DCTransformer
 from methods.kl_ldm.presets import KLSettings
-from methods.layers.priors.settings import GPT, Diffusion, RQTransformer
-from methods.layers.settings import AutoencoderSettings
-from methods.layers.vq_settings import VQSettings
-from methods.rqvae.presets import RQSettings
+from methods.priors.settings import GPT, Diffusion, RQTransformer
 
 Point = Mapping[str, float]
 Names = set[str]

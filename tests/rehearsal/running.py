@@ -12,13 +12,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from bench import arrays
 from bench.contract import Build, Learner
-from bench.presets import PRESETS
-from bench.progress import silent
-from bench.tasks.checkpoint import CHECKPOINT
-from bench.tasks.comm import Alone
-from bench.tasks.fit import FitPlan, FitReport, Source, fit
+from bench.core.distributed import Alone
+from bench.core.progress import silent
+from bench.data import frozen
+from bench.run.presets import PRESETS
+from bench.train.checkpoint import CHECKPOINT
+from bench.train.loop import FitPlan, FitReport, Source, fit
 
 AFTER = 3
 """Steps from the last start on: two before the kill, one after it."""
@@ -43,11 +43,11 @@ class Seen:
         return not torch.equal(self.states[step][name], self.states[step + 1][name])
 
 
-def photographs(side: int) -> arrays.ImageArray:
+def photographs(side: int) -> frozen.ImageArray:
     """Smooth random images, uint8 ``[IMAGES, 3, side, side]``."""
     coarse = torch.rand(IMAGES, 3, 4, 4, generator=torch.Generator().manual_seed(1))
     smooth = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)
-    return arrays.in_memory((smooth * 255).round().to(torch.uint8).numpy())
+    return frozen.in_memory((smooth * 255).round().to(torch.uint8).numpy())
 
 
 def build(side: int, vgg16: Path, seed: int = 0) -> Build:

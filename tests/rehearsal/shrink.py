@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from bench.contract import MethodEntry, UsageError
-from bench.presets import PRESETS
-from bench.registry import load
+from bench.contract import MethodEntry
+from bench.core.registry import load
+from bench.errors import UsageError
+from bench.run.presets import PRESETS
 from methods import METHODS
 
 LARGE = ("medium", "paper")

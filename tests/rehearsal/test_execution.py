@@ -14,10 +14,10 @@ import torch
 from lightning_fabric import Fabric
 
 from bench.contract import Learner
-from bench.progress import silent
-from bench.registry import load
-from bench.tasks.fit import FitPlan, fit
-from bench.tasks.source import ImageSource
+from bench.core.progress import silent
+from bench.core.registry import load
+from bench.train.batches import ImageSource
+from bench.train.loop import FitPlan, fit
 from tests.rehearsal.running import build, photographs
 from tests.rehearsal.shrink import ENTRIES, Case, case
 

@@ -12,16 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench import seeding
 from bench.contract import Batch, Continuous, Learner
-from bench.images import to_signed
-from bench.progress import silent
-from bench.registry import load
-from bench.tasks.fit import FitPlan, fit
-from bench.tasks.source import ImageSource
+from bench.core import seeding
+from bench.core.images import to_signed
+from bench.core.progress import silent
+from bench.core.registry import load
+from bench.train.batches import ImageSource
+from bench.train.loop import FitPlan, fit
 from methods.brics.prior import diffusion
-from methods.layers.priors.diffusion import DiffusionLearner
-from methods.layers.priors.rq_transformer import soft_targets
+from methods.priors.diffusion import DiffusionLearner
+from methods.priors.rq_transformer import soft_targets
 from tests.rehearsal.running import build, fabric, photographs
 from tests.rehearsal.shrink import Case, case, priors
 

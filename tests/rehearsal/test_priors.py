@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from bench.contract import Learner, Tokenizer
-from bench.progress import silent
-from bench.registry import load
-from bench.tasks.encode import encode
+from bench.core.progress import silent
+from bench.core.registry import load
+from bench.evaluate.encode import encode
 from tests.rehearsal.promises import PARTS, TOTALS
 from tests.rehearsal.running import (
     AFTER,

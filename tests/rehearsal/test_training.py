@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench import images
 from bench.contract import Learner
-from bench.registry import load
-from bench.tasks.cost import census_of
-from bench.tasks.source import ImageSource
+from bench.core import images
+from bench.core.registry import load
+from bench.evaluate.cost import census_of
+from bench.train.batches import ImageSource
 from tests.rehearsal.promises import PARTS, TOTALS
 from tests.rehearsal.running import (
     AFTER,

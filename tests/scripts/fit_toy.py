@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from bench import arrays
 from bench.contract import Batch, Build, Losses
-from bench.progress import silent
-from bench.tasks.comm import comm
-from bench.tasks.fit import FitPlan, fit
-from bench.tasks.source import ImageSource
+from bench.core.distributed import comm
+from bench.core.progress import silent
+from bench.data import frozen
+from bench.train.batches import ImageSource
+from bench.train.loop import FitPlan, fit
 from tests.toys import ToyLearner, ToySettings
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     learner = SlowToy(ToySettings(), Build(16, 0, fabric.device, comm(fabric)))
     plan = FitPlan(images=8 * steps, seed=3, flip=True, save_every_seconds=0.05)
     folder = Path(sys.argv[1])
-    report = fit(learner, ImageSource(arrays.in_memory(pixels)), plan, fabric, folder, silent)
+    report = fit(learner, ImageSource(frozen.in_memory(pixels)), plan, fabric, folder, silent)
     if fabric.global_rank == 0:
         np.savetxt(folder / "curve.txt", [[point["images"], point["main/mse"]] for point in report.curve])
 

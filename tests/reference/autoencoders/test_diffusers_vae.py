@@ -6,10 +6,11 @@ import diffusers
 import pytest
 import torch
 
-from bench.contract import BenchError, Build, Continuous, Indices, IntegrityError, Missing, UsageError
-from bench.tasks.comm import Alone
-from bench.tasks.cost import count
-from methods.diffusers_vae.adapter import settings
+from bench.contract import Build, Continuous, Indices
+from bench.core.distributed import Alone
+from bench.errors import BenchError, IntegrityError, Missing, UsageError
+from bench.evaluate.cost import count
+from methods.diffusers_vae import settings
 from methods.diffusers_vae.model import parts, tokenizer
 
 BUILD = Build(32, 0, torch.device("cpu"), Alone())

@@ -5,11 +5,11 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 
 from bench.contract import Build
-from bench.registry import load
-from bench.tasks.comm import Alone
-from bench.tasks.cost import count
+from bench.core.distributed import Alone
+from bench.core.registry import load
+from bench.evaluate.cost import count
 from methods import METHODS
-from methods.layers.autoencoder import Decoder
+from methods.autoencoder.autoencoder import Decoder
 from methods.vqgan.presets import settings as vqgan_settings
 
 # decoder parameters in millions, gmac, gmac_fvcore, encoder parameters in millions; at 256 px, batch 1.
@@ -49,7 +49,7 @@ def test_the_counter_agrees_with_fvcore_on_a_real_forward():
     architecture = type(settings)(**(vars(settings) | {"ch": 32, "attention": "matmul"})).architecture(64)
     decoder, latents = Decoder(architecture).eval(), torch.randn(1, 256, architecture.grid, architecture.grid)
     analysis = FlopCountAnalysis(decoder, latents).unsupported_ops_warnings(False)
-    from bench.tasks.operations import tally
+    from bench.core.flops import tally
 
     counted = tally(lambda: decoder(latents))
     assert counted.gmac_fvcore * 1e9 == pytest.approx(analysis.total(), rel=1e-9)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from vector_quantize_pytorch import ResidualVQ
 
-from methods.rqvae.presets import RQSettings
-from methods.rqvae.quantizer import ResidualQuantizer, commitment
+from methods.autoencoder.quantised_settings import RQSettings
+from methods.autoencoder.quantizers.rq import ResidualQuantizer, commitment
 
 COUNT, DIM, DEPTH = 64, 8, 4
 

@@ -10,12 +10,12 @@ from taming.modules.discriminator import model as discriminators
 from taming.modules.vqvae import quantize as quantizers
 from torch import nn
 
-from methods.layers.autoencoder import Decoder, Encoder
-from methods.layers.discriminator import NLayerDiscriminator
-from methods.layers.losses import codebook_loss
-from methods.layers.settings import Architecture
-from methods.layers.vq import VectorQuantizer
-from methods.layers.vq_settings import VQSettings
+from methods.autoencoder.autoencoder import Decoder, Encoder
+from methods.autoencoder.discriminator import NLayerDiscriminator
+from methods.autoencoder.losses import codebook_loss
+from methods.autoencoder.quantised_settings import VQSettings
+from methods.autoencoder.quantizers.vq import VectorQuantizer
+from methods.autoencoder.settings import Architecture
 
 CASES = [
     Architecture(32, 32, (1, 2, 2), 2, (8,), 16),

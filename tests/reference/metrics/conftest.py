@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.pins import WEIGHTS, File, Weights
+from bench.core.fetch import File
+from bench.pretrained.table import WEIGHTS, Weights
 
 COUNT = 12
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, gelu, interpolate, layer_norm, linear, softmax
 
-from bench.contract import IntegrityError
-from bench.features import dinov2
-from bench.features.resample import bicubic_antialiased
+from bench.errors import IntegrityError
+from bench.metrics.features import dinov2
+from bench.metrics.features.resample import bicubic_antialiased
 
 CPU = torch.device("cpu")
 WIDTH, DEPTH, HEADS, GRID = 384, 12, 6, 37

@@ -8,17 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.arrays import in_memory
-from bench.contract import IntegrityError
-from bench.features import FEATURES
-from bench.features import clip as clip_features
-from bench.features import inception as inception_features
-from bench.features import vgg as vgg_features
-from bench.features.resample import bicubic_antialiased
+from bench.core.registry import load
+from bench.data.frozen import in_memory
+from bench.errors import IntegrityError
 from bench.metrics import METRICS
+from bench.metrics.features import FEATURES
+from bench.metrics.features import clip as clip_features
+from bench.metrics.features import inception as inception_features
+from bench.metrics.features import vgg as vgg_features
+from bench.metrics.features.resample import bicubic_antialiased
+from bench.metrics.measure import measure
 from bench.metrics.protocols import PROTOCOLS
-from bench.registry import load
-from bench.tasks.measure import measure
 
 from .conftest import COUNT, picture, pinned, randomise
 

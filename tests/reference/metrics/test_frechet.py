@@ -5,11 +5,10 @@ import pytest
 import scipy.linalg
 import torch
 
-from bench.contract import UsageError
-from bench.entries import MetricProtocol
-from bench.metrics.extrapolation import frechet_infinity
-from bench.metrics.frechet import frechet_distance
-from bench.vectors import Features, Moments, moments
+from bench.errors import UsageError
+from bench.metrics.entries import MetricProtocol
+from bench.metrics.feature_cache import Features, Moments, moments
+from bench.metrics.frechet import frechet_distance, frechet_infinity
 
 PROTOCOL = MetricProtocol("test", "test", {})
 
@@ -83,7 +82,7 @@ def test_moments_are_streamed_in_double_precision(monkeypatch):
     values = (np.random.RandomState(0).randn(1000, 8) * 0.01 + 1000).astype(np.float32)
     expected = np.cov(values.astype(np.float64), rowvar=False)
     for rows in (7, 4096):
-        monkeypatch.setattr("bench.vectors.ROWS", rows)
+        monkeypatch.setattr("bench.metrics.feature_cache.ROWS", rows)
         np.testing.assert_allclose(moments(values).covariance, expected, rtol=1e-9, atol=1e-18)
 
 

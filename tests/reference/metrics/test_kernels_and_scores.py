@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract import UsageError
-from bench.entries import MetricProtocol
+from bench.errors import UsageError
+from bench.metrics.entries import MetricProtocol
+from bench.metrics.feature_cache import Features
 from bench.metrics.inception_score import inception_score
 from bench.metrics.kid import kid
-from bench.vectors import Features
 
 PROTOCOL = MetricProtocol("test", "test", {}, splits=10, shuffled=True, subsets=20, subset_size=50)
 

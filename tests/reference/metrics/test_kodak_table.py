@@ -12,10 +12,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.features import FEATURES
 from bench.metrics import METRICS
+from bench.metrics.features import FEATURES
 from bench.metrics.protocols import PROTOCOLS
-from bench.networks import available, needed
+from bench.metrics.signatures import needed
+from bench.pretrained.weights import available
 
 
 @pytest.mark.slow

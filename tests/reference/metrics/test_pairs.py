@@ -6,10 +6,10 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bench import networks
+from bench.core.registry import load
 from bench.metrics import METRICS
-from bench.networks import LPIPS_WEIGHTS, Networks, lpips_network
-from bench.registry import load
+from bench.pretrained import weights
+from bench.pretrained.lpips import LPIPS_WEIGHTS, Networks, lpips_network
 
 from .conftest import picture, pinned
 
@@ -123,5 +123,5 @@ def test_building_lpips_leaves_the_random_state_alone(backbones):
 
 
 def test_a_backbone_of_another_network_is_refused(backbones):
-    with pytest.raises(networks.IntegrityError, match="does not fit the network"):
+    with pytest.raises(weights.IntegrityError, match="does not fit the network"):
         lpips_network("alex", weights=backbones / "squeeze.pth")

@@ -5,11 +5,11 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from bench.contract import UsageError
-from bench.entries import MetricProtocol
+from bench.errors import UsageError
 from bench.metrics import prdc as module
+from bench.metrics.entries import MetricProtocol
+from bench.metrics.feature_cache import Features
 from bench.metrics.prdc import prdc
-from bench.vectors import Features
 
 
 def protocol(k):

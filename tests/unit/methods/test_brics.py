@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.contract import Batch, Build, Continuous, Indices, Stream, UsageError
-from bench.options import settings_until
-from bench.rate import bits_per_image, quantise_uniform
-from bench.tasks.comm import Alone
-from bench.tasks.cost import census
-from methods.brics.adapter import learner, parts
+from bench.contract import Batch, Build, Continuous, Indices, Stream
+from bench.core.distributed import Alone
+from bench.errors import UsageError
+from bench.evaluate.cost import census
+from bench.evaluate.rate import bits_per_image, quantise_uniform
+from bench.run.settings import settings_until
 from methods.brics.learner import BricsLearner
 from methods.brics.model import Autoencoder, DecoderNoise, Posterior
+from methods.brics.parts import parts
 from methods.brics.presets import VARIANTS, LossSettings, Settings, settings
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -177,7 +178,7 @@ ADVERSARIAL = LossSettings(mse=20.0, perceptual=0.0, adversarial=1.0, r1=4.0, r1
 
 
 def test_phases_follow_the_settings():
-    assert [p.name for p in learner(SMOKE, build()).phases] == ["autoencoder"]
+    assert [p.name for p in BricsLearner(SMOKE, build()).phases] == ["autoencoder"]
     chosen = replace(SMOKE, learning_rate=1e-3, decoder_learning_rate=2e-3, grid_learning_rate=3e-3, beta1=0.5)
     made = BricsLearner(replace(chosen, losses=ADVERSARIAL), build())
     generator, discriminator, r1 = made.phases

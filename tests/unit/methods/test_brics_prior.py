@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench import arrays, seeding
-from bench.contract import Batch, Build, Continuous, UsageError
-from bench.progress import silent
-from bench.tasks.comm import Alone
-from bench.tasks.encode import encode
+from bench.contract import Batch, Build, Continuous
+from bench.core import seeding
+from bench.core.distributed import Alone
+from bench.core.progress import silent
+from bench.data import frozen
+from bench.errors import UsageError
+from bench.evaluate.encode import encode
 from methods.brics import prior
 from methods.brics.learner import BricsLearner
 from methods.brics.presets import settings
@@ -28,7 +30,7 @@ def tokenizer(**changes):
 
 @pytest.fixture(scope="module")
 def images():
-    return arrays.in_memory(np.random.default_rng(0).integers(0, 256, (6, 3, 32, 32), np.uint8))
+    return frozen.in_memory(np.random.default_rng(0).integers(0, 256, (6, 3, 32, 32), np.uint8))
 
 
 @pytest.mark.parametrize("changes", [{}, {"codes": "plain"}, {"codes": "c", "bits": 4}])

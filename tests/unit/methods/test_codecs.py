@@ -8,16 +8,18 @@ import torch
 from PIL import Image, features
 from skimage import data
 
-from bench.contract import Build, Continuous, Stream, UsageError
-from bench.tasks.comm import Alone
-from methods.codecs import headers, model
-from methods.codecs.adapter import (
+from bench.contract import Build, Continuous, Stream
+from bench.core.distributed import Alone
+from bench.errors import UsageError
+from methods.codecs import (
     AvifSettings,
     Jpeg2000Settings,
     JpegSettings,
     WebpSettings,
     avif_settings,
+    headers,
     jpeg2000_settings,
+    model,
     webp_settings,
 )
 

@@ -8,11 +8,12 @@ import torch
 from scipy.stats import entropy
 from skimage import data
 
-from bench import codes as codes_of
-from bench.contract import Build, Continuous, Sparse, UsageError
-from bench.images import to_uint8
-from bench.tasks.comm import Alone
-from bench.tasks.cost import count
+from bench.contract import Build, Continuous, Sparse
+from bench.core import codes as codes_of
+from bench.core.distributed import Alone
+from bench.core.images import to_uint8
+from bench.errors import UsageError
+from bench.evaluate.cost import count
 from methods.dct import transform
 from methods.dct.layout import Layout, to_dense, to_sparse
 from methods.dct.model import DctTokenizer

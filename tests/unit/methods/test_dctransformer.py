@@ -7,9 +7,10 @@ import pytest
 import torch
 from skimage import data
 
-from bench import codes as codes_of
-from bench.contract import Batch, Build, Condition, Continuous, IntegrityError, Sparse, UsageError
-from bench.tasks.comm import Alone
+from bench.contract import Batch, Build, Condition, Continuous, Sparse
+from bench.core import codes as codes_of
+from bench.core.distributed import Alone
+from bench.errors import IntegrityError, UsageError
 from methods.dct.blocks import causal_mask
 from methods.dct.chunks import Following, chunks_of, cut, draw_chunk
 from methods.dct.layout import Layout
@@ -19,9 +20,9 @@ from methods.dct.prior import DCTransformerLearner, negative_log_likelihood
 from methods.dct.prior_presets import SMOKE, TABLE, DCTransformer
 from methods.dct.tasks import given as given_part
 from methods.dct.tasks import tasks
-from methods.layers.priors import common
-from methods.layers.priors.choosing import draw
-from methods.layers.priors.settings import Choice
+from methods.priors import common
+from methods.priors.choosing import draw
+from methods.priors.settings import Choice
 
 CPU = torch.device("cpu")
 BUILD = Build(32, seed=0, device=CPU, comm=Alone())

@@ -7,7 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.contract import BenchError
+from bench.errors import BenchError
 
 
 def pictures(seed, count=8, size=(32, 32)):

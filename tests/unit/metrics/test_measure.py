@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from bench.arrays import in_memory
-from bench.entries import MetricProtocol
-from bench.features import FEATURES
+from bench.data.frozen import in_memory
 from bench.metrics import METRICS
-from bench.tasks.measure import measure
-from bench.vectors import Features, Moments, Statistics
+from bench.metrics.entries import MetricProtocol
+from bench.metrics.feature_cache import Features, Moments, Statistics
+from bench.metrics.features import FEATURES
+from bench.metrics.measure import measure
 
 PROTOCOL = MetricProtocol("test", "test", {})
 NAMES = ("psnr", "ssim", "fd-r64", "precision-r64", "recall-r64", "density-r64", "coverage-r64")
@@ -51,7 +51,7 @@ def test_a_set_against_itself_is_perfect(tmp_path):
 
 def test_second_time_computes_nothing_and_gives_the_same(tmp_path, monkeypatch):
     _, first = score(images(0), images(1), tmp_path)
-    monkeypatch.setattr("bench.tasks.onepass.run", lambda *a: pytest.fail("the images were looked at again"))
+    monkeypatch.setattr("bench.metrics.image_pass.run", lambda *a: pytest.fail("the images were looked at again"))
     _, second = score(images(0), images(1), tmp_path)
     assert first == second
 
@@ -130,8 +130,8 @@ def test_cached_numbers_name_their_whole_key(tmp_path):
 def test_features_that_are_not_finite_are_refused(tmp_path, monkeypatch):
     import torch
 
-    from bench.contract import BenchError
-    from bench.features import r64
+    from bench.errors import BenchError
+    from bench.metrics.features import r64
 
     monkeypatch.setattr(r64.R64, "__call__", lambda self, x: {"fc2": torch.full((len(x), 64), torch.nan)})
     with pytest.raises(BenchError, match="r64 features of reference image 0 are not finite"):
@@ -153,8 +153,9 @@ def test_whatever_decides_features_changes_their_key(tmp_path, monkeypatch):
     """Images, extractor, output, version, convention, precision and the content of the weights."""
     from dataclasses import replace
 
-    from bench.pins import WEIGHTS, File
-    from bench.tasks.items import ImageSet, Itemizer
+    from bench.core.fetch import File
+    from bench.metrics.signatures import ImageSet, Itemizer
+    from bench.pretrained.table import WEIGHTS
 
     weights = tmp_path / "net.pth"
     row = replace(WEIGHTS["inception-2015-12-05"], files=(File("net.pth", None, "none", "the test"),))
@@ -185,8 +186,8 @@ def test_r64_is_the_same_network_everywhere():
     """Its weights by digest, and one number on fixed images: a change of either needs a new version in the table."""
     import torch
 
-    from bench import digest
-    from bench.features import r64
+    from bench.core import digest
+    from bench.metrics.features import r64
 
     assert digest.of_weights(r64._network().state_dict(), "r64")[:16] == "886c395db7214134"
     values = r64.build(torch.device("cpu"), None)(torch.from_numpy(images(0, 2).pixels))["fc2"]

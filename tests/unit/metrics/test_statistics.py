@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from bench import devices, stats
-from bench.contract import NotComparable, UsageError
-from bench.features import FEATURES
-from bench.metrics import METRICS
+from bench.core import devices
+from bench.core.fetch import File
+from bench.errors import NotComparable, UsageError
+from bench.metrics import METRICS, reference_statistics
+from bench.metrics.feature_cache import Features, Moments
+from bench.metrics.features import FEATURES
 from bench.metrics.kid import kid
 from bench.metrics.prdc import prdc
 from bench.metrics.protocols import PROTOCOLS
-from bench.pins import WEIGHTS, File
-from bench.tasks.items import ImageSet, Itemizer
-from bench.vectors import Features, Moments
+from bench.metrics.signatures import ImageSet, Itemizer
+from bench.pretrained.table import WEIGHTS
 
 from .scoring import bench, pictures, scored, write
 from .test_measure import images, score
@@ -69,14 +70,14 @@ def test_statistics_made_with_other_weights_are_not_comparable(tmp_path, monkeyp
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
     weights.write_bytes(b"some weights")
     one = {"inception-clean.pool3": Features("a set", None, Moments(np.zeros(4), np.eye(4), 9))}
-    facts = {"images": "digest", "conventions": stats.conventions(["inception-clean"], FEATURES)}
-    kept = stats.save(tmp_path / "mine.npz", one, facts, with_features=False)
-    stats.check_current(stats.read(kept.path), FEATURES)
+    facts = {"images": "digest", "conventions": reference_statistics.conventions(["inception-clean"], FEATURES)}
+    kept = reference_statistics.save(tmp_path / "mine.npz", one, facts, with_features=False)
+    reference_statistics.check_current(reference_statistics.read(kept.path), FEATURES)
     weights.write_bytes(b"other weights")
     with pytest.raises(NotComparable, match="other weights of inception-clean"):
-        stats.check_current(stats.read(kept.path), FEATURES)
+        reference_statistics.check_current(reference_statistics.read(kept.path), FEATURES)
     weights.unlink()
-    stats.check_current(stats.read(kept.path), FEATURES)
+    reference_statistics.check_current(reference_statistics.read(kept.path), FEATURES)
 
 
 def test_coarse_features_are_not_held_against_exact_statistics(real, fake):
@@ -103,8 +104,8 @@ def test_moments_alone_are_said_to_be_too_little(metric, count):
 def test_an_unknown_count_is_not_called_nought(tmp_path, fake):
     np.savez(tmp_path / "r64.npz", mu=np.zeros(64), sigma=np.eye(64))
     bare = Features("the file", None, Moments(np.zeros(64), np.eye(64), 0))
-    facts = {"images": "digest", "conventions": {"r64": stats.AS_STATED}}
-    stats.save(tmp_path / "r64.npz", {"r64.fc2": bare}, facts, with_features=False)
+    facts = {"images": "digest", "conventions": {"r64": reference_statistics.AS_STATED}}
+    reference_statistics.save(tmp_path / "r64.npz", {"r64.fc2": bare}, facts, with_features=False)
     found = scored("--real", tmp_path / "r64.npz", "--fake", fake, "--metrics", "fd-r64")
     assert found["fd-r64"]["signature"]["reference count"] is None
 
@@ -207,7 +208,7 @@ def test_the_version_of_the_package_behind_a_network_is_in_signature_and_key(tmp
     before = looked_at()
     assert before[0].startswith(f"{extractor.packages[0]} ")
     assert looked_at() == before
-    monkeypatch.setattr("bench.networks.version", lambda name: "99.0")
+    monkeypatch.setattr("bench.metrics.signatures.version", lambda name: "99.0")
     after = looked_at()
     assert after[0] == f"{extractor.packages[0]} 99.0"
     assert after[1] != before[1]
@@ -239,7 +240,7 @@ def test_a_device_that_is_not_there_is_named(monkeypatch, name):
 
 def test_extractors_run_without_tf32(tmp_path, monkeypatch):
     """On recent GPUs cuDNN's convolutions are TF32 by default, which no signature would say."""
-    from bench.features import r64
+    from bench.metrics.features import r64
 
     seen = []
 

@@ -1,6 +1,6 @@
 """Small results for the tests of tables, pages and gates."""
 
-from bench.record import Measurement, Result
+from bench.results.record import Measurement, Result
 
 SIGNATURE = {"metric": "psnr", "n": 64, "reference": "val#ab12"}
 MISSING = "The weights 'vgg16' are not on this machine; bring them with: python -m bench fetch vgg16"

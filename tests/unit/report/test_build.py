@@ -15,13 +15,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from bench.contract import IntegrityError, UsageError
-from bench.record import Measurement, to_json
-from bench.report import build, drawing, figures, pictures
+from bench.errors import IntegrityError, UsageError
+from bench.report import build, figures, plots
 from bench.report.load import load
 from bench.report.significance import with_statistics
 from bench.report.tables import comparison, tables
-from bench.store import Place
+from bench.results.record import Measurement, to_json
+from bench.results.store import Place
 from tests.unit.report.sample_results import number, recon, result, usual
 
 
@@ -205,19 +205,19 @@ def test_a_rate_distortion_figure_needs_two_rows_with_a_rate(tmp_path):
 def test_equal_inputs_give_an_equal_figure_and_labels_are_not_mathematics(tmp_path):
     write(tmp_path, [recon("$\\frac{", 20.0, bits=1.0), recon("a\x07_^", 21.0, bits=2.0)], examples=False)
     (plan,) = figures.plans(load([tmp_path]))
-    assert drawing.save(plan.draw(), "svg") == drawing.save(plan.draw(), "svg")
+    assert plots.save(plan.draw(), "svg") == plots.save(plan.draw(), "svg")
 
 
 def test_strips_come_apart_as_they_were_put_together(tmp_path):
     data = strip(64, side=8, count=5)
-    originals, made = pictures.split_strip(data, tmp_path)
+    originals, made = plots.split_strip(data, tmp_path)
     assert originals.shape == made.shape == (5, 8, 8, 3)
     whole = np.asarray(Image.open(io.BytesIO(data)))
     assert (originals[3] == whole[:8, 24:32]).all()
     assert (made[4] == whole[8:, 32:40]).all()
     for bad in (b"no", png(np.zeros((10, 12, 3), np.uint8)), png(np.zeros((9, 9, 3), np.uint8))):
         with pytest.raises(UsageError, match=r"PNG|strip"):
-            pictures.count_in_strip(bad, tmp_path / "x.png")
+            plots.count_in_strip(bad, tmp_path / "x.png")
 
 
 # Ties and intervals ---------------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def test_reports_and_gates_load_no_torch(results, tmp_path):
         "import sys\nfrom bench.cli import main\n"
         f"sys.argv = ['bench', 'report', '-r', {str(results)!r}, '--out', {str(tmp_path)!r}, '--format', {formats!r}]\n"
         "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
-        "import bench.report.compare, bench.report.drawing, bench.cli.compare\n"
+        "import bench.regression.compare, bench.report.plots, bench.cli.compare\n"
         "print(json.dumps([m for m in ('torch', 'torchvision', 'diffusers') if m in sys.modules]))\n"
     )
     done = subprocess.run([sys.executable, "-c", "import json\n" + code], capture_output=True, text=True, check=True)

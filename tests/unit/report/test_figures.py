@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from bench.record import Result
 from bench.report.figures import plans, points
 from bench.report.load import Loaded
+from bench.results.record import Result
 
 from .sample_results import number, recon
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.latex import to_latex
 from bench.report.quoted import literature, load_quoted
-from bench.report.render import to_csv, to_markdown, to_text
 from bench.report.tables import tables
+from bench.report.writers.latex import to_latex
+from bench.report.writers.text import to_csv, to_markdown, to_text
 from tests.unit.report.sample_results import usual
 
 ROOT = Path(__file__).parents[3]

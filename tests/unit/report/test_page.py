@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from bench.report.page import Picture, Strip, to_html
 from bench.report.quoted import literature, load_quoted
 from bench.report.tables import tables
+from bench.report.writers.html import Picture, Strip, to_html
 from tests.unit.report.sample_results import number, recon, result, usual
 from tests.unit.report.test_build import strip
 

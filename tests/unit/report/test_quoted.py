@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.contract import UsageError
+from bench.errors import UsageError
 from bench.report.published import against_published
 from bench.report.quoted import CONFIDENCE, REASONS, literature, load_quoted
-from bench.report.render import to_text
+from bench.report.writers.text import to_text
 from tests.unit.report.sample_results import number, recon, result
 
 FOLDER = Path(__file__).parents[3] / "results" / "quoted"

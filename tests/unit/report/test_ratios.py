@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.record import Measurement, Result
 from bench.report.tables import tables
+from bench.results.record import Measurement, Result
 from tests.unit.report.sample_results import number, result
 from tests.unit.report.test_tables import cell, notes
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import Measurement, Result
-from bench.report import latex, page, render
-from bench.report.compare import compare
+from bench.regression.compare import compare
+from bench.regression.gates import Gates
+from bench.regression.verdicts import exit_code
 from bench.report.figures import plans
-from bench.report.gates import Gates
 from bench.report.load import Loaded
-from bench.report.model_index import model_index
 from bench.report.published import against_published
 from bench.report.stand_ins import apart
 from bench.report.tables import comparison, tables
-from bench.report.verdicts import exit_code
+from bench.report.writers import html, latex, text
+from bench.report.writers.model_index import model_index
+from bench.results.record import Measurement, Result
 
 RANDOM = {"weights": "stand-in alexnet#0123456789ab"}
 REAL = {"weights": "alexnet-owt-7be5be79.pth#7be5be79aaaa"}
@@ -50,12 +50,12 @@ def test_they_are_not_ranked_among_themselves() -> None:
     assert {cell.mark for row in table.rows for cell in row.cells} == {""}
 
 
-@pytest.mark.parametrize("write", [render.to_markdown, render.to_text, render.to_csv, latex.to_latex])
+@pytest.mark.parametrize("write", [text.to_markdown, text.to_text, text.to_csv, latex.to_latex])
 def test_every_format_has_the_word_in_the_row(write) -> None:
     (table,) = comparison([*REALS, *RANDOMS])
     lines = [line for line in write(table).splitlines() if "(stand-in)" in line]
     assert len(lines) >= 3
-    assert "stand-in" in page.to_html("t", "l", [table], (), ())
+    assert "stand-in" in html.to_html("t", "l", [table], (), ())
 
 
 def test_a_method_with_and_without_has_two_rows_and_its_cost_in_both() -> None:

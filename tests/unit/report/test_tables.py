@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.record import Measurement
 from bench.report.columns import fixed
-from bench.report.model import Cell, Column
-from bench.report.rank import mark
-from bench.report.render import to_csv, to_json, to_markdown, to_text
-from bench.report.tables import comparison, tables
+from bench.report.table import Cell, Column
+from bench.report.tables import comparison, mark, tables
+from bench.report.writers.text import to_csv, to_json, to_markdown, to_text
+from bench.results.record import Measurement
 from tests.unit.report.sample_results import MISSING, SIGNATURE, number, recon, result, usual
 
 

@@ -1,0 +1,114 @@
+"""Files that several processes share: locks, atomic writes, free space, and what went wrong in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import platformdirs
+from filelock import FileLock
+
+from bench.errors import BenchError, UsageError
+
+CACHE_VARIABLE = "BENCH_CACHE"
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns an OSError within (a full disk, a read-only folder) into one sentence with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(
+            f"{path} cannot be written ({error.strerror or error}); free space there or set BENCH_CACHE to another "
+            "folder, then run the same command again."
+        ) from error
+
+
+def locked(path: Path) -> FileLock:
+    """The lock between processes for a folder or file, held while it is made; a context manager.
+
+    Raises :class:`bench.errors.BenchError` where the folder that holds it cannot be written.
+    """
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(13, "it is read-only", str(path.parent))
+    return FileLock(path.with_name(path.name + ".lock"))
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raises :class:`bench.errors.BenchError` when the disk of ``folder`` has less than ``needed`` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise BenchError(
+            f"{folder} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free; free space there or set "
+            "BENCH_CACHE to another folder."
+        )
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Calls ``write`` with a temporary name beside ``path``, syncs it and renames it.
+
+    Raises :class:`BenchError` with path and remedy when the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise BenchError(_remedy(path, error)) from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """:func:`write_file` for what is in memory."""
+    write_file(path, lambda temporary: temporary.write_bytes(data))
+
+
+def _remedy(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full: {path} was not written and nothing else was changed; free space and run again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return f"{path} cannot be written ({error.strerror}); choose another folder with --out or change its rights."
+    return f"{path} was not written ({error}); run again."
+
+
+def sync(path: Path) -> None:
+    """Waits until the file's content is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def folder_name(label: str) -> str:
+    """A label as a file name on every system; injective: ``:`` becomes ``+``, the rest is percent-encoded."""
+    return quote(label, safe=":=,@.-_ ").replace(":", "+")
+
+
+def cache_root() -> Path:
+    """``BENCH_CACHE``, or the platform's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("image-tokenizer-bench"))
+
+
+def check_writable(folder: Path) -> None:
+    """Raises :class:`UsageError` when files cannot be created in ``folder`` (which is made if need be)."""
+    probe = folder / f".probe.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"The folder {folder} cannot be written ({error.strerror}); choose another with --out or change its rights."
+        ) from error

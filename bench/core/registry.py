@@ -1,0 +1,36 @@
+"""Names to things: lazy loading of ``"module:attr"``, and look-up with a suggestion.
+
+The tables themselves are plain dicts in ``methods``, ``bench.data.datasets``, ``bench.metrics``,
+``bench.metrics.features``; this module knows none of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from bench.errors import UsageError
+
+T = TypeVar("T")
+
+
+def load(path: str) -> Any:
+    """Imports ``"package.module:attr"`` and returns the attribute."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``" Did you mean 'x'?"`` or the list of what there is, to end an error message with."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean '{near[0]}'?" if near else f" There are: {', '.join(known)}."
+
+
+def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
+    """The table's entry of that name; an unknown name is a :class:`UsageError` with a suggestion."""
+    if name in table:
+        return table[name]
+    raise UsageError(f"There is no {kind} '{name}'.{suggestion(name, table)}")

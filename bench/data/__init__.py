@@ -1,0 +1,1 @@
+"""Images from their sources to frozen uint8 arrays, and out again."""

@@ -1,0 +1,72 @@
+"""What a dataset is: its row, what is asked of it, and what it gives. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.core import registry
+from bench.core.images import ImageArray
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset: frozen training and validation images, and what a reader must know about them.
+
+    ``protocol`` names crop and resize; ``facts`` goes into the result (source digests, split rule, bad files,
+    duplicates between the splits, source encoding).
+    """
+
+    name: str
+    resolution: int
+    protocol: str
+    train: ImageArray | None
+    val: ImageArray
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """One row of ``bench.data.datasets.DATASETS``.
+
+    ``open(request) -> Dataset`` with :class:`DatasetRequest`; raises :class:`bench.errors.Missing` with the remedy.
+    ``download(request, progress) -> Path`` brings the source into the cache, where its licence allows that.
+    ``takes_path``: written ``name:PATH`` on the command line. ``protocol`` is the default data protocol.
+    """
+
+    name: str
+    title: str
+    open: str
+    download: str | None = None
+    takes_path: bool = False
+    protocol: str = "ldm"
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetRequest:
+    """What the command line asks of a dataset. ``progress`` wraps an iterable for the progress bar."""
+
+    name: str
+    path: str | None
+    resolution: int
+    protocol: str
+    cache: Path
+    offline: bool = False
+    on_bad: Literal["skip", "fail"] = "skip"
+    workers: int = 2
+    progress: Callable[[Iterator[Any], str, int], Iterator[Any]] | None = None
+
+
+def dataset_of(text: str, table: Mapping[str, DatasetEntry]) -> tuple[DatasetEntry, str | None]:
+    """The entry and path of ``name`` or ``name:PATH``, aliases included."""
+    name, colon, path = text.partition(":")
+    names = {alias: entry for entry in table.values() for alias in (entry.name, *entry.aliases)}
+    entry = registry.lookup(names, name, "dataset")
+    if entry.takes_path != bool(path):
+        form = f"{name}:PATH" if entry.takes_path else name
+        raise UsageError(f"The dataset is written '{form}', not '{text}'.")
+    return entry, path if colon else None

@@ -1,0 +1,31 @@
+"""The table of datasets: plain data, loaded when named."""
+
+from __future__ import annotations
+
+from bench.data.dataset import DatasetEntry
+
+_FOLDER, _LSUN = "bench.data.datasets.local:open_folder", "bench.data.datasets.lsun:open_lsun"
+_TESTSET = "bench.data.datasets.local:open_testset"
+_LSUN_FILES, _CIFAR10_FILES = "bench.data.datasets.lsun:download", "bench.data.datasets.cifar10:download"
+_CHURCH = ("church_outdoor", "church-brics")
+
+_ENTRIES = (
+    DatasetEntry("photos", "Embedded photographs", "bench.data.datasets.photos:open_photos"),
+    DatasetEntry("folder", "Folder or zip of images", _FOLDER, takes_path=True),
+    DatasetEntry("zip", "Zip of images, also of NVIDIA's dataset_tool", _FOLDER, takes_path=True),
+    DatasetEntry("testset", "Folder or zip of validation images alone", _TESTSET, takes_path=True),
+    DatasetEntry("npz", "ADM-type .npz batch", "bench.data.datasets.local:open_npz", takes_path=True),
+    DatasetEntry("wds", "WebDataset shards", "bench.data.datasets.local:open_webdataset", takes_path=True),
+    DatasetEntry("hf", "Hugging Face dataset", "bench.data.datasets.huggingface:open_hf", takes_path=True),
+    DatasetEntry("church", "LSUN church, official split", _LSUN, _LSUN_FILES, aliases=_CHURCH),
+    DatasetEntry("church-ldm", "LSUN church, LDM's lists", _LSUN),
+    DatasetEntry("church-rqvae", "LSUN church, RQ-VAE's split (val = train)", _LSUN, _LSUN_FILES, protocol="rqvae"),
+    DatasetEntry("bedroom", "LSUN bedroom, official split", _LSUN, _LSUN_FILES),
+    DatasetEntry("bedroom-ldm", "LSUN bedroom, LDM's lists", _LSUN),
+    DatasetEntry("tower", "LSUN tower, official split", _LSUN, _LSUN_FILES),
+    DatasetEntry("ffhq", "FFHQ", "bench.data.datasets.ffhq:open_ffhq", protocol="stylegan"),
+    DatasetEntry("imagenet", "ImageNet (ILSVRC 2012)", "bench.data.datasets.imagenet:open_imagenet", protocol="adm"),
+    DatasetEntry("cifar10", "CIFAR-10", "bench.data.datasets.cifar10:open_cifar10", _CIFAR10_FILES),
+)
+
+DATASETS: dict[str, DatasetEntry] = {entry.name: entry for entry in _ENTRIES}

@@ -1,0 +1,88 @@
+"""Images on this machine, in any layout: folders and archives, batches of arrays, shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.data import prepare
+from bench.data.dataset import Dataset, DatasetRequest
+from bench.data.readers import files, npz, tar
+from bench.errors import Missing, UsageError
+
+OWN_SPLIT = "the source's own train and val folders"
+TEST_SET = "validation images only: every image of the source, or of its val folder"
+VALIDATION_ONLY = "validation images only: the source has a val folder and no other"
+FEWEST = 40
+"""Images of which a tenth is worth holding out: precision and recall need four."""
+TOO_FEW = f"validation images only: fewer than {FEWEST} images, and no train and val folders"
+
+NPZ_SPLIT = "the files train.npz and val.npz"
+
+SHARDS_SPLIT = "the shards named train*.tar and val*.tar"
+
+
+def open_folder(request: DatasetRequest) -> Dataset:
+    """The images under the folder, or in the zip file, of ``request.path``.
+
+    With ``train/`` and ``val/`` (or validation, valid, test) inside, those are the splits, and class folders within
+    them give labels; with ``val/`` alone there is nothing to train on; otherwise a tenth of the images is held out by
+    content digest. Fewer than 40 images are a test set (such as Kodak's) too. Raises
+    :class:`bench.errors.UsageError` for a missing path and for a source without images.
+    """
+    source, label = _source(request)
+    splits = files.train_and_val(source)
+    if splits is not None:
+        return prepare.dataset(request, label, *splits, split=OWN_SPLIT)
+    held_out = files.only_val(source)
+    if held_out is not None:
+        return prepare.dataset(request, label, None, held_out, split=VALIDATION_ONLY)
+    if len(source.names) < FEWEST:
+        return prepare.dataset(request, label, None, files.subset(source, source.names, "val"), split=TOO_FEW)
+    return prepare.dataset(request, label, *prepare.by_content(request, source), split=prepare.CONTENT_SPLIT)
+
+
+def open_testset(request: DatasetRequest) -> Dataset:
+    """Every image of the source as a validation image; of one with a validation folder, the images in that.
+
+    Raises :class:`bench.errors.UsageError` for a missing path and for a source without images.
+    """
+    source, label = _source(request)
+    splits = files.train_and_val(source)
+    held_out = files.subset(source, source.names, "val") if splits is None else splits[1]
+    return prepare.dataset(request, label, None, held_out, split=TEST_SET)
+
+
+def _source(request: DatasetRequest) -> tuple[files.Members, str]:
+    """The images at the request's path, and the dataset's name."""
+    if not request.path:
+        raise UsageError(f"'{request.name}' needs a path; write --dataset {request.name}:PATH.")
+    path = Path(request.path).expanduser()
+    return files.open_path(path), f"{request.name}:{path.resolve().name}"
+
+
+def open_npz(request: DatasetRequest) -> Dataset:
+    """The images of a batch file, a tenth held out by content, or of two files; labels are kept."""
+    path = Path(request.path or "").expanduser()
+    label = f"npz:{path.resolve().name}"
+    if path.is_dir():
+        train, val = path / "train.npz", path / "val.npz"
+        absent = [file.name for file in (train, val) if not file.is_file()]
+        if absent:
+            raise Missing(f"{path} lacks {' and '.join(absent)}; a folder of batches holds train.npz and val.npz.")
+        return prepare.dataset(request, label, npz.opened(train), npz.opened(val), split=NPZ_SPLIT)
+    if not path.is_file():
+        raise Missing(f"There is no batch {path}; check the path.")
+    splits = prepare.by_content(request, npz.opened(path))
+    return prepare.dataset(request, label, *splits, split=prepare.CONTENT_SPLIT)
+
+
+def open_webdataset(request: DatasetRequest) -> Dataset:
+    """The images of the shards that ``request.path`` names; labels (``.cls``) are kept."""
+    paths = tar.shards(request.path or "")
+    label = f"wds:{Path(request.path or '').name}"
+    train = [path for path in paths if path.name.startswith("train")]
+    val = [path for path in paths if path.name.startswith("val")]
+    if train and val:
+        return prepare.dataset(request, label, tar.opened(train), tar.opened(val), split=SHARDS_SPLIT)
+    splits = prepare.by_content(request, tar.opened(paths))
+    return prepare.dataset(request, label, *splits, split=prepare.CONTENT_SPLIT)

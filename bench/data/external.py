@@ -1,0 +1,172 @@
+"""Images made elsewhere, on the same path as our own: folders, zip files (NVIDIA's too) and ADM-type npz batches.
+
+``samples`` are measured against the training split. ``recons`` are paired by file name with the validation images.
+Nothing is resized: images of another size than the run's are refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from bench.core import digest
+from bench.core.files import cache_root, write_bytes
+from bench.core.images import ImageArray
+from bench.data import freezing, manifest
+from bench.data.readers import files as members
+from bench.data.readers import npz
+from bench.errors import Missing, UsageError
+
+NAMED = 3
+"""How many file names an error message gives."""
+
+LEFT_OUT = "left_out"
+"""In the manifest: how many files are not among the images, as no original of the run has their name."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What ``samples:NAME=PATH`` or ``recons:NAME=PATH`` says."""
+
+    kind: Literal["samples", "recons"]
+    name: str
+    path: str
+
+
+def parse(kind: Literal["samples", "recons"], text: str | None) -> Ready:
+    """``NAME=PATH``, the path existing. Raises :class:`UsageError` or :class:`Missing`."""
+    name, equals, path = (text or "").partition("=")
+    if not name or not equals or not path:
+        raise UsageError(f"'{kind}:{text or ''}' is not of the form {kind}:NAME=PATH.")
+    if not Path(path).expanduser().exists():
+        raise Missing(f"'{kind}:{name}': there is no {path}; check the path.")
+    return Ready(kind, name, path)
+
+
+def images(settings: Ready) -> ReadyFiles:
+    """The images that the settings name; a :class:`bench.data.external.ReadyImages`."""
+    return ReadyFiles(settings)
+
+
+class ReadyFiles:
+    """The image files of a folder or archive, not yet decoded."""
+
+    def __init__(self, settings: Ready) -> None:
+        self.kind, self.name = settings.kind, settings.name
+        self.path = Path(settings.path).expanduser()
+
+    @cached_property
+    def files(self) -> members.Members:
+        """The members, in the order of their names."""
+        return npz.opened(self.path) if self.path.suffix == ".npz" else members.open_path(self.path)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of names and contents; remembered as long as sizes and times of the files do not change."""
+        note = cache_root() / "ready" / f"{digest.of_value(self.files.stamp)}.txt"
+        if note.is_file():
+            return note.read_text()
+        found = digest.of_value([[name, digest.of_bytes(self.files.read(name))] for name in self.files.names])
+        write_bytes(note, found.encode())
+        return found
+
+    def read(self, cache: Path, reference: ImageArray | None) -> ImageArray:
+        """The images, frozen; reconstructions in the order of ``reference``, whose size they must have.
+
+        Raises :class:`UsageError` for images of different sizes, for undecodable ones, and for reconstructions that
+        are missing or ambiguous.
+        """
+        names = self.files.names if self.kind == "samples" else self._paired(reference)
+        size = self._decoded(names[0])[0].shape[:2]
+        if reference is not None and size != reference.pixels.shape[2:]:
+            raise UsageError(
+                f"'{self.kind}:{self.name}' holds images of {size[1]}x{size[0]} pixels, the originals have "
+                f"{reference.pixels.shape[3]}x{reference.pixels.shape[2]}; nothing is resized silently."
+            )
+        recipe = digest.of_value(["ready", self.kind, self.digest, reference.digest if reference else None])
+        left_out = len(self.files.names) - len(names)
+
+        def produce(start: int, stop: int) -> freezing.Block:
+            return self._block(names[start:stop], size)
+
+        def facts(sources: Path) -> Mapping[str, Any]:
+            return {**self._facts(sources), LEFT_OUT: left_out}
+
+        return freezing.freeze(cache / "images" / recipe[:32], len(names), size, produce, facts, recipe)
+
+    def _block(self, names: Sequence[str], size: tuple[int, ...]) -> freezing.Block:
+        pixels, sources = [], []
+        for name in names:
+            image, encoding = self._decoded(name)
+            if image.shape[:2] != size:
+                raise UsageError(
+                    f"{name} of {self.path} is {image.shape[1]}x{image.shape[0]} pixels where others are "
+                    f"{size[1]}x{size[0]}; nothing is resized silently."
+                )
+            pixels.append(image.transpose(2, 0, 1))
+            sources.append({"name": name, "encoding": encoding})
+        return freezing.Block(np.stack(pixels), sources=sources)
+
+    def _decoded(self, name: str) -> tuple[np.ndarray, str]:
+        decoded = self.files.decode(self.files.read(name), name)
+        return decoded.pixels, decoded.encoding
+
+    def _facts(self, sources: Path) -> Mapping[str, Any]:
+        """How the files were encoded: JPEG samples move a Fréchet distance."""
+        encodings = Counter(line["encoding"] for line in manifest.lines(sources))
+        return {"what": self.kind, "origin": str(self.path), "encodings": dict(encodings)}
+
+    def _paired(self, reference: ImageArray | None) -> list[str]:
+        """The file of every image of the reference, by relative path without suffix, or else by bare name."""
+        if self.path.suffix == ".npz":
+            raise UsageError(
+                f"'{self.kind}:{self.name}': an npz batch has no file names to pair; give a folder or zip."
+            )
+        wanted = manifest.names(reference)
+        by_path = _unique(self.files.names, lambda name: str(PurePosixPath(name).with_suffix("")))
+        by_stem = _unique(self.files.names, lambda name: PurePosixPath(name).stem)
+        found = [
+            by_path.get(str(PurePosixPath(name).with_suffix(""))) or by_stem.get(PurePosixPath(name).stem)
+            for name in wanted
+        ]
+        lacking = [name for name, file in zip(wanted, found, strict=True) if file is None]
+        if lacking:
+            raise UsageError(
+                f"'{self.kind}:{self.name}': {self.path} lacks {len(lacking)} of {len(wanted)} reconstructions, or "
+                f"holds several of one name: {', '.join(lacking[:NAMED])}; name each as its original."
+            )
+        return [file for file in found if file is not None]
+
+
+def _unique(names: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
+    """Names by key, without the keys that several names have."""
+    counts = Counter(key(name) for name in names)
+    return {key(name): name for name in names if counts[key(name)] == 1}
+
+
+class ReadyImages(Protocol):
+    """Images made elsewhere that take part as a row: ``samples:NAME=PATH``, ``recons:NAME=PATH``.
+
+    ``kind`` says whether they are measured against the training split or, paired by file name, against the
+    validation images. ``digest`` identifies the files without decoding them.
+    """
+
+    @property
+    def kind(self) -> Literal["samples", "recons"]:
+        """What they are compared with: the training split, or the original of each."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Of the files, without decoding them."""
+        ...
+
+    def read(self, cache: Path, reference: ImageArray | None) -> ImageArray:
+        """The images, frozen in the cache; reconstructions in the order of ``reference``. Nothing is resized."""
+        ...

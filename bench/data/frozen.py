@@ -1,0 +1,153 @@
+"""Frozen image arrays: uint8 pixels in one memory-mapped file, with a manifest, identified by content.
+
+A frozen folder holds ``pixels.u8`` (raw uint8 ``[N, 3, H, W]``), ``digests.bin`` (the SHA-256 of every image, 32 bytes
+each), ``labels.i64`` where there are labels, ``sources.jsonl`` (one line per source image) and ``manifest.json``.
+:mod:`bench.data.freezing` writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.core import digest as digests_of
+from bench.core.images import ImageArray
+from bench.errors import IntegrityError
+
+SCHEMA = "bench.frozen/1"
+DIGEST_BYTES = 32
+SAMPLED = 32
+"""How many images' digests :func:`open_frozen` compares; :func:`verify` compares all."""
+
+PIXELS, DIGESTS, LABELS, SOURCES, MANIFEST = "pixels.u8", "digests.bin", "labels.i64", "sources.jsonl", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Images that no longer change; a :class:`bench.core.images.ImageArray`.
+
+    ``pixels`` is uint8 ``[N, 3, H, W]``, read-only; ``image_digests`` uint8 ``[N, 32]``; ``folder`` is
+    where they lie (the first of a longer array: where that lies), None in memory.
+    """
+
+    digest: str
+    pixels: np.ndarray
+    labels: np.ndarray | None
+    image_digests: np.ndarray
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def image_digests(pixels: np.ndarray) -> np.ndarray:
+    """SHA-256 of every image's bytes: uint8 ``[N, ...]`` to uint8 ``[N, 32]``."""
+    whole = b"".join(hashlib.sha256(image.tobytes()).digest() for image in pixels)
+    return np.frombuffer(whole, np.uint8).reshape(-1, DIGEST_BYTES)
+
+
+def combined(rows: np.ndarray, height: int, width: int) -> str:
+    """The digest of an array from its images' digests, in order, and its size."""
+    state = hashlib.sha256(f"images {height}x{width}\n".encode())
+    state.update(np.ascontiguousarray(rows).tobytes())
+    return state.hexdigest()
+
+
+def in_memory(pixels: np.ndarray, labels: np.ndarray | None = None) -> Frozen:
+    """Wraps uint8 ``[N, 3, H, W]`` with the digest that a frozen folder of the same images has."""
+    rows = image_digests(pixels)
+    return Frozen(combined(rows, pixels.shape[2], pixels.shape[3]), pixels, labels, rows)
+
+
+def first(images: Frozen, count: int) -> Frozen:
+    """The first ``count`` images (all if there are fewer), as an array with a digest of its own.
+
+    Prepared datasets are stored in the order of their source digests, so that any prefix is a fair sample.
+    """
+    if count >= len(images):
+        return images
+    height, width = images.pixels.shape[2:]
+    rows = images.image_digests[:count]
+    labels = None if images.labels is None else images.labels[:count]
+    manifest = {**images.manifest, "count": count, "first_of": len(images)}
+    return Frozen(combined(rows, height, width), images.pixels[:count], labels, rows, manifest, images.folder)
+
+
+def as_frozen(array: ImageArray) -> Frozen:
+    """An :class:`ImageArray` of any origin as :class:`Frozen`; its digests are computed where it is another type."""
+    return array if isinstance(array, Frozen) else in_memory(array.pixels, array.labels)
+
+
+def duplicates(one: Frozen, other: Frozen) -> list[int]:
+    """The positions in ``other`` of images whose pixels also occur in ``one``."""
+    known = {bytes(row) for row in one.image_digests}
+    return [i for i, row in enumerate(other.image_digests) if bytes(row) in known]
+
+
+# --------------------------------------------------------------------------------------------------------------
+# Reading
+
+
+def open_frozen(folder: Path) -> Frozen:
+    """Opens a frozen folder, memory-mapped; checks the sizes of its files and the digests of some images.
+
+    Raises :class:`bench.errors.IntegrityError` when anything differs from the manifest.
+    """
+    manifest = _manifest(folder)
+    count, height, width = (int(manifest[key]) for key in ("count", "height", "width"))
+    for name, bytes_ in manifest["lengths"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != bytes_:
+            raise IntegrityError(f"{path} is not {bytes_} bytes long as its manifest says; prepare the data again.")
+    pixels = _mapped(folder / PIXELS, np.uint8, (count, 3, height, width))
+    rows = _mapped(folder / DIGESTS, np.uint8, (count, DIGEST_BYTES))
+    labels = _mapped(folder / LABELS, np.int64, (count,)) if LABELS in manifest["lengths"] else None
+    if combined(rows, height, width) != manifest["digest"]:
+        raise IntegrityError(f"{folder / DIGESTS} does not give the digest of its manifest; prepare the data again.")
+    frozen = Frozen(manifest["digest"], pixels, labels, rows, manifest, folder)
+    _compare(frozen, _sampled(count))
+    return frozen
+
+
+def verify(frozen: Frozen) -> None:
+    """Compares every image with its digest; raises :class:`bench.errors.IntegrityError` naming the first damage."""
+    _compare(frozen, range(len(frozen)))
+
+
+def _sampled(count: int) -> Sequence[int]:
+    return range(count) if count <= SAMPLED else [int(i) for i in np.linspace(0, count - 1, SAMPLED)]
+
+
+def _compare(frozen: Frozen, positions: Sequence[int]) -> None:
+    for i in positions:
+        if hashlib.sha256(frozen.pixels[i].tobytes()).digest() != bytes(frozen.image_digests[i]):
+            raise IntegrityError(f"Image {i} of {frozen.folder} is damaged; prepare the data again.")
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+        if manifest["schema"] != SCHEMA or manifest["sha256"] != self_digest(manifest):
+            raise IntegrityError(f"{path} was changed or is of another version; prepare the data again.")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{path} cannot be read ({error}); prepare the data again.") from error
+    return manifest
+
+
+def self_digest(manifest: Mapping[str, Any]) -> str:
+    """The digest that a manifest carries of itself."""
+    return digests_of.of_value({key: value for key, value in manifest.items() if key != "sha256"})
+
+
+def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    if not shape[0]:
+        return np.empty(shape, dtype)
+    return np.asarray(np.memmap(path, dtype, "r", shape=shape))

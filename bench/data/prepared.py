@@ -1,0 +1,104 @@
+"""What was prepared under a dataset's name: which frozen sets, at which resolution and protocol, from where.
+
+A dataset with a name (church, ffhq, ...) is prepared once, explicitly; a run then opens the frozen sets without the
+source. Where another resolution is wanted and the source is still there, it is prepared from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.core.files import explained, folder_name, write_bytes
+from bench.data import frozen, prepare
+from bench.data.dataset import Dataset, DatasetRequest
+from bench.errors import IntegrityError, Missing
+
+Build = Callable[[DatasetRequest, Path], Dataset]
+
+
+def named(request: DatasetRequest, build: Build, remedy: str) -> Dataset:
+    """The dataset as it was prepared, or prepared now from ``request.path`` or from where it was last prepared.
+
+    Raises :class:`bench.errors.Missing` with ``remedy`` where there is neither.
+    """
+    if request.path is None:
+        known = recall(request)
+        if known is not None:
+            return known
+    path = Path(request.path).expanduser() if request.path else last_source(request)
+    if path is None:
+        raise Missing(remedy)
+    if not path.exists():
+        raise Missing(f"There is no {path}. {remedy}")
+    dataset = build(request, path)
+    remember(request.cache, dataset, path)
+    return dataset
+
+
+def remember(cache: Path, dataset: Dataset, source: Path | None = None) -> None:
+    """Notes what was prepared, and from where; without ``source`` an earlier note of it is kept."""
+    file = _file(cache, dataset.name, dataset.resolution, dataset.protocol)
+    before = _read(file) or {}
+    entry = {
+        "name": dataset.name,
+        "resolution": dataset.resolution,
+        "protocol": dataset.protocol,
+        "train": _set_name(dataset.train) if dataset.train is not None else None,
+        "val": _set_name(dataset.val),
+        "facts": dict(dataset.facts),
+        "source": str(source.resolve()) if source is not None else before.get("source"),
+    }
+    with explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(file, json.dumps(entry, indent=1).encode())
+
+
+def recall(request: DatasetRequest) -> Dataset | None:
+    """The dataset as it was prepared before; None where it was not, or where its frozen sets are gone or damaged."""
+    entry = _read(_file(request.cache, request.name, request.resolution, request.protocol))
+    if entry is None:
+        return None
+    try:
+        val = frozen.open_frozen(request.cache / "sets" / entry["val"])
+        train = frozen.open_frozen(request.cache / "sets" / entry["train"]) if entry["train"] else None
+    except IntegrityError:
+        return None
+    for split in (train, val):
+        if split is not None:
+            prepare.check_bad(request, split)
+    return Dataset(entry["name"], entry["resolution"], entry["protocol"], train, val, entry["facts"])
+
+
+def last_source(request: DatasetRequest) -> Path | None:
+    """Where the dataset was last prepared from, whatever the resolution, if that still exists."""
+    folder = _file(request.cache, request.name, 0, "").parent
+    files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    sources = [Path(entry["source"]) for file in files if (entry := _read(file)) is not None and entry["source"]]
+    return next((source for source in sources if source.exists()), None)
+
+
+def entries(cache: Path) -> Iterator[dict[str, Any]]:
+    """Everything that was prepared by name, for ``data list``."""
+    for file in sorted((cache / "prepared").glob("*/*.json")):
+        entry = _read(file)
+        if entry is not None:
+            yield entry
+
+
+def _file(cache: Path, name: str, resolution: int, protocol: str) -> Path:
+    return cache / "prepared" / folder_name(name) / f"{resolution}-{protocol}.json"
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(file.read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def _set_name(images: Any) -> str:
+    folder: Path = images.folder
+    return folder.name

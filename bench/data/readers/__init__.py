@@ -1,0 +1,1 @@
+"""Opening a source of images: folders, archives, databases, batches of arrays."""

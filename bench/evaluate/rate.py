@@ -1,0 +1,182 @@
+"""What counts as a bit: the rate of codes of every kind, and how a codebook is used.
+
+The rate is that of a fixed-length code, so it needs no statistics: every symbol costs the logarithm of its alphabet; a
+list of triples is channels (with a stop token), positions and values. A finished bitstream costs its bytes. Continuous
+codes have a rate only once they are rounded to a named number of uniform levels between their bounds. What an entropy
+coder would save is another number, under another name (:class:`bench.contract.RateModel`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.contract import Codes, Continuous, Indices, Sparse, Stream
+from bench.errors import UsageError
+from bench.results.record import Measurement, Signature
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEPTHS = range(1, 17)
+PROFILE = 256
+"""Numbers that say how a codebook is used, whatever its size."""
+FIXED_LENGTH, WHOLE_FILE, PAYLOAD = "fixed-length code", "whole file", "file without its header"
+
+
+def bits_per_image(codes: Codes, bit_depth: int | None = None) -> np.ndarray:
+    """Bits of each image's codes, float64 ``[N]``; for a bitstream the whole file, headers included.
+
+    ``bit_depth`` is for continuous codes alone. Raises :class:`UsageError` where they have no rate: without a bit
+    depth, or without bounds.
+    """
+    if isinstance(codes, Stream):
+        return np.array([8.0 * len(data) for data in codes.data])
+    if isinstance(codes, Sparse):
+        channels, positions, values = codes.shape
+        stop, body = log2(channels + 1), log2(positions) + log2(values)
+        return np.array([(len(t) + 1) * stop + len(t) * body for t in codes.triples])
+    count = len(codes.tensor)
+    elements = codes.tensor[0].numel() if count else 0
+    if isinstance(codes, Indices):
+        return np.full(count, elements * log2(codes.vocab))
+    _bounds(codes)
+    if bit_depth is None:
+        raise UsageError("Continuous codes have a rate only at a bit depth; name one, for example 8.")
+    return np.full(count, float(elements * _depth(bit_depth)))
+
+
+def payload_bits_per_image(codes: Codes, bit_depth: int | None = None) -> np.ndarray:
+    """As :func:`bits_per_image`, without the bits of a file that do not depend on the image's content."""
+    bits = bits_per_image(codes, bit_depth)
+    return bits - np.array(codes.header_bits, np.float64) if isinstance(codes, Stream) else bits
+
+
+def quantise_uniform(codes: Continuous, bit_depth: int) -> Continuous:
+    """Rounds every value to the nearest of ``2**bit_depth`` equally spaced levels, the two bounds among them.
+
+    Raises :class:`UsageError` for unbounded codes and for a bit depth outside 1..16.
+    """
+    low, high = _bounds(codes)
+    steps = 2 ** _depth(bit_depth) - 1
+    unit = (codes.tensor.double() - low) / (high - low)
+    levels = (unit.clamp(0.0, 1.0) * steps).round() / steps
+    return replace(codes, tensor=(levels * (high - low) + low).to(codes.tensor.dtype))
+
+
+def _bounds(codes: Continuous) -> tuple[float, float]:
+    if codes.low is None or codes.high is None:
+        raise UsageError("Unbounded continuous codes have no rate: no uniform levels can be laid between their bounds.")
+    return codes.low, codes.high
+
+
+def _depth(bit_depth: int) -> int:
+    if bit_depth not in DEPTHS:
+        raise UsageError(f"A bit depth of {bit_depth} is outside {DEPTHS[0]}..{DEPTHS[-1]}.")
+    return bit_depth
+
+
+class Meter:
+    """Streaming rate of one tokenizer's codes over a set of images.
+
+    For :class:`Indices` it also counts how often each entry was used, positions and depths pooled. All codes given to
+    one meter are of one kind.
+    """
+
+    def __init__(self, bit_depth: int | None = None) -> None:
+        self._bit_depth = bit_depth
+        self._bits: list[np.ndarray] = []
+        self._payload: list[np.ndarray] = []
+        self._kind: type | None = None
+        self._usage: np.ndarray | None = None
+        self._absent: str | None = None
+
+    def update(self, codes: Codes) -> None:
+        """Adds a batch of codes."""
+        self._kind = type(codes)
+        if isinstance(codes, Indices):
+            counts = usage(codes.tensor, codes.vocab)
+            self._usage = counts if self._usage is None else self._usage + counts
+        if isinstance(codes, Continuous):
+            self._absent = _why_no_rate(codes, self._bit_depth)
+        if self._absent is None:
+            self._bits.append(bits_per_image(codes, self._bit_depth))
+            self._payload.append(payload_bits_per_image(codes, self._bit_depth))
+
+    @property
+    def bits(self) -> np.ndarray:
+        """Bits of each image so far, float64 ``[N]``; empty where the codes have no rate."""
+        return np.concatenate([np.empty(0), *self._bits])
+
+    @property
+    def usage(self) -> np.ndarray | None:
+        """How often each entry was used so far, int64 ``[vocab]``; None for codes that are no indices."""
+        return self._usage
+
+    def measurements(self, pixels: int) -> tuple[Measurement, ...]:
+        """Rate, and payload rate, codebook use and entropy where they apply, for images of ``pixels`` pixels each.
+
+        ``codebook-use`` is the share of entries used at least once; ``codebook-entropy`` the entropy of their
+        frequencies in bits (at most log2 of the vocabulary).
+        """
+        rates = [*self._rates("", self.bits, pixels)]
+        if self._kind is Stream:
+            rates += self._rates("payload-", np.concatenate([np.empty(0), *self._payload]), pixels)
+        return (*rates, *(codebook(self._usage) if self._usage is not None else ()))
+
+    def _rates(self, prefix: str, bits: np.ndarray, pixels: int) -> list[Measurement]:
+        counts = PAYLOAD if prefix else WHOLE_FILE if self._kind is Stream else FIXED_LENGTH
+        signature: Signature = {"bits": counts, "bit-depth": self._bit_depth if self._kind is Continuous else None}
+        reason = None if len(bits) else self._absent or "No codes were given."
+        mean = float(bits.mean()) if len(bits) else None
+        return [
+            Measurement(f"{prefix}{name}", value, unit, False, len(bits), signature=signature, reason=reason)
+            for name, value, unit in (
+                ("bits-per-image", mean, "bits"),
+                ("bits-per-pixel", None if mean is None else mean / pixels, "bits per pixel"),
+            )
+        ]
+
+
+def _why_no_rate(codes: Continuous, bit_depth: int | None) -> str | None:
+    if codes.low is None or codes.high is None:
+        return "The codes are continuous and unbounded: they have no rate."
+    return None if bit_depth else "The codes are continuous; they have a rate only at a named bit depth."
+
+
+def usage(indices: Tensor, vocab: int) -> np.ndarray:
+    """How often each of ``vocab`` entries occurs, int64 ``[vocab]``."""
+    counts = indices.reshape(-1).cpu().bincount(minlength=vocab)
+    return counts.numpy().astype(np.int64)
+
+
+def profile(counts: np.ndarray, most: int = PROFILE) -> list[float]:
+    """The uses of a codebook's entries, most used first; a larger codebook's as ``most`` equal shares of the entries.
+
+    A share whose ends fall within an entry gets the part of that entry's uses that lies in it: the sum is that of
+    ``counts`` (int64 ``[vocab]``).
+    """
+    falling = np.sort(counts)[::-1].astype(np.float64)
+    if len(falling) <= most:
+        return [float(value) for value in falling]
+    reached = np.concatenate([[0.0], np.cumsum(falling)])
+    edges = np.linspace(0, len(falling), most + 1)
+    return [float(value) for value in np.diff(np.interp(edges, np.arange(len(reached)), reached))]
+
+
+def codebook(counts: np.ndarray) -> tuple[Measurement, ...]:
+    """``codebook-use`` and ``codebook-entropy`` of the entries' frequencies (int64 ``[vocab]``)."""
+    total = int(counts.sum())
+    frequencies = counts[counts > 0] / max(total, 1)
+    signature: Signature = {"vocabulary": len(counts), "positions": "pooled"}
+    values = {
+        "codebook-use": (float((counts > 0).mean()), "share of entries"),
+        "codebook-entropy": (float(-(frequencies * np.log2(frequencies)).sum()), "bits per index"),
+    }
+    return tuple(
+        Measurement(name, value, unit, higher_is_better=True, n=total, signature=signature)
+        for name, (value, unit) in values.items()
+    )

@@ -1,0 +1,71 @@
+"""Images through a tokenizer and back, into frozen uint8 arrays: what every reconstruction metric is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.contract import Codes, Tokenizer
+from bench.core import codes as codes_of
+from bench.core import images
+from bench.core.files import locked
+from bench.core.images import ImageArray
+from bench.data.freezing import Block, Writer
+from bench.data.frozen import Frozen
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from bench.core.progress import Progress
+
+
+def reconstruct(
+    tokenizer: Tokenizer,
+    reference: ImageArray,
+    folder: Path,
+    device: torch.device,
+    batch: int,
+    see: Callable[[Codes], None],
+    progress: Progress,
+    facts: Callable[[], Mapping[str, Any]],
+    noise_seed: int | None = None,
+) -> Frozen:
+    """The reconstructions of ``reference``, uint8 ``[N, 3, H, W]``, frozen in ``folder``.
+
+    ``see`` is shown every batch of codes, on the CPU; ``facts()`` is asked at the end, for the manifest.
+    ``noise_seed`` turns the paper's decoding noise on; that of image i is seeded with ``noise_seed + i``. Raises
+    :class:`BenchError` when the tokenizer gives NaN or images of another size.
+    """
+    import torch
+
+    height, width = reference.pixels.shape[2:]
+    with locked(folder), torch.inference_mode(), progress("reconstruct", len(reference)) as advance:
+        writer = Writer(folder, height, width)
+        for first in range(0, len(reference), batch):
+            pixels = torch.from_numpy(reference.pixels[first : first + batch].copy()).to(device)
+            codes = tokenizer.encode(pixels)
+            see(codes_of.to(codes, "cpu"))
+            seeds = None if noise_seed is None else [noise_seed + i for i in range(first, first + len(pixels))]
+            decoded = tokenizer.decode(codes, seeds)
+            check_decoded(decoded, pixels, first)
+            writer.append(Block(images.to_uint8(decoded).cpu().numpy()))
+            advance(len(pixels))
+        return writer.finish(facts())
+
+
+def check_decoded(decoded: torch.Tensor, pixels: torch.Tensor, first: int) -> None:
+    """Raises :class:`BenchError` when decoded images are not finite or not of the size of the originals."""
+    import torch
+
+    if decoded.shape != pixels.shape:
+        raise BenchError(
+            f"The tokenizer decoded images of shape {tuple(decoded.shape)} from {tuple(pixels.shape)}; "
+            "choose a size that its grid divides."
+        )
+    if not bool(torch.isfinite(decoded).all()):
+        raise BenchError(
+            f"The tokenizer decoded NaN or infinite values among images {first} to {first + len(pixels) - 1}."
+        )

@@ -1,0 +1,95 @@
+"""Rows of the tables of metrics, protocols and feature networks. Plain data, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from bench.results.record import Tolerance
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class MetricEntry:
+    """One row of ``bench.metrics.METRICS``.
+
+    ``kind`` "pair": ``function(reference, candidate, tools) -> float64 [N]``, images uint8 ``[N, 3, H, W]``.
+    ``kind`` "set": ``function(reference, candidate, protocol) -> Mapping[str, float]``, two
+    :class:`bench.metrics.feature_cache.Features` to the numbers of one formula, of which this metric is the one called
+    ``number`` (metrics that share function and features are computed once) and ``<number>-deviation`` its deviation.
+    ``features`` is a role that the protocol maps to ``extractor.output``, or such a name itself. ``reads`` "candidate"
+    marks a number of the candidate alone. ``settings`` names the fields of the protocol that the number depends on.
+    ``version`` is part of the signature; raise it when the number changes.
+    ``needs`` names the weights of :mod:`bench.pretrained.weights`. Images below ``smallest_side`` pixels have no value.
+    """
+
+    name: str
+    title: str
+    kind: Literal["pair", "set"]
+    higher_is_better: bool
+    unit: str
+    function: str
+    tolerance: Tolerance
+    version: int = 1
+    features: str | None = None
+    number: str = "value"
+    reads: Literal["both", "candidate"] = "both"
+    settings: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    smallest_side: int = 1
+    convention: Mapping[str, str | int | float] = field(default_factory=dict)
+    """What the signature says of this metric beyond its name: window, covariance, range, k."""
+
+
+@dataclass(frozen=True)
+class MetricProtocol:
+    """One row of ``bench.metrics.protocols.PROTOCOLS``: everything about set metrics that tools and papers disagree on.
+
+    - ``features`` maps a metric's role ("fid", "prdc", "is"...) to ``extractor.output``; the extractor fixes the
+      resize filter and the quantisation before the network.
+    - ``neighbours`` is the k of precision, recall, density and coverage; ``splits`` and ``shuffled`` belong to IS;
+      ``subsets`` and ``subset_size`` to KID (a smaller set is used whole).
+    - ``candidates`` is the number of images the convention asks for, ``reference`` the split they are compared to;
+      None: the source does not say.
+    """
+
+    name: str
+    title: str
+    features: Mapping[str, str]
+    neighbours: int = 3
+    splits: int = 10
+    shuffled: bool = True
+    subsets: int = 100
+    subset_size: int = 1000
+    candidates: int | None = None
+    reference: str | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureEntry:
+    """One row of ``bench.metrics.features.FEATURES``: ``build(device, weights) -> FeatureExtractor``.
+
+    ``weights(name) -> Path`` finds a pinned file. ``convention`` is what the signature says of the path from uint8 to
+    the network's input: resize filter, size, quantisation. ``packages`` are the optional installs it needs.
+    """
+
+    name: str
+    title: str
+    build: str
+    outputs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    version: int = 1
+    convention: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+class FeatureExtractor(Protocol):
+    """uint8 images ``[N, 3, H, W]`` to named float32 features ``[N, D]``, one network pass for all of them."""
+
+    def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Float32 ``[N, D]`` by output name, on the extractor's device."""
+        ...

@@ -1,0 +1,140 @@
+"""One pass over two image sets that feeds every pair metric and every feature extractor at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core.devices import choose_device
+from bench.core.images import ImageArray
+from bench.core.progress import Advance, Progress
+from bench.core.registry import load
+from bench.errors import BenchError
+from bench.metrics.entries import FeatureEntry, FeatureExtractor
+from bench.metrics.feature_cache import VectorWriter
+from bench.pretrained.lpips import Networks
+from bench.pretrained.networks import Pretrained
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a pass has to produce.
+
+    ``pairs``: metric function ("module:attr") by name. ``reference`` and ``candidate``: for each extractor entry, the
+    folder of each wanted output.
+    """
+
+    pairs: Mapping[str, str] = field(default_factory=dict)
+    reference: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    candidate: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+
+
+class _Side:
+    """One image set within a pass: its batches, and the writers of its features."""
+
+    def __init__(
+        self,
+        name: str,
+        arrays: Sequence[ImageArray],
+        wanted: Mapping[str, Mapping[str, Path]],
+        extractors: Mapping[str, FeatureExtractor],
+        stack: ExitStack,
+    ) -> None:
+        self._name = name
+        self._arrays = arrays
+        self._extractors = {entry: extractors[entry] for entry in wanted}
+        self.count = sum(len(array) for array in arrays)
+        self._writers = {
+            entry: {output: VectorWriter(folder, self.count) for output, folder in outputs.items()}
+            for entry, outputs in wanted.items()
+        }
+        for writer in self.writers():
+            stack.callback(writer.discard)
+        self._seen = 0
+
+    def writers(self) -> list[VectorWriter]:
+        return [writer for outputs in self._writers.values() for writer in outputs.values()]
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        for array in self._arrays:
+            for start in range(0, len(array), size):
+                yield torch.from_numpy(np.array(array.pixels[start : start + size]))
+
+    def extract(self, images: Tensor) -> None:
+        """Feeds a batch to this side's extractors and writes what they give."""
+        for entry, outputs in self._writers.items():
+            values = self._extractors[entry](images)
+            for output, writer in outputs.items():
+                vectors = values[output].float().cpu().numpy()
+                self._check(vectors, entry)
+                writer.append(vectors)
+        self._seen += len(images)
+
+    def _check(self, vectors: np.ndarray, entry: str) -> None:
+        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(broken):
+            raise BenchError(
+                f"The {entry} features of {self._name} image {self._seen + broken[0]} are not finite numbers; "
+                "check the network's weights, and use float32 if bfloat16 was asked for."
+            )
+
+
+def run(
+    reference: Sequence[ImageArray],
+    candidate: Sequence[ImageArray],
+    work: Work,
+    entries: Mapping[str, FeatureEntry],
+    device: torch.device | str,
+    batch: int,
+    progress: Progress,
+    precision: str = "float32",
+    pretrained: Pretrained | None = None,
+) -> dict[str, np.ndarray]:
+    """Does the work; features go to their folders, per-image values float64 ``[N]`` come back by pair metric.
+
+    ``precision`` "bfloat16" runs the extractors' products in bfloat16; pair metrics are never touched by it.
+    ``pretrained`` finds the networks, by default the pinned files alone.
+    """
+    device = choose_device(device) if isinstance(device, str) else device
+    weights = (pretrained or Pretrained()).find
+    tools = Networks(device, weights)
+    pairs = {name: load(function) for name, function in work.pairs.items()}
+    extractors = {name: load(entries[name].build)(device, weights) for name in {*work.reference, *work.candidate}}
+    values: dict[str, list[np.ndarray]] = {name: [] for name in pairs}
+    with ExitStack() as stack, _without_tf32():
+        sides = (
+            _Side("reference", reference if pairs or work.reference else (), work.reference, extractors, stack),
+            _Side("candidate", candidate if pairs or work.candidate else (), work.candidate, extractors, stack),
+        )
+        total = sum(side.count for side in sides)
+        advance: Advance = stack.enter_context(progress("measure", total))
+        for one, other in zip_longest(sides[0].batches(batch), sides[1].batches(batch)):
+            for side, images in ((sides[0], one), (sides[1], other)):
+                if images is not None:
+                    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                        side.extract(images)
+                    advance(len(images))
+            for name, function in pairs.items():
+                values[name].append(function(one.to(device), other.to(device), tools))
+        for side in sides:
+            for writer in side.writers():
+                writer.finish()
+    return {name: np.concatenate(pieces) for name, pieces in values.items()}
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Convolutions in float32 proper: cuDNN would take TF32 by default, which no signature says."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

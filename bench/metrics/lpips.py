@@ -1,0 +1,35 @@
+"""LPIPS with each backbone (Zhang et al. 2018, version 0.1 of the ``lpips`` package)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.pretrained.lpips import Backbone, Networks
+
+
+def lpips_alex(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
+    """AlexNet backbone; uint8 ``[N, 3, H, W]`` -> float64 ``[N]``."""
+    return _lpips(reference, candidate, tools, "alex")
+
+
+def lpips_vgg(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
+    """VGG16 backbone; uint8 ``[N, 3, H, W]`` -> float64 ``[N]``."""
+    return _lpips(reference, candidate, tools, "vgg")
+
+
+def lpips_squeeze(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
+    """SqueezeNet backbone; uint8 ``[N, 3, H, W]`` -> float64 ``[N]``."""
+    return _lpips(reference, candidate, tools, "squeeze")
+
+
+def _lpips(reference: Tensor, candidate: Tensor, tools: Networks, backbone: Backbone) -> np.ndarray:
+    with torch.inference_mode():
+        distances: Tensor = tools.lpips(backbone)(_signed(reference), _signed(candidate))
+    return distances.flatten().cpu().numpy().astype(np.float64)
+
+
+def _signed(images: Tensor) -> Tensor:
+    """uint8 to float32 in [-1, 1], channels last."""
+    return (images.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

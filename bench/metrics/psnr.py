@@ -1,0 +1,25 @@
+"""Peak signal-to-noise ratio on uint8."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.pretrained.lpips import Networks
+
+CAP = 100.0
+"""Decibels given to identical images, whose ratio is infinite."""
+
+
+def psnr(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
+    """``10 log10(255^2 / MSE)`` in dB, float64 ``[N]``, over all channels of an image; at most ``CAP``.
+
+    uint8 ``[N, 3, H, W]``. The squared differences are summed in integers, so the value is exact.
+    """
+    difference = reference.to(torch.int32) - candidate.to(torch.int32)
+    total = difference.square().sum(dim=(1, 2, 3), dtype=torch.int64).cpu().numpy()
+    error = total / np.prod(reference.shape[1:])
+    with np.errstate(divide="ignore"):
+        decibels: np.ndarray = np.minimum(10 * np.log10(255.0**2 / error), CAP)
+    return decibels

@@ -1,0 +1,191 @@
+"""What a measurement consists of: image sets, and metrics with signature and key, or a reason. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from bench.core.digest import of_value
+from bench.core.images import ImageArray
+from bench.core.registry import lookup
+from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
+from bench.metrics.feature_cache import Statistics
+from bench.pretrained import weights
+from bench.pretrained.networks import Pretrained
+
+DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
+"""Packages that are installed under another name than they are imported."""
+
+Images = ImageArray | Sequence[ImageArray] | Statistics
+"""An image set: one array, or one array per image size; or, as a reference only, the statistics of its features."""
+
+FORMERLY: Mapping[str, str] = {
+    "bench.metrics.frechet:frechet_infinity": "bench.metrics.extrapolation",
+    "bench.metrics.psnr:psnr": "bench.metrics.pixel",
+    **{f"bench.metrics.lpips:lpips_{net}": "bench.metrics.perceptual" for net in ("alex", "squeeze", "vgg")},
+}
+"""Formulas that stand in another file than when numbers of them were first kept, and the module of then."""
+
+
+def kept_as(function: str) -> str:
+    """What the key of a kept number calls a formula: its first place, so that what is in a cache is found."""
+    return f"{FORMERLY[function]}:{function.partition(':')[2]}" if function in FORMERLY else function
+
+
+class ImageSet:
+    """Arrays or statistics under one interface."""
+
+    def __init__(self, name: str, images: Images) -> None:
+        self.name = name
+        self.statistics = images if isinstance(images, Statistics) else None
+        self.arrays: tuple[ImageArray, ...] = ()
+        if not isinstance(images, Statistics):
+            self.arrays = tuple(images) if isinstance(images, Sequence) else (images,)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of one array, its own; of several, of their digests in order."""
+        if self.statistics is not None:
+            return self.statistics.digest
+        digests = [array.digest for array in self.arrays]
+        return digests[0] if len(digests) == 1 else of_value(digests)
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return self.statistics.count if self.statistics is not None else sum(len(array) for array in self.arrays)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """``[N, 3, H, W]`` of each array."""
+        return [array.pixels.shape for array in self.arrays]
+
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none.
+
+    ``lacks`` says that the reason is something that can be fetched or installed.
+    """
+
+    entry: MetricEntry
+    feature: str | None
+    signature: Mapping[str, Any]
+    key: str
+    reason: str | None
+    lacks: bool = False
+
+
+class Itemizer:
+    """Gives every metric of one measurement its signature and its keys, by content alone."""
+
+    def __init__(
+        self,
+        reference: ImageSet,
+        candidate: ImageSet,
+        entries: Mapping[str, FeatureEntry],
+        protocol: MetricProtocol,
+        precision: Precision = "float32",
+        pretrained: Pretrained | None = None,
+    ) -> None:
+        self._reference = reference
+        self._candidate = candidate
+        self._entries = entries
+        self._protocol = protocol
+        self._precision = precision
+        self._pretrained = pretrained or Pretrained()
+
+    def item(self, entry: MetricEntry) -> Item:
+        """The metric with its signature and key, or with the reason of its absence."""
+        feature = None if entry.features is None else self._protocol.features.get(entry.features, entry.features)
+        needs = needed(entry, self._entries, self._protocol)
+        lack = self._absent(feature, needs)
+        reason = self._obstacle(entry, feature) or lack
+        if reason is not None:
+            return Item(entry, feature, {}, "", reason, lacks=reason == lack)
+        signature = self._signature(entry, feature, needs)
+        key = of_value({**signature, "function": kept_as(entry.function), "candidate": self._candidate.digest})
+        return Item(entry, feature, signature, key, None)
+
+    def _absent(self, feature: str | None, needs: Sequence[str]) -> str | None:
+        """What has to be installed or fetched."""
+        packages = self._extractor(feature).packages if feature else ()
+        reasons = [
+            f"the package {name} is not installed; run: pip install 'image-tokenizer-bench[metrics]'"
+            for name in packages
+            if find_spec(name) is None
+        ]
+        reasons += [weights.reason(name) for name in needs if not self._pretrained.available(name)]
+        return "; ".join(reasons) or None
+
+    def _extractor(self, feature: str) -> FeatureEntry:
+        return lookup(self._entries, feature.partition(".")[0], "feature extractor")
+
+    def _obstacle(self, entry: MetricEntry, feature: str | None) -> str | None:
+        """Why these images cannot be measured with this metric."""
+        one, other = self._reference, self._candidate
+        if one.statistics is not None:
+            if feature is None:
+                return f"{one.name} is a statistics file; {entry.title} compares image with image"
+            if entry.reads == "both" and feature not in one.statistics.features:
+                kept = ", ".join(one.statistics.features)
+                return f"{one.name} holds statistics of {kept}, not of {feature}; choose the protocol they belong to"
+        if entry.kind == "pair" and one.count != other.count:
+            return f"{one.name} holds {one.count} images and {other.name} {other.count}; pairs need equal counts"
+        if entry.kind == "pair" and one.shapes != other.shapes:
+            return f"the images of {one.name} and {other.name} differ in size; {entry.title} compares equal sizes"
+        sides = [min(shape[2:]) for images in (one, other) for shape in images.shapes]
+        if min(sides) < entry.smallest_side:
+            return f"{entry.title} needs at least {entry.smallest_side} pixels a side, one here has {min(sides)}"
+        return None
+
+    def _signature(self, entry: MetricEntry, feature: str | None, needs: Sequence[str]) -> dict[str, Any]:
+        signature: dict[str, Any] = {"metric": entry.name, "version": entry.version, **entry.convention}
+        if feature is not None:
+            extractor = self._extractor(feature)
+            signature |= {"features": feature, "features version": extractor.version, **extractor.convention}
+            if extractor.packages:
+                signature["backend"] = backends(extractor)
+            if self._precision != "float32":
+                signature["precision"] = self._precision
+        if needs:
+            signature["weights"] = ", ".join(self._pretrained.identity(name) for name in needs)
+        signature |= {name: getattr(self._protocol, name) for name in entry.settings}
+        if entry.reads == "both":
+            signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count or None}
+        return {**signature, "count": self._candidate.count}
+
+    def feature_key(self, images: ImageSet, feature: str) -> str:
+        """The key of one set's features: images, extractor with version, convention, weights and backend."""
+        extractor = self._extractor(feature)
+        recipe = {
+            "images": images.digest,
+            "features": feature,
+            "version": extractor.version,
+            "convention": dict(extractor.convention),
+            "precision": self._precision,
+            "weights": [self._pretrained.identity(name) for name in extractor.needs],
+            **({"backend": backends(extractor)} if extractor.packages else {}),
+        }
+        return of_value(recipe)
+
+
+def needed(metric: MetricEntry, features: Mapping[str, FeatureEntry], protocol: MetricProtocol) -> tuple[str, ...]:
+    """The weights a metric needs under a protocol: its own, and those of the extractor that the protocol names."""
+    if metric.features is None:
+        return metric.needs
+    feature = protocol.features.get(metric.features, metric.features)
+    extractor = lookup(features, feature.partition(".")[0], "feature extractor")
+    return tuple(dict.fromkeys((*metric.needs, *extractor.needs)))
+
+
+def backends(extractor: FeatureEntry) -> str:
+    """Names and versions of the installed packages whose network classes an extractor is built on; often none."""
+    return ", ".join(f"{name} {version(DISTRIBUTIONS.get(name, name))}" for name in extractor.packages)

@@ -1,0 +1,1 @@
+"""Networks that others trained: their pinned files, how they are loaded, and LPIPS."""

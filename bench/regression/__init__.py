@@ -1,0 +1,1 @@
+"""Two sets of results held against each other, and the gate. Imports no torch."""

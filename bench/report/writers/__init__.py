@@ -1,0 +1,1 @@
+"""Tables in the formats a reader takes: text, Markdown, CSV, LaTeX, HTML, a model index."""

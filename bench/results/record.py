@@ -1,0 +1,149 @@
+"""What a result says. Standard library only, so that reports and gates never load torch.
+
+One JSON file holds one stage of one cell (method, dataset, preset, seed). Its schema is shipped beside this file
+(``record.schema.json``) and versioned: :func:`upgrade` reads every older version and refuses newer ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.errors import UsageError
+
+STAGES = ("train", "recon", "cost", "prior", "sample", "gen")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What counts as a change of a metric: the larger of ``absolute`` and ``relative`` times the baseline."""
+
+    absolute: float
+    relative: float = 0.0
+
+
+SCHEMA = 1
+
+STAND_IN = "stand-in"
+"""How the identity of random weights in a pretrained network's place begins, in signatures and in recipes."""
+
+TRAINED_WITH = "trained with"
+"""The signature's field for stand-ins in the losses of the tokenizer behind a number."""
+
+Signature = Mapping[str, str | int | float | None]
+"""The protocol of a number as a flat mapping: two numbers are comparable when their signatures are equal."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number of a result, or the reason why it is absent.
+
+    ``value`` None means absent and ``reason`` then says why and what brings it. ``n`` counts the images (or
+    parameters, operations...) it was computed from. ``higher_is_better`` None marks a plain fact that is not ranked.
+    ``deviation`` is the standard deviation that belongs to the estimate (KID, IS), where it has one.
+    """
+
+    name: str
+    value: float | None
+    unit: str = ""
+    higher_is_better: bool | None = None
+    n: int = 0
+    deviation: float | None = None
+    signature: Signature = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One stage of one cell.
+
+    - ``stage``: "train", "recon", "cost", "prior", "sample" or "gen".
+    - ``status``: "ok", "failed" (then ``error`` says why) or "not-applicable" (then ``error`` says why).
+    - ``method``: the canonical method label, also its row label; ``title`` is for people.
+    - ``key``: digest of everything that decides the result; equal keys mean that no work is needed.
+    - ``limited``: names of the flags that reduced the run (``limit``, ``eval_limit``); empty for a full run.
+    - ``facts``: what is reported but not ranked (code shape, budget, training curve).
+    - ``settings``: the method's resolved settings; ``arguments``: those given and those resolved.
+    - ``provenance``: commit, packages, hardware, determinism, digests of data and weights.
+    - ``per_image``: file name, beside this one, of the Parquet table of per-image values, or None.
+    """
+
+    stage: str
+    status: str
+    method: str
+    title: str
+    dataset: str
+    preset: str
+    seed: int
+    key: str
+    task: str | None = None
+    limited: tuple[str, ...] = ()
+    metrics: tuple[Measurement, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    per_image: str | None = None
+    error: str | None = None
+    schema: int = SCHEMA
+
+
+def signature_id(signature: Signature) -> str:
+    """The first 12 hexadecimal digits of the SHA-256 of the signature in canonical JSON."""
+    text = json.dumps(dict(signature), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def signature_difference(one: Signature, other: Signature) -> list[str]:
+    """The names of the fields in which two signatures differ, sorted; empty when they are equal."""
+    return sorted(k for k in {*one, *other} if one.get(k) != other.get(k))
+
+
+def stand_ins(measurements: Iterable[Measurement]) -> tuple[str, ...]:
+    """The identities of the stand-ins that numbers touched, sorted; empty for real measurements."""
+    texts = (str(value) for m in measurements for value in m.signature.values() if isinstance(value, str))
+    return tuple(sorted({part for text in texts for part in text.split(", ") if part.startswith(f"{STAND_IN} ")}))
+
+
+def to_json(result: Result) -> str:
+    """Canonical text of a result: sorted keys, two spaces, final newline, no NaN."""
+    return json.dumps(asdict(result), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def from_json(text: str, where: str) -> Result:
+    """Reads a result of this or an older schema; ``where`` names the file in error messages."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{where} is not valid JSON ({error}); delete it and run the same command again.") from error
+    if not isinstance(raw, dict):
+        raise UsageError(f"{where} does not hold a result; delete it and run the same command again.")
+    raw = upgrade(raw, where)
+    try:
+        measurements = tuple(Measurement(**m) for m in raw.pop("metrics"))
+        limited = tuple(raw.pop("limited"))
+        return Result(metrics=measurements, limited=limited, **raw)
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{where} is not a result of schema {SCHEMA} ({error}); delete it and run again.") from error
+
+
+def upgrade(raw: dict[str, Any], where: str) -> dict[str, Any]:
+    """Brings an older result to the present schema, one step per version; refuses newer ones."""
+    version = raw.get("schema")
+    if not isinstance(version, int):
+        raise UsageError(f"{where} has no schema version; it was not written by this program.")
+    if version > SCHEMA:
+        raise UsageError(
+            f"{where} was written by a newer version (schema {version}, this program knows {SCHEMA}); "
+            "update the program or choose another --out."
+        )
+    while raw["schema"] < SCHEMA:
+        raw = UPGRADES[raw["schema"]](raw)
+    return raw
+
+
+UPGRADES: Mapping[int, Any] = {}
+"""From a schema version to the function that returns the same result in the next version."""

@@ -1,0 +1,1 @@
+"""From a configuration to results: cells, settings, session, stages, runner; no command line."""

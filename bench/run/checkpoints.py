@@ -1,0 +1,138 @@
+"""``@weights`` of a method string: a training run of this program, a published or a foreign file. No torch."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from bench.contract import MethodEntry
+from bench.core import digest, fetch
+from bench.core.fetch import File
+from bench.core.readings import Readings
+from bench.core.registry import load, suggestion
+from bench.errors import Missing, UsageError
+from bench.results.record import Result
+from bench.results.store import read
+from bench.run.method_string import Method
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a method's ready-made weights are: a finished training run, or a foreign file or folder.
+
+    ``digest`` is the pinned or computed digest of a file; for a run it is the key of its training recipe.
+    """
+
+    kind: Literal["run", "file"]
+    path: Path
+    digest: str
+
+
+def source(entry: MethodEntry) -> dict[str, Any]:
+    """The method's ``source.toml``, empty where it has none."""
+    if entry.source is None:
+        return {}
+    package, _, name = entry.source.partition(":")
+    home = Path(str(importlib.import_module(package).__file__)).parent
+    return tomllib.loads((home / (name or "source.toml")).read_text(encoding="utf-8"))
+
+
+def find(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> Weights | None:
+    """The weights that a method string names, or None where it names none; ``readings`` hashes a file once per run.
+
+    ``@NAME`` is, in this order: a checkpoint of the method's ``source.toml``, a training result (``train.json``, or
+    the folder that holds it), a foreign file or folder. Raises :class:`UsageError` with the choices otherwise, and
+    :class:`bench.errors.Missing` for a checkpoint that was not fetched.
+    """
+    if method.weights is None:
+        return None
+    published = source(entry).get("checkpoints", {})
+    if method.weights == "official":
+        names = list(published)
+        if len(names) != 1:
+            raise UsageError(f"'{method.label}': name one checkpoint; there are: {', '.join(names) or 'none'}.")
+        return _published(names[0], published[names[0]], method, cache, readings)
+    if method.weights in published:
+        return _published(method.weights, published[method.weights], method, cache, readings)
+    path = Path(method.weights).expanduser()
+    if not path.exists():
+        raise UsageError(
+            f"'{method.label}': '{method.weights}' is neither a file, a training result nor a checkpoint."
+            f"{suggestion(method.weights, published) if published else ''}"
+        )
+    result = trained_as(method)
+    return Weights("file", path, readings.digest(path)) if result is None else _run(result, method, cache)
+
+
+def trained_as(method: Method) -> Result | None:
+    """The training result that ``@weights`` names (``train.json``, or the folder that holds it), or None."""
+    path = Path(method.weights or "").expanduser()
+    file = path / "train.json" if path.is_dir() else path
+    return read(file) if method.weights and file.name == "train.json" and file.exists() else None
+
+
+def foreign(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> Path | None:
+    """The foreign file or folder that a method string names, where it is on this machine."""
+    try:
+        found = find(method, entry, cache, readings)
+    except UsageError:
+        return None  # what keeps a run from starting is said where all of it is listed
+    return found.path if found is not None and found.kind == "file" else None
+
+
+def content(entry: MethodEntry, path: Path, readings: Readings) -> Any:
+    """What the method's ``identify`` and ``checkpoint`` are given of a foreign file: read once, or the path itself."""
+    return path if entry.read is None else readings.content(path, load(entry.read))
+
+
+def published_resolution(method: Method, entry: MethodEntry) -> int | None:
+    """The resolution of the named checkpoint, where it is one of ``source.toml``."""
+    checkpoint = source(entry).get("checkpoints", {}).get(method.weights, {})
+    resolution: int | None = checkpoint.get("resolution")
+    return resolution
+
+
+def _published(name: str, checkpoint: dict[str, str], method: Method, cache: Path, readings: Readings) -> Weights:
+
+    def verify(path: Path, file: File) -> None:
+        readings.once(path, ("verified", file), lambda path: fetch.verify(path, file))
+
+    path = checkpoint_file(f"{method.name}@{name}", checkpoint, cache, verify)
+    return Weights("file", path, digest.of_value([name, checkpoint["pin"]]))
+
+
+def _run(result: Result, method: Method, cache: Path) -> Weights:
+    folder = cache / "runs" / result.key[:32]
+    if not (folder / "final.safetensors").exists():
+        raise UsageError(
+            f"'{method.label}': the weights of that training run are not in the cache ({folder}); train it again."
+        )
+    return Weights("run", folder, result.key)
+
+
+def checkpoint_pin(checkpoint: Mapping[str, str]) -> File:
+    """A checkpoint's ``url``, ``pin`` and ``pin_source``; ``file`` names it where the address does not."""
+    url = checkpoint.get("url")
+    name = checkpoint.get("file") or Path(unquote(urlsplit(url or "").path)).name
+    return File(name, url, checkpoint.get("pin", "none"), checkpoint.get("pin_source", ""))
+
+
+def checkpoint_file(
+    label: str,
+    checkpoint: Mapping[str, str],
+    cache: Path,
+    verify: Callable[[Path, File], object] = fetch.verify,
+) -> Path:
+    """The verified file of a published checkpoint; :class:`Missing` with the command where it is absent."""
+    file = checkpoint_pin(checkpoint)
+    for folder in (*fetch.folders(), cache / "weights"):
+        path = folder / file.name
+        if path.is_file():
+            verify(path, file)
+            return path
+    raise Missing(f"The checkpoint {label} ({file.name}) is not here; run: python -m bench fetch {label}")

@@ -1,0 +1,93 @@
+"""A run from its configuration to its results: tables, dataset, session, runner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.core.progress import console_of_stderr, say, wrapped
+from bench.data.dataset import Dataset, DatasetRequest
+
+if TYPE_CHECKING:
+    from bench.core.readings import Readings
+    from bench.results.record import Result
+    from bench.run.cells import Cell
+    from bench.run.config import RunConfig
+    from bench.run.session import Session
+
+FLOOR = "downsample"
+"""The untrained method whose reconstruction at the same grid stands beside every tokenizer's."""
+
+
+def methods_table(plugins: tuple[str, ...]) -> dict[str, Any]:
+    """Built-in methods, installed plugins and ``--plugin`` files."""
+    from bench.run.plugins import with_plugins
+    from methods import METHODS
+
+    return with_plugins(METHODS, plugins)
+
+
+def cells_of(config: RunConfig, readings: Readings | None = None) -> list[Cell]:
+    """The cells of a run, every name checked; ``readings`` is what the command has read of weight files by now."""
+    from bench.run.cells import cells
+
+    return cells(config, methods_table(config.plugin), readings)
+
+
+def open_dataset(config: RunConfig) -> Dataset:
+    """The prepared dataset; it is prepared now where it is not yet."""
+    from bench.core.files import cache_root
+    from bench.core.registry import load
+    from bench.data.dataset import dataset_of
+    from bench.data.datasets import DATASETS
+    from bench.run.cells import preset_of
+
+    entry, path = dataset_of(config.dataset, DATASETS)
+    request = DatasetRequest(
+        name=entry.name,
+        path=path,
+        resolution=preset_of(config).resolution,
+        protocol=config.protocol or entry.protocol,
+        cache=cache_root(),
+        offline=config.offline,
+        on_bad=config.on_bad,
+        progress=wrapped,
+    )
+    dataset: Dataset = load(entry.open)(request)
+    return dataset
+
+
+def session_of(config: RunConfig, dataset: Dataset, readings: Readings | None = None) -> Session:
+    """Everything the stages of this run share."""
+    from bench.core.files import cache_root
+    from bench.core.progress import bars
+    from bench.core.readings import Readings
+    from bench.core.registry import lookup
+    from bench.metrics import METRICS
+    from bench.metrics.features import FEATURES
+    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.run.cells import preset_of
+    from bench.run.session import Session, Tables
+
+    return Session(
+        config=config,
+        preset=preset_of(config),
+        dataset=dataset,
+        tables=Tables(methods_table(config.plugin), METRICS, FEATURES),
+        protocol=lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol"),
+        cache=cache_root(),
+        progress=bars(console_of_stderr()),
+        say=say,
+        readings=readings or Readings(),
+    )
+
+
+def execute(config: RunConfig, with_floor: bool = True, readings: Readings | None = None) -> list[Result]:
+    """Runs all cells, and with them the floor at their grids, and returns their results."""
+    from bench.core import devices
+    from bench.run import runner
+
+    devices.make_deterministic(config.deterministic)
+    session = session_of(config, open_dataset(config), readings)
+    return runner.run(
+        cells_of(config, session.readings), session, session.tables.methods.get(FLOOR) if with_floor else None
+    )

@@ -1,0 +1,121 @@
+"""The one parser of method strings: ``name[:variant][@weights][:k=v,...]``.
+
+The canonical print is row label and, escaped, folder name. The first bare word after ``:`` is the variant. In a
+comma-separated list a piece of the form ``k=v`` continues the method before it. Methods that take the rest
+(``samples:``, ``recons:``, ``diffusers:``) take everything after the first ``:`` as their variant, verbatim.
+``jpeg:q=5..95`` sweeps: a range ``A..B[..STEP]`` (step 10 where none is given) stands for one method per value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bench.errors import UsageError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_OPTION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_SWEEP = re.compile(r"(-?\d+)\.\.(-?\d+)(?:\.\.(\d+))?")
+DEFAULT_STEP = 10
+
+
+@dataclass(frozen=True)
+class Method:
+    """A parsed method string. ``options`` are sorted by name, values as written."""
+
+    name: str
+    variant: str | None = None
+    weights: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The canonical print: ``name:variant@weights:k=v,k=v``."""
+        text = self.name
+        if self.variant is not None:
+            text += f":{self.variant}"
+        if self.weights is not None:
+            text += f"@{self.weights}"
+        if self.options:
+            text += ":" + ",".join(f"{k}={v}" for k, v in self.options)
+        return text
+
+
+def parse_list(texts: Sequence[str], greedy: Collection[str]) -> list[Method]:
+    """The methods of repeated, comma-separated ``--methods`` values, sweeps expanded.
+
+    ``greedy`` names the methods that take the rest of their string verbatim, commas included.
+    Raises :class:`UsageError` for a malformed string and for a label that occurs twice.
+    """
+    methods = [m for text in texts for piece in _split(text, greedy) for m in _expand(_parse(piece, greedy))]
+    if not methods:
+        raise UsageError("No method is named; give at least one, for example --methods downsample.")
+    labels = [m.label for m in methods]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"The method '{label}' is named twice; every row needs a label of its own.")
+    return methods
+
+
+def _split(text: str, greedy: Collection[str]) -> list[str]:
+    if text.partition(":")[0].strip() in greedy:
+        return [text.strip()]
+    pieces: list[str] = []
+    for raw in text.split(","):
+        piece = raw.strip()
+        if not piece:
+            continue
+        if _OPTION.fullmatch(piece) and ":" not in piece and pieces:
+            pieces[-1] += ("," if _without_options(pieces[-1])[1] else ":") + piece
+        else:
+            pieces.append(piece)
+    return pieces
+
+
+def _parse(text: str, greedy: Collection[str]) -> Method:
+    name, _, rest = text.partition(":")
+    if name.strip() in greedy:
+        return Method(name.strip(), variant=rest or None)
+    head, options = _without_options(text)
+    head, at, weights = head.partition("@")
+    name, colon, variant = head.partition(":")
+    if not _NAME.fullmatch(name) or (colon and not variant) or (at and not weights) or ":" in variant:
+        raise UsageError(f"'{text}' is not a method; write name[:variant][@weights][:k=v,...].")
+    return Method(name, variant or None, weights or None, tuple(sorted(options.items())))
+
+
+def _without_options(text: str) -> tuple[str, dict[str, str]]:
+    """Splits ``head:k=v,k=v`` at the colon that begins the options, if there are any."""
+    match = re.search(r":(?=[A-Za-z_][A-Za-z0-9_]*=)", text)
+    if not match:
+        return text, {}
+    options: dict[str, str] = {}
+    for piece in text[match.end() :].split(","):
+        found = _OPTION.fullmatch(piece.strip())
+        if not found or found[1] in options:
+            raise UsageError(f"'{piece}' in '{text}' is not an option k=v given once.")
+        options[found[1]] = found[2]
+    return text[: match.start()], options
+
+
+def _expand(method: Method) -> list[Method]:
+    for index, (key, value) in enumerate(method.options):
+        sweep = _SWEEP.fullmatch(value)
+        if sweep:
+            first, last, step = int(sweep[1]), int(sweep[2]), int(sweep[3] or DEFAULT_STEP)
+            if last < first or step < 1:
+                raise UsageError(f"The sweep '{key}={value}' is empty; write {key}=LOW..HIGH[..STEP].")
+            return [
+                expanded
+                for v in range(first, last + 1, step)
+                for expanded in _expand(
+                    Method(
+                        method.name,
+                        method.variant,
+                        method.weights,
+                        (*method.options[:index], (key, str(v)), *method.options[index + 1 :]),
+                    )
+                )
+            ]
+    return [method]

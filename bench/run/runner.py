@@ -1,0 +1,157 @@
+"""Cells through their stages: skips what exists, runs what is missing, stores every outcome, survives failures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from bench.contract import MethodEntry
+from bench.core import digest, progress
+from bench.core.files import write_bytes
+from bench.data.dataset import Dataset
+from bench.errors import BenchError
+from bench.results.provenance import provenance
+from bench.results.record import TRAINED_WITH, Result
+from bench.results.store import Place
+from bench.run.cells import NEEDS, Cell
+from bench.run.method_string import Method
+from bench.run.session import Outcome, Session
+from bench.run.settings import resolve
+from bench.run.stages import Stage, stage, tokenizers
+
+
+def run(cells: Sequence[Cell], session: Session, floor: MethodEntry | None = None) -> list[Result]:
+    """All results of the cells, stage by stage; a failing cell does not stop the others unless ``fail_fast`` is on.
+
+    ``floor`` is the method whose reconstruction at a tokenizer's own grid is measured beside it.
+    """
+    results: list[Result] = []
+    for number, cell in enumerate(cells, 1):
+        results += _run_cell(cell, session, f"cell {number} of {len(cells)}")
+    if floor is not None:
+        floors = _floors(cells, results, floor)
+        for number, cell in enumerate(floors, 1):
+            results += _run_cell(cell, session, f"floor {number} of {len(floors)}")
+    return results
+
+
+def failed(results: Sequence[Result]) -> list[Result]:
+    """The results that are failures."""
+    return [result for result in results if result.status == "failed"]
+
+
+def _run_cell(cell: Cell, session: Session, place: str) -> list[Result]:
+    """The cell's stages in order; after a failure the later ones are not tried. ``place`` is the cell's in the run."""
+    results: list[Result] = []
+    names = useful(cell, session.config.stages)
+    for number, name in enumerate(names, 1):
+        here = f"stage {number} of {len(names)} of {place}"
+        placed = dataclasses.replace(session, progress=progress.placed(session.progress, here, session.say))
+        result = _run_stage(name, stage(name), cell, placed, here)
+        results.append(result)
+        if result.status == "failed":
+            if session.config.fail_fast:
+                raise BenchError(f"{cell.label}, {name}: {result.error}")
+            session.say(f"{cell.label}, {name}: failed: {result.error}")
+            break
+    return results
+
+
+def useful(cell: Cell, asked: Sequence[str]) -> list[str]:
+    """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks."""
+    needed = {need for name in cell.stages if stage(name).obstacle(cell) is None for need in NEEDS[name]}
+    predecessors = set().union(*NEEDS.values())
+    return [name for name in cell.stages if name in asked or name in needed or name not in predecessors]
+
+
+def _run_stage(name: str, work: Stage, cell: Cell, session: Session, here: str) -> Result:
+    place = session.place(cell)
+    obstacle = work.obstacle(cell)
+    try:
+        key = work.key(cell, session) if obstacle is None else digest.of_value([name, cell.label, obstacle])
+        done = place.done(name, key)
+        if done is not None and not session.config.overwrite:
+            session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
+            return done
+        blank = _blank(name, cell, session, key)
+        if obstacle is not None:
+            result = dataclasses.replace(blank, status="not-applicable", error=obstacle)
+            place.write(result)
+            return result
+        session.say(f"{cell.label} seed {cell.seed}, {name} ({here})")
+        outcome = work.run(cell, session)
+    except BenchError as error:
+        if session.config.debug:
+            raise
+        return _store_failure(name, cell, session, place, str(error))
+    return _store(blank, _marked(outcome, name, cell, session), session, place)
+
+
+def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
+    """The result before it has numbers."""
+    config = dataclasses.asdict(session.config)
+    return Result(
+        stage=name,
+        status="ok",
+        method=cell.label,
+        title=cell.entry.title,
+        dataset=session.dataset.name,
+        preset=session.preset.name,
+        seed=cell.seed,
+        key=key,
+        task=cell.task,
+        limited=session.limited,
+        settings=dict(digest.plain(cell.settings)),
+        arguments={key: str(value) if key == "out" else digest.plain(value) for key, value in config.items()},
+    )
+
+
+def _marked(outcome: Outcome, name: str, cell: Cell, session: Session) -> Outcome:
+    """The outcome, each number with the stand-ins that its weights were trained with; costs are of any."""
+    trained_with = () if name == "cost" else tokenizers.stand_ins(cell, session)
+    if not trained_with:
+        return outcome
+    more = {TRAINED_WITH: ", ".join(trained_with)}
+    marked = [dataclasses.replace(m, signature={**m.signature, **more}) for m in outcome.metrics]
+    return dataclasses.replace(outcome, metrics=tuple(marked))
+
+
+def _store(blank: Result, outcome: Outcome, session: Session, place: Place) -> Result:
+    for suffix, data in (outcome.pictures or {}).items():
+        write_bytes(place.folder / f"{blank.stage}.{suffix}", data)
+    result = dataclasses.replace(
+        blank,
+        metrics=outcome.metrics,
+        facts=digest.plain(dict(outcome.facts or {})),
+        provenance={**provenance(), "data": data_facts(session.dataset)},
+        per_image=f"{blank.stage}.parquet" if outcome.per_image else None,
+    )
+    place.write(result, outcome.per_image)
+    return result
+
+
+def data_facts(dataset: Dataset) -> dict[str, Any]:
+    """Which pixels were measured: resolution, crop and resize, splits with their digests, bad files, duplicates."""
+    facts = digest.plain(dict(dataset.facts))
+    return {"name": dataset.name, "resolution": dataset.resolution, "protocol": dataset.protocol, **facts}
+
+
+def _store_failure(name: str, cell: Cell, session: Session, place: Place, error: str) -> Result:
+    """A failure is a result too, unless a finished one stands in its place; it is tried again by the next run."""
+    result = dataclasses.replace(_blank(name, cell, session, "failed"), status="failed", error=error)
+    if not place.file(name).exists():
+        place.write(result)
+    return result
+
+
+def _floors(cells: Sequence[Cell], results: Sequence[Result], floor: MethodEntry) -> list[Cell]:
+    """Cells of the floor method at every square grid that the results have, without those asked for anyway."""
+    grids = {tuple(grid) for result in results if (grid := result.facts.get("grid"))}
+    methods = [Method(floor.name, variant=str(height)) for height, width in sorted(grids) if height == width]
+    present = {cell.label for cell in cells}
+    return [
+        Cell(method, floor, resolve(method, floor, results[0].preset), cells[0].seed, ("recon", "cost"))
+        for method in methods
+        if method.label not in present
+    ]

@@ -1,0 +1,159 @@
+"""What the stages of one run share: configuration, preset, data, tables, cache, device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.contract import Build, MethodEntry
+from bench.core.devices import choose_device, processes
+from bench.core.images import ImageArray
+from bench.core.readings import Readings
+from bench.data import frozen
+from bench.data.dataset import Dataset
+from bench.errors import UsageError
+from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
+from bench.pretrained.networks import FOLDER as STAND_INS
+from bench.pretrained.networks import Pretrained
+from bench.results.record import Measurement
+from bench.results.store import Place
+from bench.run.cells import Cell
+from bench.run.config import RunConfig
+from bench.run.presets import Preset
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from lightning_fabric import Fabric
+    from torch import Tensor
+
+    from bench.core.progress import Progress
+
+EVALUATION_PIXELS = 64 * 64 * 64
+"""Pixels in a batch of evaluation: 64 images of 64 px, 16 of 128 px, 4 of 256 px."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of names, joined by the command line."""
+
+    methods: Mapping[str, MethodEntry]
+    metrics: Mapping[str, MetricEntry]
+    features: Mapping[str, FeatureEntry]
+
+
+def head(array: ImageArray, count: int | None) -> ImageArray:
+    """The array itself, or its first images where it has more than ``count``."""
+    return array if count is None or count >= len(array) else frozen.first(frozen.as_frozen(array), count)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run. ``say`` prints a line to stderr; ``readings`` is what it has read of weight files."""
+
+    config: RunConfig
+    preset: Preset
+    dataset: Dataset
+    tables: Tables
+    protocol: MetricProtocol
+    cache: Path
+    progress: Progress
+    say: Callable[[str], None]
+    readings: Readings = field(default_factory=Readings)
+
+    @property
+    def train(self) -> ImageArray:
+        """The training images, at most ``--limit``. Raises :class:`UsageError` where the dataset has none."""
+        if self.dataset.train is None or not len(self.dataset.train):
+            raise UsageError(
+                f"The dataset '{self.dataset.name}' has no training images; name one that has a train split."
+            )
+        return head(self.dataset.train, self.config.limit)
+
+    @property
+    def val(self) -> ImageArray:
+        """The validation images that are evaluated: at most the preset's count and ``--eval-limit``."""
+        return head(head(self.dataset.val, self.preset.eval_images), self.config.eval_limit)
+
+    @cached_property
+    def pretrained(self) -> Pretrained:
+        """Finds and names the pretrained networks of this run, with stand-ins where ``--stand-in`` allows them."""
+        return Pretrained(self.cache / STAND_INS if self.config.stand_in else None)
+
+    @property
+    def limited(self) -> tuple[str, ...]:
+        """The flags that reduce this run below its preset."""
+        flags = {
+            "limit": self.config.limit is not None,
+            "eval-limit": self.config.eval_limit is not None,
+            **{f"set {text}": True for text in self.config.set},
+        }
+        return tuple(name for name, given in flags.items() if given)
+
+    def place(self, cell: Cell) -> Place:
+        """Where a cell's results are."""
+        return Place(self.config.out, self.dataset.name, self.preset.name, cell.label, cell.seed, cell.task)
+
+    def device(self) -> torch.device:
+        """The device of ``--device``, "auto" meaning CUDA, then MPS, then the CPU."""
+        return choose_device(self.config.device)
+
+    def fabric(self) -> Fabric:
+        """Lightning Fabric for the device, precision and processes of this run, launched.
+
+        Fabric has no autocast on MPS: there the training is in float32.
+        """
+        from lightning_fabric import Fabric
+
+        device = self.device()
+        precision = self.preset.precision if device.type != "mps" else "32-true"
+        devices = [device.index] if device.index is not None else processes(device)
+        fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
+        fabric.launch()
+        return fabric
+
+    def build(self, seed: int, device: torch.device, comm: Any, training: bool = True) -> Build:
+        """What a method is built with; without ``training`` for what it gives alone."""
+        return Build(
+            self.preset.resolution,
+            seed,
+            device,
+            comm,
+            training=training,
+            channels_last=self.config.channels_last,
+            compile=self.config.compile and device.type != "meta",
+            weights=self.pretrained.find,
+        )
+
+    @property
+    def execution(self) -> dict[str, bool]:
+        """How networks are executed, where it is not the usual way: it decides speeds and the last digits."""
+        options = {"channels-last": self.config.channels_last, "compiled": self.config.compile}
+        return {name: True for name, on in options.items() if on}
+
+    def final(self, path: Path) -> Mapping[str, Tensor]:
+        """The finished weights in a file, read once in this run."""
+        from bench.train.checkpoint import read_final
+
+        found: Mapping[str, Tensor] = self.readings.content(path, read_final)
+        return found
+
+    def batch(self) -> int:
+        """Images in a batch of evaluation, a function of the resolution alone."""
+        return max(EVALUATION_PIXELS // self.preset.resolution**2, 1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage gives: numbers, facts, per-image values and pictures to write beside the result.
+
+    ``pictures`` maps a file suffix (``examples.png``) to encoded bytes.
+    """
+
+    metrics: tuple[Measurement, ...] = ()
+    facts: Mapping[str, Any] | None = None
+    per_image: Mapping[str, np.ndarray] | None = None
+    pictures: Mapping[str, bytes] | None = None

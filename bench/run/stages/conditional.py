@@ -1,0 +1,98 @@
+"""Conditional generation (``--task``): what a sample is given, and the images that its numbers stand beside.
+
+The sample of seed s continues validation image s modulo their number. Beside the samples stand what was given
+(``given-``: a low-resolution or grey image) and the validation images themselves (``original-``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.contract import Codes, Condition, Seeds, Tokenizer
+from bench.core import digest, registry
+from bench.core.images import ImageArray
+from bench.run.cells import Cell
+from bench.run.session import Session, head
+from bench.run.stages import tokenizers
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bench.data.frozen import Frozen
+
+VERSION = 1
+
+
+def obstacle(cell: Cell) -> str | None:
+    """Why the cell's task does not apply to its method; None where it does or where there is no task."""
+    if cell.task is None:
+        return None
+    known = registry.load(cell.entry.tasks)(cell.settings) if cell.entry.tasks else {}
+    if cell.task not in known:
+        has = f"there are: {', '.join(known)}" if known else "it draws freely only"
+        return f"it has no task '{cell.task}'; {has}"
+    needed = known[cell.task]
+    return None if needed is None else f"the task '{cell.task}' needs the option {needed}"
+
+
+def condition(
+    cell: Cell, session: Session, tokenizer: Tokenizer, device: torch.device
+) -> Callable[[Sequence[int]], Condition]:
+    """From the seeds of a block to what its samples are given."""
+    shown = Given(tokenizer, cell)
+
+    def of(seeds: Sequence[int]) -> Condition:
+        import torch
+
+        rows = np.array([seed % len(session.val) for seed in seeds])
+        pixels = torch.from_numpy(session.val.pixels[rows]).to(device)
+        return Condition(codes=shown.encode(pixels), task=cell.task)
+
+    return of
+
+
+@dataclass(frozen=True)
+class Given:
+    """The tokenizer, with codes cut down to what the task gives."""
+
+    tokenizer: Tokenizer
+    cell: Cell
+
+    @property
+    def revision(self) -> str:
+        """Digest of the tokenizer and the task."""
+        return digest.of_value([self.tokenizer.revision, self.cell.task])
+
+    def encode(self, images: Tensor) -> Codes:
+        """The given part of the images' codes."""
+        cut: Callable[[Any, str | None, Codes], Codes] = registry.load(str(self.cell.entry.given))
+        return cut(self.cell.settings, self.cell.task, self.tokenizer.encode(images))
+
+    def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
+        """The image that was given: of low resolution, or grey."""
+        return self.tokenizer.decode(codes, noise)
+
+
+def baselines(cell: Cell, session: Session, count: int) -> dict[str, ImageArray]:
+    """By prefix of their measurements: the images given, and the originals; as many as there are samples."""
+    reference = head(session.val, count)
+    return {"given-": _given_images(cell, session, reference), "original-": reference}
+
+
+def _given_images(cell: Cell, session: Session, reference: ImageArray) -> Frozen:
+    from bench.data.freezing import existing
+    from bench.evaluate.reconstruct import reconstruct
+
+    recipe = ["given", VERSION, tokenizers.identity(cell, session), cell.task, reference.digest]
+    folder = session.cache / "images" / digest.of_value(recipe)[:32]
+    there = existing(folder)
+    if there is not None:
+        return there
+    device = session.device()
+    shown = Given(tokenizers.tokenizer(cell, session, device), cell)
+    return reconstruct(shown, reference, folder, device, session.batch(), lambda codes: None, session.progress, dict)

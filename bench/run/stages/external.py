@@ -1,0 +1,73 @@
+"""Ready-made images in place of a tokenizer's: ``samples:NAME=PATH`` and ``recons:NAME=PATH``.
+
+The rows of the table of methods, and what the stages take from them. No torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.contract import MethodEntry
+from bench.core import registry
+from bench.data.external import LEFT_OUT, Ready, parse
+from bench.data.frozen import as_frozen
+from bench.run.cells import Cell
+from bench.run.session import Session
+
+if TYPE_CHECKING:
+    from bench.core.images import ImageArray
+    from bench.data.external import ReadyImages
+
+SAMPLES = MethodEntry(
+    name="samples",
+    title="Ready-made samples",
+    summary="samples:NAME=DIR|ZIP|NPZ measures images made elsewhere against the training split",
+    settings="bench.run.stages.external:samples",
+    images="bench.data.external:images",
+    takes_rest=True,
+)
+
+RECONS = MethodEntry(
+    name="recons",
+    title="Ready-made reconstructions",
+    summary="recons:NAME=DIR|ZIP measures reconstructions made elsewhere, paired by file name",
+    settings="bench.run.stages.external:recons",
+    images="bench.data.external:images",
+    takes_rest=True,
+)
+
+
+def has(cell: Cell, kind: str) -> bool:
+    """Whether the cell's method is ready-made images of this kind ("samples" or "recons")."""
+    return cell.entry.images is not None and images(cell).kind == kind
+
+
+def images(cell: Cell) -> ReadyImages:
+    """The method's images, not yet read."""
+    found: ReadyImages = registry.load(str(cell.entry.images))(cell.settings)
+    return found
+
+
+def identity(cell: Cell) -> Any:
+    """A digest of the files, without decoding them."""
+    return images(cell).digest
+
+
+def load(cell: Cell, session: Session) -> ImageArray:
+    """The images, decoded; files without an original are left out, and that is said."""
+    ready = images(cell)
+    found = ready.read(session.cache, session.val if ready.kind == "recons" else None)
+    left_out = as_frozen(found).manifest.get(LEFT_OUT, 0)
+    if left_out:
+        session.say(f"{cell.label}: {left_out} file{'s' * (left_out > 1)} without an original left out")
+    return found
+
+
+def samples(preset: str, variant: str | None) -> Ready:
+    """The settings of ``samples:NAME=PATH``, equal at every preset."""
+    return parse("samples", variant)
+
+
+def recons(preset: str, variant: str | None) -> Ready:
+    """The settings of ``recons:NAME=PATH``, equal at every preset."""
+    return parse("recons", variant)

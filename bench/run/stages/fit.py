@@ -1,0 +1,112 @@
+"""What training a tokenizer and training a prior have in common: the lock, the loop's plan, the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.core import seeding
+from bench.core.files import write_bytes
+from bench.errors import BenchError
+from bench.results.record import Measurement
+from bench.run.session import Session
+
+if TYPE_CHECKING:
+    from bench.contract import Learner
+    from bench.train.loop import Source
+
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Images seen, seed, and how many previews on the way."""
+
+    images: int
+    seed: int
+    previews: int = 0
+
+
+def finished(where: Path) -> dict[str, Any] | None:
+    """The report of a finished run: report and final weights are both there."""
+    from bench.train.checkpoint import FINAL
+
+    if not ((where / REPORT).exists() and (where / FINAL).exists()):
+        return None
+    report: dict[str, Any] = json.loads((where / REPORT).read_text(encoding="utf-8"))
+    return report
+
+
+def measurements(report: Mapping[str, Any]) -> tuple[Measurement, ...]:
+    """The budget as numbers of the table."""
+    return (
+        Measurement("images-seen", float(report["images_seen"]), "images", n=report["images_seen"]),
+        Measurement("training-seconds", report["seconds"], "s", higher_is_better=False, n=report["steps"]),
+        Measurement("training-flops", report["flops"], "FLOP", higher_is_better=False, n=report["steps"]),
+    )
+
+
+def check_space(learner: Learner, where: Path) -> None:
+    """Raises :class:`bench.errors.UsageError` where the files of this training do not fit on the disk by now."""
+    from bench.train import space
+    from bench.train.checkpoint import CHECKPOINT
+
+    resumed = where / CHECKPOINT
+    there = resumed.stat().st_size if resumed.exists() else 0
+    space.check("training", space.needed(learner).most - there, where, space.free(where))
+
+
+def train(
+    build: Callable[[Any, Any], Learner],
+    source: Source,
+    budget: Budget,
+    session: Session,
+    where: Path,
+    preview: Callable[[Learner], Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
+    """Builds the learner with the seed's initial weights and trains it in the folder ``where``; gives the report.
+
+    Raises :class:`BenchError` when another process is training the same recipe or the disk is too full for it.
+    """
+    import torch
+    from filelock import FileLock, Timeout
+
+    from bench.core.distributed import comm
+    from bench.train.checkpoint import CHECKPOINT
+    from bench.train.log import events
+    from bench.train.loop import FitPlan, fit
+
+    fabric = session.fabric()
+    where.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(where / "lock", timeout=0)
+    try:
+        if fabric.global_rank == 0:
+            lock.acquire()
+        torch.manual_seed(seeding.derive(budget.seed, "initialisation"))
+        learner = build(fabric.device, comm(fabric))
+        learner.module.to(fabric.device)
+        check_space(learner, where)
+        plan = FitPlan(
+            images=budget.images,
+            seed=budget.seed,
+            flip=session.preset.flip,
+            micro_batch=session.config.micro_batch,
+            previews=budget.previews,
+        )
+        logged = session.config.tensorboard and fabric.global_rank == 0
+        with events(where / "events") if logged else nullcontext() as observe:
+            report = dataclasses.asdict(fit(learner, source, plan, fabric, where, session.progress, preview, observe))
+        if fabric.global_rank == 0:
+            write_bytes(where / REPORT, json.dumps(report, indent=2).encode())
+            (where / CHECKPOINT).unlink(missing_ok=True)
+        as_read: dict[str, Any] = json.loads(json.dumps(report))
+        return as_read
+    except Timeout as error:
+        raise BenchError(f"Another process is training this very run in {where}; wait for it to end.") from error
+    finally:
+        lock.release()

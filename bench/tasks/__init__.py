@@ -1,1 +1,0 @@
-"""What is done with a method: fit, reconstruct, generate, cost, clock, measure."""

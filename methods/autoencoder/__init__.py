@@ -1,0 +1,1 @@
+"""What the convolutional autoencoders share: blocks, losses, the learner, checkpoints."""

@@ -1,0 +1,113 @@
+"""The vector-quantised autoencoder of VQGAN and of LDM's VQ variants, with their official key names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from bench.contract import Indices
+from bench.core.digest import of_weights
+from bench.core.images import from_signed, to_signed
+from methods.autoencoder.autoencoder import Decoder, Encoder
+from methods.autoencoder.learner import AutoencoderLearner
+from methods.autoencoder.model import Pass, check_images, conv1x1, place
+from methods.autoencoder.model import parts as autoencoder_parts
+from methods.autoencoder.quantised_settings import VQSettings
+from methods.autoencoder.quantizers.codebook import used_share
+from methods.autoencoder.quantizers.vq import VectorQuantizer
+from methods.autoencoder.settings import Architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.contract import Build, Codes, Comm, Part, Seeds
+
+
+class VQModel(nn.Module):
+    """Encoder, 1x1 convolution, codebook, 1x1 convolution, decoder (Esser et al. 2021, figure 2)."""
+
+    def __init__(self, architecture: Architecture, settings: VQSettings, seed: int) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.encoder = Encoder(architecture)
+        self.decoder = Decoder(architecture)
+        self.quantize = VectorQuantizer(settings, seed)
+        self.quant_conv = conv1x1(architecture.z_channels, settings.embed_dim)
+        self.post_quant_conv = conv1x1(settings.embed_dim, architecture.z_channels)
+
+    def latents(self, images: Tensor) -> Tensor:
+        """Images in [-1, 1] to latents before quantisation, ``[N, D, G, G]``."""
+        return self.quant_conv(self.encoder(images))
+
+    def images(self, latents: Tensor) -> Tensor:
+        """Quantised latents to images, nominally in [-1, 1]."""
+        return self.decoder(self.post_quant_conv(latents))
+
+    def reconstruct(self, images: Tensor, seeds: Seeds, step: int, gather: bool) -> Pass:
+        """See :class:`methods.autoencoder.model.Autoencoder`."""
+        latents = self.latents(images)
+        with torch.autocast(latents.device.type, enabled=False):
+            z, loss, indices = self.quantize(latents.float(), step, gather)
+        parts = {"codebook": loss.detach()}
+        if indices is not None:
+            parts["codebook-use"] = used_share(indices, self.quantize.embedding.count)
+        return Pass(self.images(z), loss, parts)
+
+    def after_step(self, step: int, comm: Comm) -> None:
+        """Applies the codebook's statistics."""
+        self.quantize.after_step(step, comm)
+
+    def settle(self) -> None:
+        """Starts a codebook that training was too short to start."""
+        self.quantize.settle()
+
+
+class VQTokenizer:
+    """Images to the indices of the nearest codes, int64 ``[N, G, G]``, and back."""
+
+    def __init__(self, model: VQModel, settings: VQSettings) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.settings = settings
+        self.revision = of_weights(model.state_dict(), (settings, model.architecture))
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Indices:
+        """``images``: uint8 ``[N, 3, H, W]``, sides a multiple of the tokenizer's stride."""
+        check_images(images, self.model.architecture)
+        latents = self.model.latents(to_signed(images)).float()
+        return Indices(self.model.quantize.indices(latents), self.settings.n_embed)
+
+    @torch.no_grad()
+    def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
+        """Float32 ``[N, 3, H, W]`` in [0, 1]; there is no noise to turn on."""
+        assert isinstance(codes, Indices)
+        return from_signed(self.model.images(self.embed(codes))).clamp(0, 1)
+
+    @property
+    def codebook(self) -> Tensor:
+        """The code vectors, float32 ``[K, D]``."""
+        return self.model.quantize.embedding.codes
+
+    @torch.no_grad()
+    def embed(self, codes: Indices) -> Tensor:
+        """The code vectors, float32 ``[N, D, G, G]``: the latents that a continuous prior models."""
+        return self.model.quantize.lookup(codes.tensor)
+
+    @torch.no_grad()
+    def nearest(self, latents: Tensor) -> Indices:
+        """The codes nearest to latents ``[N, D, G, G]``."""
+        return Indices(self.model.quantize.indices(latents), self.settings.n_embed)
+
+
+def learner(settings: VQSettings, build: Build) -> AutoencoderLearner:
+    """What trains the tokenizer."""
+    model = VQModel(settings.architecture(build.resolution), settings, build.seed)
+    place(model, build)
+    return AutoencoderLearner(model, settings, build, lambda: VQTokenizer(model, settings))
+
+
+def parts(settings: VQSettings, build: Build) -> Sequence[Part]:
+    """Bare encoder and decoder, as the published costs count them."""
+    return autoencoder_parts(settings.architecture(build.resolution), settings.n_embed * settings.embed_dim)

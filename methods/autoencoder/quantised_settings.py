@@ -1,0 +1,76 @@
+"""The settings of codebooks and of vector-quantised autoencoders. Plain data: no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from methods.autoencoder.settings import AutoencoderSettings
+
+
+@dataclass(frozen=True)
+class RQSettings(AutoencoderSettings):
+    """``depth`` residual codes per cell from a codebook of ``n_embed`` vectors of ``embed_dim`` values.
+
+    - ``shared``: one codebook for all depths, as published.
+    - ``commitment`` weighs the mean over the depths of the distance to the partial sums.
+    - ``decay``, ``restart_below``, ``kmeans_at``: :class:`methods.autoencoder.quantised_settings.MovingAverage`.
+    """
+
+    n_embed: int = 16384
+    depth: int = 4
+    shared: bool = True
+    commitment: float = 0.25
+    decay: float = 0.99
+    restart_below: float = 1.0
+    kmeans_at: int = 0
+
+    def moving(self) -> MovingAverage:
+        """How the codebook follows its vectors."""
+        return MovingAverage(self.decay, self.restart_below)
+
+
+@dataclass(frozen=True)
+class MovingAverage:
+    """How a codebook follows the vectors assigned to it.
+
+    - ``decay``: of the exponential moving averages (van den Oord et al. 2017, appendix A.1).
+    - ``restart_below``: a code whose average count per step is below it becomes a random vector of the step; 0: never.
+    - ``kmeans_at``: the number of steps, without quantisation, after which the codebook is set by k-means on the
+      latest vectors; 0: the codebook starts from normal noise.
+    """
+
+    decay: float = 0.99
+    restart_below: float = 1.0
+    kmeans_at: int = 0
+
+
+@dataclass(frozen=True)
+class VQSettings(AutoencoderSettings):
+    """A codebook of ``n_embed`` vectors of ``embed_dim`` values.
+
+    - ``codebook``: trained by "gradient", as published, or as a moving "average".
+    - ``codebook_weight`` times the codebook loss; ``beta`` and ``legacy`` as in
+      :func:`methods.autoencoder.losses.codebook_loss`. A moving average needs only the commitment term.
+    - ``decay``, ``restart_below``, ``kmeans_at``: :class:`methods.autoencoder.quantizers.codebook.MovingAverage`.
+    """
+
+    n_embed: int = 1024
+    codebook: Literal["gradient", "average"] = "gradient"
+    codebook_weight: float = 1.0
+    beta: float = 0.25
+    legacy: bool = True
+    decay: float = 0.99
+    restart_below: float = 0.0
+    kmeans_at: int = 0
+
+    def moving(self) -> MovingAverage | None:
+        """The moving average's parameters, None where the codebook is trained by gradient."""
+        if self.codebook == "gradient":
+            return None
+        return MovingAverage(self.decay, self.restart_below, self.kmeans_at)
+
+
+def kmeans_codebook(settings: VQSettings, kmeans_at: int) -> VQSettings:
+    """The same network with a codebook that is a moving average, starts by k-means and restarts unused codes."""
+    return replace(settings, codebook="average", decay=0.97, restart_below=0.05, kmeans_at=kmeans_at)

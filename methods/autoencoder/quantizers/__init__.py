@@ -1,0 +1,1 @@
+"""From latents to codes: codebooks and the quantizers built on them."""

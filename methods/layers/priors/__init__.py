@@ -1,1 +1,0 @@
-"""Priors over codes: diffusion for continuous ones, GPT and RQ-Transformer for indices; shared by every tokenizer."""

@@ -1,0 +1,1 @@
+"""Distributions over codes that several methods share: diffusion, GPT, RQ-Transformer."""

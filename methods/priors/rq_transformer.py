@@ -1,0 +1,117 @@
+"""RQ-Transformer over the stacked codes of a residual quantiser (Lee et al. 2022): training and sampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bench.contract import Batch, Codes, Condition, Indices, Losses, Phase, Seeds
+from bench.core import digest, seeding
+from bench.errors import UsageError
+from methods.priors import common
+from methods.priors import labels as labelling
+from methods.priors.rq_model import RQModel
+from methods.priors.settings import RQTransformer, choice
+
+if TYPE_CHECKING:
+    from bench.contract import Build, Tokenizer
+
+
+class RQTransformerLearner:
+    """Trains an :class:`RQTransformerPrior` with soft targets and stochastic codes (section 3.2.3).
+
+    The paper takes both from the residuals of the encoder's output. Cached codes hold no more than the indices, so
+    the encoder's output is taken to be the sum of its code vectors; what is lost is the last residual.
+    """
+
+    def __init__(
+        self, settings: RQTransformer, build: Build, tokenizer: Tokenizer, codes: Codes, codebook: Tensor
+    ) -> None:
+        """``codes`` tell the shape; ``codebook`` float ``[vocab, channels]`` is the one that all depths share."""
+        self.settings, self.tokenizer_revision = settings, tokenizer.revision
+        example = _stacked(codes)
+        if example.vocab != len(codebook):
+            raise UsageError(f"The codes have {example.vocab} values but the codebook {len(codebook)} vectors.")
+        self.shape = tuple(example.tensor.shape[1:])
+        size = (math.prod(self.shape[:-1]), self.shape[-1])
+        self.module: RQModel = RQModel(settings, size, codebook, tokenizer.revision).to(build.device)
+        self.batch = settings.optimisation.batch
+        self.averaged = common.averaged(self.module, settings.optimisation)
+        self.phases: Sequence[Phase] = common.phases(self.module, settings.optimisation, self.loss, build)
+
+    def loss(self, batch: Batch, step: int) -> Losses:
+        """Mean cross-entropy per code, in nats, towards soft targets where the settings say so."""
+        codes = _stacked(batch.codes).tensor.flatten(1, -2)
+        labels = labelling.training_labels(batch, labelling.classes(self.settings))
+        temperature = self.settings.soft_temperature
+        if temperature is None:
+            logs = self.module(codes, labels).float().log_softmax(-1)
+            entropy = -logs.gather(-1, codes[..., None]).mean()
+        else:
+            codes, targets = soften(codes, self.module.codebook, temperature, batch.seeds)
+            logs = self.module(codes, labels).float().log_softmax(-1)
+            entropy = -(targets * logs).sum(-1).mean()
+        return Losses(entropy, {"bits-per-code": entropy.detach() / math.log(2)})
+
+    def after_step(self, step: int) -> None:
+        """Nothing: all state is trained by gradients."""
+
+    def finish(self) -> RQTransformerPrior:
+        """The prior; refuses weights that were loaded from another tokenizer's prior."""
+        common.check_owner(self.module.owner, self.tokenizer_revision)
+        return RQTransformerPrior(self.module.eval(), self.settings, self.shape, self.tokenizer_revision)
+
+
+def soft_targets(residual: Tensor, codebook: Tensor, temperature: float) -> Tensor:
+    """Q(k | r), proportional to exp(-|r - e(k)|^2 / temperature) (equation 16): ``[..., C]`` to ``[..., vocab]``.
+
+    In float32 under autocast as well: the distance is a small difference of large products.
+    """
+    with torch.autocast(residual.device.type, enabled=False):
+        distance = residual.square().sum(-1, keepdim=True) - 2 * residual @ codebook.T + codebook.square().sum(1)
+        return (-distance / temperature).softmax(-1)
+
+
+def soften(codes: Tensor, codebook: Tensor, temperature: float, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """Stochastic codes ``[N, T, D]`` and the soft targets ``[N, T, D, vocab]`` they were drawn from.
+
+    Depth by depth, a code is drawn from Q(. | residual) and its vector taken off the residual.
+    """
+    residual = codebook[codes].sum(2)
+    uniform = seeding.uniform(seeds, tuple(codes.shape[1:]), "stochastic-codes", codes.device)
+    drawn, targets = [], []
+    for depth in range(codes.shape[2]):
+        probability = soft_targets(residual, codebook, temperature)
+        index = (probability.cumsum(-1) < uniform[:, :, depth, None]).sum(-1).clamp(max=len(codebook) - 1)
+        residual = residual - codebook[index]
+        drawn.append(index)
+        targets.append(probability)
+    return torch.stack(drawn, 2), torch.stack(targets, 2)
+
+
+class RQTransformerPrior:
+    """Samples stacked index codes."""
+
+    def __init__(
+        self, module: RQModel, settings: RQTransformer, shape: tuple[int, ...], tokenizer_revision: str
+    ) -> None:
+        self.module, self.settings, self.shape, self.tokenizer_revision = module, settings, shape, tokenizer_revision
+        self.revision = digest.of_weights(module.state_dict(), settings)
+
+    @torch.no_grad()
+    def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
+        """Codes int64 ``[N, *shape]``, depth last."""
+        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds)
+        labels = None if labels is None else labels.to(self.module.owner.device)
+        drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
+        return Indices(drawn.reshape(len(seeds), *self.shape), len(self.module.codebook))
+
+
+def _stacked(codes: Codes | None) -> Indices:
+    if not isinstance(codes, Indices) or codes.tensor.ndim < 3:
+        raise UsageError("An RQ-Transformer needs stacked index codes [N, h, w, depth]; this tokenizer gives others.")
+    return codes

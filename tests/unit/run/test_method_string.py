@@ -1,0 +1,57 @@
+"""The method grammar: parsing, canonical print, sweeps, folder names."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.core.files import folder_name
+from bench.errors import UsageError
+from bench.run.method_string import Method, parse_list
+
+GREEDY = ("samples", "diffusers")
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("brics,vqgan", ["brics", "vqgan"]),
+        ("vqgan:16x16, vqgan:8x8", ["vqgan:16x16", "vqgan:8x8"]),
+        ("brics:codes=d,schedule=b", ["brics:codes=d,schedule=b"]),
+        ("brics:schedule=b,codes=d,vqgan", ["brics:codes=d,schedule=b", "vqgan"]),
+        ("brics:16x16x8,codes=d", ["brics:16x16x8:codes=d"]),
+        ("brics:16x16x8:codes=d,a=1", ["brics:16x16x8:a=1,codes=d"]),
+        ("rqvae@church-8x8x4", ["rqvae@church-8x8x4"]),
+        ("vqgan:16x16@runs/a/last.ckpt:k=2", ["vqgan:16x16@runs/a/last.ckpt:k=2"]),
+        ("jpeg:q=5..25", ["jpeg:q=5", "jpeg:q=15", "jpeg:q=25"]),
+        ("jpeg:q=5..7..2", ["jpeg:q=5", "jpeg:q=7"]),
+        ("samples:X=/a,b/c.zip", ["samples:X=/a,b/c.zip"]),
+    ],
+)
+def test_labels(text: str, labels: list[str]) -> None:
+    methods = parse_list([text], GREEDY)
+    assert [m.label for m in methods] == labels
+    for method in methods:
+        assert parse_list([method.label], GREEDY) == [method]
+
+
+@pytest.mark.parametrize("text", ["", ",", "a b", "brics:", "brics@", "brics:k=1,k=2", "jpeg:q=9..3", "a:b:c", "-x"])
+def test_malformed(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_list([text], GREEDY)
+
+
+def test_two_methods_with_one_label() -> None:
+    with pytest.raises(UsageError, match="'brics:a=1,b=2' is named twice"):
+        parse_list(["brics:a=1,b=2", "brics:b=2,a=1"], GREEDY)
+
+
+@given(st.text(), st.text())
+def test_folder_names_are_injective_and_portable(one: str, other: str) -> None:
+    assert (folder_name(one) == folder_name(other)) == (one == other)
+    assert not set(folder_name(one)) & set('/\\:*?"<>|')
+
+
+def test_options_are_sorted() -> None:
+    assert Method("a", options=(("b", "1"), ("c", "2"))).label == "a:b=1,c=2"
