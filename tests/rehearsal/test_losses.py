@@ -170,3 +170,17 @@ def cosine(t: torch.Tensor, letter: str) -> torch.Tensor:
         return (torch.cos((t + 0.008) / 1.008 * math.pi / 2) / math.cos(0.008 / 1.008 * math.pi / 2)) ** 2
     first = math.cos(0.2 * math.pi / 2) ** 3
     return torch.cos((0.2 + 0.8 * t) * math.pi / 2).clamp(min=0) ** 3 / first
+
+
+def test_the_dctransformers_loss_is_the_likelihood_by_the_length_of_a_chunk(vgg16: Path) -> None:
+    """Of lists that one chunk holds, the loss is their mean negative log-likelihood in nats over the chunk's length."""
+    (chosen,) = (one for one in priors() if one.id == "dct-medium")
+    entry, made = chosen.tokenizer.entry, build(32, vgg16)
+    tokenizer = load(str(entry.tokenizer))(chosen.tokenizer.settings, made)
+    codes = tokenizer.encode(torch.from_numpy(photographs(32).pixels[:3].copy()))
+    codes = replace(codes, triples=tuple(triples[:20] for triples in codes.triples))
+    trained = load(str(entry.prior_learner))(replace(chosen.settings, dropout=0.0), made, tokenizer, codes)
+    found = trained.loss(Batch([1, 2, 3], codes=codes), 0).total.detach()
+    bits = load(str(entry.likelihood))(trained.finish(), codes)
+    assert chosen.settings.chunk > 20
+    assert found.item() == pytest.approx(bits.mean() * math.log(2) / chosen.settings.chunk, rel=1e-4)

@@ -141,6 +141,23 @@ def test_a_training_shorter_than_its_start_still_gives_a_codebook():
     assert torch.equal(before, quantizer.embedding.codes)
 
 
+@pytest.mark.parametrize("method", ["vq", "rq"])
+def test_a_codebook_that_has_started_is_not_started_again(method: str):
+    """Previews settle a codebook at any time: once it follows its vectors, that must leave it alone."""
+    quantizer = (
+        VectorQuantizer(VQSettings(embed_dim=2, n_embed=8, codebook="average", kmeans_at=1), seed=0)
+        if method == "vq"
+        else ResidualQuantizer(RQSettings(embed_dim=2, n_embed=8, kmeans_at=1), seed=0)
+    )
+    for step in range(3):
+        quantizer(5 + 0.1 * step + 0.1 * random(4, 2, 4, 4), step, True)
+        quantizer.after_step(step, Alone())
+    before = {name: value.clone() for name, value in quantizer.state_dict().items()}
+    quantizer.settle()
+    after = quantizer.state_dict()
+    assert not [name for name, value in before.items() if not torch.equal(value, after[name])]
+
+
 def test_a_resumed_codebook_forgets_the_unfinished_step():
     book = moving()
     state = {key: value.clone() for key, value in book.state_dict().items()}
