@@ -59,7 +59,8 @@ def test_the_perceptual_term_is_the_packages_lpips_under_its_weight(vgg16: Path)
     pixels = torch.from_numpy(photographs(32).pixels[:2].copy())
     losses = made.phases[0].loss(Batch([1, 2], pixels), 0)
     decoded = made.model.reconstruct(to_signed(pixels), [1, 2], 0, gather=False).reconstruction  # type: ignore[attr-defined]
-    wanted = their_lpips(vgg16)(decoded, to_signed(pixels)).mean()
+    theirs = their_lpips(vgg16)
+    wanted = theirs(decoded, to_signed(pixels)).mean()
     torch.testing.assert_close(losses.parts["lpips-vgg"], wanted.detach(), rtol=1e-4, atol=1e-6)
     total = losses.parts["l1"] + 3.0 * losses.parts["lpips-vgg"] + losses.parts["codebook"]
     torch.testing.assert_close(losses.total.detach(), total)
@@ -67,7 +68,7 @@ def test_the_perceptual_term_is_the_packages_lpips_under_its_weight(vgg16: Path)
     ours = torch.autograd.grad(losses.total, weights[0])[0]
     passed = made.model.reconstruct(to_signed(pixels), [1, 2], 0, gather=False)  # type: ignore[attr-defined]
     distance = (passed.reconstruction - to_signed(pixels)).abs().mean()
-    plain = distance + 3.0 * their_lpips(vgg16)(passed.reconstruction, to_signed(pixels)).mean() + passed.bottleneck
+    plain = distance + 3.0 * theirs(passed.reconstruction, to_signed(pixels)).mean() + passed.bottleneck
     torch.testing.assert_close(ours, torch.autograd.grad(plain, weights[0])[0], rtol=1e-3, atol=1e-6)
     assert not any("perceptual" in key for key in made.module.state_dict())
 
