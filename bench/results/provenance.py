@@ -28,18 +28,21 @@ def provenance() -> dict[str, Any]:
 
 
 def commit() -> dict[str, Any]:
-    """The commit of this program's own checkout and whether files differ from it; None outside a checkout."""
-    home = Path(bench.__file__).resolve().parent
+    """The commit of this program's own checkout, and whether its code differs from it or holds files beside it.
+
+    None and None outside a checkout, as from an installed wheel.
+    """
+    root = Path(bench.__file__).resolve().parents[1]
 
     def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", "-C", str(home), *arguments], capture_output=True, text=True, check=False)
+            done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
         except OSError:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
     top = git("rev-parse", "--show-toplevel")
-    if top is None or Path(top) != home.parent:
+    if top is None or Path(top) != root:
         return {"id": None, "dirty": None}
     return {"id": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "bench", "methods"))}
 
