@@ -10,7 +10,8 @@ from bench.data import frozen
 from bench.errors import UsageError
 from bench.metrics import memorisation
 from bench.metrics.memorisation import DENSITY, by_features, by_lpips, lpips_vectors, relative, verdict
-from bench.pretrained.lpips import _untrained_lpips
+from bench.pretrained.lpips import lpips_network
+from bench.pretrained.stand_ins import stand_in
 
 
 def test_nearest_features_equal_brute_force(monkeypatch):
@@ -28,9 +29,8 @@ def test_nearest_features_equal_brute_force(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    return _untrained_lpips("squeeze").eval()
+def network(tmp_path_factory):
+    return lpips_network("squeeze", "cpu", stand_in("squeezenet1_1", tmp_path_factory.mktemp("stand-ins")))
 
 
 @torch.no_grad()
