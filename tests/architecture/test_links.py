@@ -90,9 +90,17 @@ def entries() -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def clip_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """clean-fid's CLIP imports OpenAI's package, which nothing here needs; its own test puts this in its place too."""
+def clip_is_empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """clean-fid's CLIP imports OpenAI's package, which nothing here needs; its own test puts this in its place too.
+
+    What was imported with the empty one must not be found by that test.
+    """
     monkeypatch.setitem(sys.modules, "clip", ModuleType("clip"))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == "cleanfid":
+            del sys.modules[name]
 
 
 @pytest.mark.usefixtures("clip_is_empty")

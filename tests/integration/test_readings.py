@@ -94,7 +94,8 @@ LOG = Path(__file__).with_suffix(".log")
 
 def note(kind, build):
     with LOG.open("a") as file:
-        file.write(f"{kind} {'trained' if build.training else 'loaded'}\\n")
+        size = "measured" if build.device.type == "meta" else "trained" if build.training else "loaded"
+        file.write(f"{kind} {size}\\n")
 
 
 def learner(settings, build):
@@ -127,6 +128,7 @@ def test_only_the_training_stages_build_for_training(tmp_path: Path, command: Co
     done = command(*arguments)
     assert done.code == 0, done.err
     said = plugin.with_suffix(".log").read_text().splitlines()
+    assert said.count("tokenizer measured") == 1, "the disk that its checkpoints need"
     assert said.count("tokenizer trained") == 1
     assert said.count("prior trained") == 1
     assert {"tokenizer loaded", "prior loaded"} <= set(said)
