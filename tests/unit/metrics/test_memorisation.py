@@ -30,7 +30,13 @@ def test_nearest_features_equal_brute_force(monkeypatch):
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return _untrained_lpips("squeeze").eval()
+    made = _untrained_lpips("squeeze").eval()
+    for layer in made.get_submodule("net").modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            # The backbone has no values of its own, only what the memory held.
+            torch.nn.init.kaiming_normal_(layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+    return made
 
 
 @torch.no_grad()
