@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bench.results.record import Tolerance
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+
+    from bench.metrics.feature_cache import Features
+    from bench.pretrained.lpips import Networks
+
+PairFormula = Callable[["Tensor", "Tensor", "Networks"], "np.ndarray"]
+SetFormula = Callable[["Features", "Features", "MetricProtocol"], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class MetricEntry:
-    """One row of ``bench.metrics.METRICS``.
+    """One row of ``bench.metrics.METRICS``; it stands in ``ROWS`` of the file of its formula.
 
     ``kind`` "pair": ``function(reference, candidate, tools) -> float64 [N]``, images uint8 ``[N, 3, H, W]``.
     ``kind`` "set": ``function(reference, candidate, protocol) -> Mapping[str, float]``, two
@@ -23,6 +30,8 @@ class MetricEntry:
     ``features`` is a role that the protocol maps to ``extractor.output``, or such a name itself. ``reads`` "candidate"
     marks a number of the candidate alone. ``settings`` names the fields of the protocol that the number depends on.
     ``version`` is part of the signature; raise it when the number changes.
+    Tables print it with ``decimals``, or else with at least ``significant`` digits; rows of a lower ``place`` come
+    first in lists, a new one last.
     ``needs`` names the weights of :mod:`bench.pretrained.weights`. Images below ``smallest_side`` pixels have no value.
     """
 
@@ -31,7 +40,7 @@ class MetricEntry:
     kind: Literal["pair", "set"]
     higher_is_better: bool
     unit: str
-    function: str
+    function: PairFormula | SetFormula
     tolerance: Tolerance
     version: int = 1
     features: str | None = None
@@ -40,6 +49,9 @@ class MetricEntry:
     settings: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     smallest_side: int = 1
+    decimals: int | None = None
+    significant: int = 4
+    place: int = 1000
     convention: Mapping[str, str | int | float] = field(default_factory=dict)
     """What the signature says of this metric beyond its name: window, covariance, range, k."""
 

@@ -17,7 +17,7 @@ from bench.core.images import ImageArray
 from bench.core.progress import Advance, Progress
 from bench.core.registry import load
 from bench.errors import BenchError
-from bench.metrics.entries import FeatureEntry, FeatureExtractor
+from bench.metrics.entries import FeatureEntry, FeatureExtractor, PairFormula
 from bench.metrics.feature_cache import VectorWriter
 from bench.pretrained.lpips import Networks
 from bench.pretrained.networks import Pretrained
@@ -27,11 +27,11 @@ from bench.pretrained.networks import Pretrained
 class Work:
     """What a pass has to produce.
 
-    ``pairs``: metric function ("module:attr") by name. ``reference`` and ``candidate``: for each extractor entry, the
+    ``pairs``: metric function by name. ``reference`` and ``candidate``: for each extractor entry, the
     folder of each wanted output.
     """
 
-    pairs: Mapping[str, str] = field(default_factory=dict)
+    pairs: Mapping[str, PairFormula] = field(default_factory=dict)
     reference: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     candidate: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
 
@@ -105,13 +105,12 @@ def run(
     device = choose_device(device) if isinstance(device, str) else device
     weights = (pretrained or Pretrained()).find
     tools = Networks(device, weights)
-    pairs = {name: load(function) for name, function in work.pairs.items()}
     extractors = {name: load(entries[name].build)(device, weights) for name in {*work.reference, *work.candidate}}
-    values: dict[str, list[np.ndarray]] = {name: [] for name in pairs}
+    values: dict[str, list[np.ndarray]] = {name: [] for name in work.pairs}
     with ExitStack() as stack, _without_tf32():
         sides = (
-            _Side("reference", reference if pairs or work.reference else (), work.reference, extractors, stack),
-            _Side("candidate", candidate if pairs or work.candidate else (), work.candidate, extractors, stack),
+            _Side("reference", reference if work.pairs or work.reference else (), work.reference, extractors, stack),
+            _Side("candidate", candidate if work.pairs or work.candidate else (), work.candidate, extractors, stack),
         )
         total = sum(side.count for side in sides)
         advance: Advance = stack.enter_context(progress("measure", total))
@@ -121,7 +120,7 @@ def run(
                     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                         side.extract(images)
                     advance(len(images))
-            for name, function in pairs.items():
+            for name, function in work.pairs.items():
                 values[name].append(function(one.to(device), other.to(device), tools))
         for side in sides:
             for writer in side.writers():

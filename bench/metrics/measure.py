@@ -9,14 +9,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bench.core.digest import of_value
 from bench.core.files import write_file
 from bench.core.progress import Progress, silent
-from bench.core.registry import load
 from bench.errors import UsageError
 from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.metrics.feature_cache import Features, open_vectors
@@ -26,6 +25,7 @@ from bench.results.record import Measurement
 if TYPE_CHECKING:
     import torch
 
+    from bench.metrics.entries import PairFormula, SetFormula
     from bench.pretrained.networks import Pretrained
 
 
@@ -119,7 +119,7 @@ class _Ruler:
         self._protocol = protocol
         self._cache = cache
         self._features: dict[tuple[str, str], Features] = {}
-        self._computed: dict[tuple[str, str | None], Mapping[str, float]] = {}
+        self._computed: dict[tuple[object, str | None], Mapping[str, float]] = {}
         self._kept: dict[str, dict[str, Any]] = {}
 
     # -- what is kept -----------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class _Ruler:
     ) -> None:
         """Computes the per-image values and the features that the cache lacks."""
         pairs = {item.key: item for item in items if item.entry.kind == "pair"}
-        wanted = {key: item.entry.function for key, item in pairs.items()}
+        wanted = {key: cast("PairFormula", item.entry.function) for key, item in pairs.items()}
         reference = self.absent(self._reference, _features(i for i in items if i.entry.reads == "both"))
         candidate = self.absent(self._candidate, _features(items))
         if not (wanted or reference or candidate):
@@ -229,7 +229,9 @@ class _Ruler:
             reference = candidate = self.open(self._candidate, item.feature)
             if item.entry.reads == "both":
                 reference = self.open(self._reference, item.feature)
-            self._computed[formula] = load(item.entry.function)(reference, candidate, self._protocol)
+            assert reference is not None
+            assert candidate is not None, "features are computed or found before numbers are asked for"
+            self._computed[formula] = cast("SetFormula", item.entry.function)(reference, candidate, self._protocol)
         return self._computed[formula]
 
 

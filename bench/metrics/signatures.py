@@ -12,7 +12,7 @@ from typing import Any, Literal
 from bench.core.digest import of_value
 from bench.core.images import ImageArray
 from bench.core.registry import lookup
-from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
+from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol, PairFormula, SetFormula
 from bench.metrics.feature_cache import Statistics
 from bench.pretrained import weights
 from bench.pretrained.networks import Pretrained
@@ -24,16 +24,23 @@ Images = ImageArray | Sequence[ImageArray] | Statistics
 """An image set: one array, or one array per image size; or, as a reference only, the statistics of its features."""
 
 FORMERLY: Mapping[str, str] = {
-    "bench.metrics.frechet:frechet_infinity": "bench.metrics.extrapolation",
-    "bench.metrics.psnr:psnr": "bench.metrics.pixel",
-    **{f"bench.metrics.lpips:lpips_{net}": "bench.metrics.perceptual" for net in ("alex", "squeeze", "vgg")},
+    "bench.metrics.formulas.frechet:frechet": "bench.metrics.frechet",
+    "bench.metrics.formulas.frechet:frechet_infinity": "bench.metrics.extrapolation",
+    "bench.metrics.formulas.inception_score:inception_score": "bench.metrics.inception_score",
+    "bench.metrics.formulas.kid:kid": "bench.metrics.kid",
+    "bench.metrics.formulas.prdc:prdc": "bench.metrics.prdc",
+    "bench.metrics.formulas.psnr:psnr": "bench.metrics.pixel",
+    "bench.metrics.formulas.ssim:ssim": "bench.metrics.ssim",
+    "bench.metrics.formulas.ssim:ms_ssim": "bench.metrics.ssim",
+    **{f"bench.metrics.formulas.lpips:lpips_{net}": "bench.metrics.perceptual" for net in ("alex", "squeeze", "vgg")},
 }
 """Formulas that stand in another file than when numbers of them were first kept, and the module of then."""
 
 
-def kept_as(function: str) -> str:
+def kept_as(function: PairFormula | SetFormula) -> str:
     """What the key of a kept number calls a formula: its first place, so that what is in a cache is found."""
-    return f"{FORMERLY[function]}:{function.partition(':')[2]}" if function in FORMERLY else function
+    module, name = function.__module__, function.__name__
+    return f"{FORMERLY.get(f'{module}:{name}', module)}:{name}"
 
 
 class ImageSet:

@@ -82,7 +82,10 @@ def load_state(path: Path) -> dict[str, Tensor]:
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
-def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
+AGAIN = "fetch the file named in the table again"
+
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str, remedy: str = AGAIN) -> None:
     """Loads all of ``state`` into all of ``module``; raises :class:`IntegrityError` naming what differs."""
     own = module.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -90,7 +93,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str) -
     if missing or extra or wrong:
         parts = (("missing", missing), ("unexpected", extra), ("of another shape", wrong))
         said = "; ".join(f"{len(keys)} {what} ({', '.join(keys[:3])})" for what, keys in parts if keys)
-        raise IntegrityError(f"{origin} does not fit the network: {said}; fetch the file named in the table again.")
+        raise IntegrityError(f"{origin} does not fit the network: {said}; {remedy}.")
     module.load_state_dict(dict(state))
 
 

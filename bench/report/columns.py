@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import floor, log10
 
+from bench.metrics import METRICS
+
 Show = Callable[[float], str]
 
 
@@ -105,14 +107,30 @@ class ColumnSpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A kind of table: its columns, in order."""
+    """A kind of table: its columns, in order, then every other metric of the stage ``others``."""
 
     name: str
     title: str
     columns: tuple[ColumnSpec, ...]
+    others: str = ""
 
 
-PSNR = ColumnSpec("recon", "psnr", "PSNR", fixed(2), "dB")
+def digits(metric: str) -> Show:
+    """How the metric's row says its numbers are printed; four significant digits for one without a row."""
+    row = METRICS.get(metric)
+    if row is None:
+        return significant(4)
+    return significant(row.significant) if row.decimals is None else fixed(row.decimals)
+
+
+def metric_column(stage: str, metric: str, prefix: str = "") -> ColumnSpec:
+    """A column as the metric's row describes it."""
+    row = METRICS.get(metric)
+    title, unit = (metric, "") if row is None else (row.title, row.unit)
+    return ColumnSpec(stage, metric, f"{prefix}{title}", digits(metric), unit)
+
+
+PSNR = metric_column("recon", "psnr")
 OVER_DOWNSAMPLE = ColumnSpec(
     "recon",
     "psnr-over-downsample",
@@ -121,9 +139,9 @@ OVER_DOWNSAMPLE = ColumnSpec(
     "dB",
     absent="no downsample row of the same grid to compare with",
 )
-SSIM = ColumnSpec("recon", "ssim", "SSIM", fixed(4))
-MS_SSIM = ColumnSpec("recon", "ms-ssim", "MS-SSIM", fixed(4))
-LPIPS = ColumnSpec("recon", "lpips-*", "LPIPS ({})", fixed(4))
+SSIM = metric_column("recon", "ssim")
+MS_SSIM = metric_column("recon", "ms-ssim")
+LPIPS = ColumnSpec("recon", "lpips-*", "LPIPS ({})", digits("lpips-vgg"))
 BITS = ColumnSpec("recon cost", "bits-per-pixel", "bits per pixel", significant(3))
 NO_CODEBOOK = "its codes are not indices of a codebook"
 BITS_PER_IMAGE = ColumnSpec("recon cost", "bits-per-image", "bits per image", fixed(0))
@@ -131,21 +149,21 @@ BITS_PER_IMAGE = ColumnSpec("recon cost", "bits-per-image", "bits per image", fi
 
 def _distances(stage: str, prefix: str) -> tuple[ColumnSpec, ...]:
     return (
-        ColumnSpec(stage, "fid", f"{prefix}FID", fixed(2)),
-        ColumnSpec(stage, "rfid", "rFID", fixed(2)),
-        ColumnSpec(stage, "sfid", f"{prefix}sFID", fixed(2)),
-        ColumnSpec(stage, "clip-fid", f"{prefix}CLIP-FID", fixed(2)),
-        ColumnSpec(stage, "fid-*", f"{prefix}FID ({{}})", fixed(2)),
-        ColumnSpec(stage, "fd-*", f"{prefix}FD ({{}})", significant(4)),
-        ColumnSpec(stage, "kid*", f"{prefix}KID{{}}", significant(3)),
-        ColumnSpec(stage, "is", "IS", fixed(2)),
-        ColumnSpec(stage, "inception-score", "IS", fixed(2)),
+        metric_column(stage, "fid", prefix),
+        ColumnSpec(stage, "rfid", "rFID", digits("fid")),
+        metric_column(stage, "sfid", prefix),
+        metric_column(stage, "clip-fid", prefix),
+        ColumnSpec(stage, "fid-*", f"{prefix}FID ({{}})", digits("fid")),
+        ColumnSpec(stage, "fd-*", f"{prefix}FD ({{}})", digits("fd-r64")),
+        ColumnSpec(stage, "kid*", f"{prefix}KID{{}}", digits("kid")),
+        metric_column(stage, "is"),
+        ColumnSpec(stage, "inception-score", "IS", digits("is")),
     )
 
 
 def _prdc(stage: str) -> tuple[ColumnSpec, ...]:
     return tuple(
-        ColumnSpec(stage, f"{name}*", f"{name}{{}}", fixed(3))
+        ColumnSpec(stage, f"{name}*", f"{name}{{}}", digits("precision"))
         for name in ("precision", "recall", "f1", "density", "coverage")
     )
 
@@ -153,13 +171,13 @@ def _prdc(stage: str) -> tuple[ColumnSpec, ...]:
 def _baselines(prefix: str, title: str) -> tuple[ColumnSpec, ...]:
     """Of a conditional task: the distances, precision and recall of the images that the samples were made from."""
     numbers = (
-        ("fid", "FID", fixed(2)),
-        ("sfid", "sFID", fixed(2)),
-        ("fd-*", "FD ({})", significant(4)),
-        ("precision*", "precision{}", fixed(3)),
-        ("recall*", "recall{}", fixed(3)),
+        ("fid", "FID", "fid"),
+        ("sfid", "sFID", "sfid"),
+        ("fd-*", "FD ({})", "fd-r64"),
+        ("precision*", "precision{}", "precision"),
+        ("recall*", "recall{}", "recall"),
     )
-    return tuple(ColumnSpec("gen", prefix + name, f"{title} {words}", show) for name, words, show in numbers)
+    return tuple(ColumnSpec("gen", prefix + name, f"{title} {words}", digits(row)) for name, words, row in numbers)
 
 
 def _rate(stage: str, name: str, title: str) -> ColumnSpec:
@@ -200,6 +218,7 @@ TABLES: tuple[TableSpec, ...] = (
             ColumnSpec("recon cost", "codebook-use", "codebook use", fixed(3), absent=NO_CODEBOOK),
             ColumnSpec("recon cost", "codebook-entropy", "codebook entropy", fixed(2), "bit", absent=NO_CODEBOOK),
         ),
+        others="recon",
     ),
     TableSpec(
         "rate",
@@ -237,6 +256,7 @@ TABLES: tuple[TableSpec, ...] = (
             *_baselines("given-", "given images:"),
             *_baselines("original-", "validation images:"),
         ),
+        others="gen",
     ),
     TableSpec(
         "training",

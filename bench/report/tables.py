@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
 
-from bench.report.columns import SPECS, ColumnSpec, TableSpec
+from bench.metrics import METRICS
+from bench.report.columns import SPECS, ColumnSpec, TableSpec, metric_column
 from bench.report.rows import RowResults, _is_floor, measurements, name_of, rows_of, with_f1, with_floor, with_ratios
 from bench.report.stand_ins import apart, is_apart
 from bench.report.table import Absent, Cell, Column, Mark, Notes, Row, Source, Table
@@ -39,6 +40,7 @@ def build(spec: TableSpec, rows: Sequence[RowResults], dataset: str, preset: str
     wanted = {stage for column in spec.columns for stage in column.stages.split()}
     rows = sorted((row for row in rows if wanted & set(row.stages)), key=lambda row: is_apart(row.method))
     found = [(column, name) for column in spec.columns for name in _names(column, rows)]
+    found += [(metric_column(spec.others, name), name) for name in _others(spec, rows)]
     present: list[tuple[ColumnSpec, Column, list[tuple[Source, ...]]]] = []
     absent: list[Absent] = []
     for column_spec, name in dict.fromkeys(found):
@@ -64,6 +66,13 @@ def _names(column: ColumnSpec, rows: Sequence[RowResults]) -> list[str]:
     return column.matches(
         {m.name for row in rows for stage in stages for r in row.stages.get(stage, ()) for m in measurements(r, column)}
     )
+
+
+def _others(spec: TableSpec, rows: Sequence[RowResults]) -> list[str]:
+    """The metrics of the table's open stage that no column stands for, in the order in which they were measured."""
+    measured = [m for row in rows for result in row.stages.get(spec.others, ()) for m in result.metrics]
+    metrics = {m.name: None for m in measured if m.name in METRICS or m.signature.get("metric") == m.name}
+    return [name for name in metrics if not any(column.matches([name]) for column in spec.columns)]
 
 
 def _row(row: RowResults, cells: Sequence[Cell], rows: Sequence[RowResults], notes: Notes) -> Row:
@@ -98,7 +107,7 @@ def _ablations(rows: Sequence[RowResults]) -> list[tuple[TableSpec, list[RowResu
             families.setdefault(name_of(row.method), []).append(row)
     spec = SPECS["generation"]
     return [
-        (TableSpec(f"ablation-{name}", f"Ablation: {name}", spec.columns), members)
+        (replace(spec, name=f"ablation-{name}", title=f"Ablation: {name}"), members)
         for name, members in families.items()
         if len(members) > 1
     ]

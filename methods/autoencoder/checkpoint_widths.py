@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.errors import IntegrityError, UsageError
+from bench.pretrained.weights import load_strictly
 from methods.autoencoder.settings import AutoencoderSettings
 
 if TYPE_CHECKING:
@@ -98,13 +99,6 @@ def check_resolution(found: int | None, wanted: int, origin: str) -> None:
         )
 
 
-def load_strictly(module: nn.Module, state: State, origin: str) -> None:
+def load(module: nn.Module, state: State, origin: str) -> None:
     """Loads all of ``state`` into all of ``module``; raises :class:`IntegrityError` that names what differs."""
-    own = module.state_dict()
-    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    wrong = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
-    problems = (("missing", missing), ("unexpected", extra), ("of another shape", wrong))
-    said = "; ".join(f"{len(keys)} {what} ({', '.join(keys[:3])})" for what, keys in problems if keys)
-    if said:
-        raise IntegrityError(f"{origin} does not fit the network: {said}.")
-    module.load_state_dict(dict(state))
+    load_strictly(module, state, origin, remedy="name the checkpoint of a tokenizer with these layers")

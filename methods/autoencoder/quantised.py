@@ -1,8 +1,8 @@
-"""The vector-quantised autoencoder of VQGAN and of LDM's VQ variants, with their official key names."""
+"""The autoencoder with codebooks of VQGAN, LDM's VQ variants and RQ-VAE, with their official key names."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,28 +14,47 @@ from methods.autoencoder.autoencoder import Decoder, Encoder
 from methods.autoencoder.learner import AutoencoderLearner
 from methods.autoencoder.model import Pass, check_images, conv1x1, place
 from methods.autoencoder.model import parts as autoencoder_parts
-from methods.autoencoder.quantised_settings import VQSettings
+from methods.autoencoder.quantised_settings import QuantisedSettings, RQSettings, VQSettings
 from methods.autoencoder.quantizers.codebook import used_share
+from methods.autoencoder.quantizers.quantizer import Quantizer
+from methods.autoencoder.quantizers.rq import ResidualQuantizer
 from methods.autoencoder.quantizers.vq import VectorQuantizer
 from methods.autoencoder.settings import Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.contract import Build, Codes, Comm, Part, Seeds
 
+QUANTIZERS: Mapping[type[object], Callable[[Any, int], Quantizer]] = {
+    VQSettings: VectorQuantizer,
+    RQSettings: ResidualQuantizer,
+}
+"""The quantiser that settings ask for, from them and the training seed."""
 
-class VQModel(nn.Module):
-    """Encoder, 1x1 convolution, codebook, 1x1 convolution, decoder (Esser et al. 2021, figure 2)."""
 
-    def __init__(self, architecture: Architecture, settings: VQSettings, seed: int) -> None:
+class QuantisedModel(nn.Module):
+    """Encoder, 1x1 convolution, quantiser, 1x1 convolution, decoder (Esser et al. 2021, figure 2).
+
+    The quantiser is a submodule under its own ``key``. Lee et al. 2022, figure 2, is the same with a stack of codes.
+    """
+
+    def __init__(self, architecture: Architecture, settings: QuantisedSettings, seed: int) -> None:
         super().__init__()
-        self.architecture = architecture
+        self.architecture, self.codes = architecture, settings.n_embed
+        # In this order, as published, so that one seed gives one initialisation.
         self.encoder = Encoder(architecture)
         self.decoder = Decoder(architecture)
-        self.quantize = VectorQuantizer(settings, seed)
+        quantizer = QUANTIZERS[type(settings)](settings, seed)
+        self.key = quantizer.key
+        self.add_module(quantizer.key, cast(nn.Module, quantizer))
         self.quant_conv = conv1x1(architecture.z_channels, settings.embed_dim)
         self.post_quant_conv = conv1x1(settings.embed_dim, architecture.z_channels)
+
+    @property
+    def bottleneck(self) -> Quantizer:
+        """The quantiser."""
+        return cast(Quantizer, self.get_submodule(self.key))
 
     def latents(self, images: Tensor) -> Tensor:
         """Images in [-1, 1] to latents before quantisation, ``[N, D, G, G]``."""
@@ -49,25 +68,25 @@ class VQModel(nn.Module):
         """See :class:`methods.autoencoder.model.Autoencoder`."""
         latents = self.latents(images)
         with torch.autocast(latents.device.type, enabled=False):
-            z, loss, indices = self.quantize(latents.float(), step, gather)
-        parts = {"codebook": loss.detach()}
-        if indices is not None:
-            parts["codebook-use"] = used_share(indices, self.quantize.embedding.count)
-        return Pass(self.images(z), loss, parts)
+            quantised = self.bottleneck(latents.float(), step, gather)
+        parts = {self.bottleneck.loss_name: quantised.loss.detach()}
+        if quantised.indices is not None:
+            parts["codebook-use"] = used_share(quantised.indices, self.codes)
+        return Pass(self.images(quantised.latents), quantised.loss, parts)
 
     def after_step(self, step: int, comm: Comm) -> None:
-        """Applies the codebook's statistics."""
-        self.quantize.after_step(step, comm)
+        """Applies the codebooks' statistics."""
+        self.bottleneck.after_step(step, comm)
 
     def settle(self) -> None:
-        """Starts a codebook that training was too short to start."""
-        self.quantize.settle()
+        """Starts codebooks that training was too short to start."""
+        self.bottleneck.settle()
 
 
-class VQTokenizer:
-    """Images to the indices of the nearest codes, int64 ``[N, G, G]``, and back."""
+class QuantisedTokenizer:
+    """Images to codes, int64 ``[N, G, G]``, residual ones ``[N, G, G, depth]``, and back."""
 
-    def __init__(self, model: VQModel, settings: VQSettings) -> None:
+    def __init__(self, model: QuantisedModel, settings: QuantisedSettings) -> None:
         self.model = model.eval().requires_grad_(False)
         self.settings = settings
         self.revision = of_weights(model.state_dict(), (settings, model.architecture))
@@ -76,38 +95,37 @@ class VQTokenizer:
     def encode(self, images: Tensor) -> Indices:
         """``images``: uint8 ``[N, 3, H, W]``, sides a multiple of the tokenizer's stride."""
         check_images(images, self.model.architecture)
-        latents = self.model.latents(to_signed(images)).float()
-        return Indices(self.model.quantize.indices(latents), self.settings.n_embed)
+        return self.nearest(self.model.latents(to_signed(images)).float())
 
     @torch.no_grad()
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
         """Float32 ``[N, 3, H, W]`` in [0, 1]; there is no noise to turn on."""
         assert isinstance(codes, Indices)
-        return from_signed(self.model.images(self.embed(codes))).clamp(0, 1)
+        return from_signed(self.model.images(self.embed(codes))).float().clamp(0, 1)
 
     @property
     def codebook(self) -> Tensor:
-        """The code vectors, float32 ``[K, D]``."""
-        return self.model.quantize.embedding.codes
+        """The code vectors, float32 ``[K, D]``; of several codebooks the first."""
+        return self.model.bottleneck.codebook
 
     @torch.no_grad()
     def embed(self, codes: Indices) -> Tensor:
-        """The code vectors, float32 ``[N, D, G, G]``: the latents that a continuous prior models."""
-        return self.model.quantize.lookup(codes.tensor)
+        """What the codes stand for, float32 ``[N, D, G, G]``: the latents that a continuous prior models."""
+        return self.model.bottleneck.lookup(codes.tensor)
 
     @torch.no_grad()
     def nearest(self, latents: Tensor) -> Indices:
-        """The codes nearest to latents ``[N, D, G, G]``."""
-        return Indices(self.model.quantize.indices(latents), self.settings.n_embed)
+        """The codes of latents ``[N, D, G, G]``."""
+        return Indices(self.model.bottleneck.search(latents), self.settings.n_embed)
 
 
-def learner(settings: VQSettings, build: Build) -> AutoencoderLearner:
+def learner(settings: QuantisedSettings, build: Build) -> AutoencoderLearner:
     """What trains the tokenizer."""
-    model = VQModel(settings.architecture(build.resolution), settings, build.seed)
+    model = QuantisedModel(settings.architecture(build.resolution), settings, build.seed)
     place(model, build)
-    return AutoencoderLearner(model, settings, build, lambda: VQTokenizer(model, settings))
+    return AutoencoderLearner(model, settings, build, lambda: QuantisedTokenizer(model, settings))
 
 
-def parts(settings: VQSettings, build: Build) -> Sequence[Part]:
+def parts(settings: QuantisedSettings, build: Build) -> Sequence[Part]:
     """Bare encoder and decoder, as the published costs count them."""
-    return autoencoder_parts(settings.architecture(build.resolution), settings.n_embed * settings.embed_dim)
+    return autoencoder_parts(settings.architecture(build.resolution), settings.codebook_values())

@@ -1,4 +1,4 @@
-"""Official weights of VQGAN and of LDM's VQ variants, whose layouts are the same."""
+"""Official weights of VQGAN, LDM's VQ variants and RQ-VAE: released archives, or the run folders of their trainers."""
 
 from __future__ import annotations
 
@@ -7,42 +7,54 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from methods.autoencoder.checkpoint_files import Foreign
-from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
+from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, count, expect, load, variant, widths
 from methods.autoencoder.model import place
-from methods.autoencoder.quantised import VQModel, VQTokenizer
-from methods.autoencoder.quantised_settings import VQSettings
+from methods.autoencoder.quantised import QuantisedModel, QuantisedTokenizer
+from methods.autoencoder.quantised_settings import QuantisedSettings, RQSettings, VQSettings
 
 if TYPE_CHECKING:
     from bench.contract import Build
 
 
-def checkpoint(settings: VQSettings, build: Build, foreign: Foreign) -> VQTokenizer:
+def checkpoint(settings: QuantisedSettings, build: Build, foreign: Foreign) -> QuantisedTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    check(foreign, build.resolution)
+    check(settings, foreign, build.resolution)
     own = as_settings(settings, foreign, build.resolution)
-    model = VQModel(own.architecture(build.resolution), own, build.seed)
-    load_strictly(model, foreign.state, foreign.origin)
+    model = QuantisedModel(own.architecture(build.resolution), own, build.seed)
+    load(model, foreign.state, foreign.origin)
     place(model, build)
-    return VQTokenizer(model, own)
+    return QuantisedTokenizer(model, own)
 
 
-def as_settings(settings: VQSettings, foreign: Foreign, resolution: int) -> VQSettings:
-    """``settings`` with the widths and the codebook of foreign weights."""
-    own = widths(settings, foreign.state, resolution, foreign.origin)
-    count = foreign.state["quantize.embedding.weight"].shape[0]
-    return replace(own, n_embed=count, codebook="gradient", kmeans_at=0, restart_below=0.0)
-
-
-def check(foreign: Foreign, resolution: int) -> None:
-    """Raises :class:`UsageError` for anything but a vector-quantised tokenizer for that resolution."""
-    expect("vq", foreign.state, foreign.origin)
+def check(settings: QuantisedSettings, foreign: Foreign, resolution: int) -> None:
+    """Raises :class:`UsageError` for anything but a tokenizer with that quantiser for that resolution."""
+    expect("vq" if isinstance(settings, VQSettings) else "rq", foreign.state, foreign.origin)
     check_resolution(foreign.resolution, resolution, foreign.origin)
 
 
+def as_settings(settings: QuantisedSettings, foreign: Foreign, resolution: int) -> QuantisedSettings:
+    """``settings`` with the widths and the codebooks of foreign weights."""
+    own = widths(settings, foreign.state, resolution, foreign.origin)
+    return _one_codebook(own, foreign) if isinstance(own, VQSettings) else _residual(own, foreign)
+
+
+def _one_codebook(settings: VQSettings, foreign: Foreign) -> VQSettings:
+    codes = len(foreign.state["quantize.embedding.weight"])
+    return replace(settings, n_embed=codes, codebook="gradient", kmeans_at=0, restart_below=0.0)
+
+
+def _residual(settings: RQSettings, foreign: Foreign) -> RQSettings:
+    """The last row of a codebook is padding. A shared codebook is stored once per depth."""
+    depth = count(foreign.state, r"quantizer\.codebooks\.(\d+)\.weight")
+    books = [foreign.state[f"quantizer.codebooks.{i}.weight"] for i in range(depth)]
+    shared = all(book.shape == books[0].shape and bool((book == books[0]).all()) for book in books)
+    return replace(settings, depth=depth, n_embed=len(books[0]) - 1, shared=shared, kmeans_at=0)
+
+
 def identify(
-    settings: VQSettings, resolution: int, foreign: Foreign, table: Mapping[str, VQSettings]
-) -> tuple[VQSettings, str | None]:
-    """``settings`` with the checkpoint's widths and codebook, and the variant of ``table`` that it holds."""
-    check(foreign, resolution)
+    settings: QuantisedSettings, resolution: int, foreign: Foreign, table: Mapping[str, QuantisedSettings]
+) -> tuple[QuantisedSettings, str | None]:
+    """``settings`` with the checkpoint's widths and codebooks, and the variant of ``table`` that it holds."""
+    check(settings, foreign, resolution)
     published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
     return as_settings(settings, foreign, resolution), variant(published, table)

@@ -29,6 +29,10 @@ class RQSettings(AutoencoderSettings):
         """How the codebook follows its vectors."""
         return MovingAverage(self.decay, self.restart_below)
 
+    def codebook_values(self) -> int:
+        """How many values the codebooks have."""
+        return (1 if self.shared else self.depth) * self.n_embed * self.embed_dim
+
 
 @dataclass(frozen=True)
 class MovingAverage:
@@ -69,6 +73,13 @@ class VQSettings(AutoencoderSettings):
         if self.codebook == "gradient":
             return None
         return MovingAverage(self.decay, self.restart_below, self.kmeans_at)
+
+    def codebook_values(self) -> int:
+        """How many values the codebook has."""
+        return self.n_embed * self.embed_dim
+
+
+QuantisedSettings = VQSettings | RQSettings
 
 
 def kmeans_codebook(settings: VQSettings, kmeans_at: int) -> VQSettings:

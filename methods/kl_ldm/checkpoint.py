@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from methods.autoencoder.checkpoint_files import Foreign
-from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
+from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, expect, load, variant, widths
 from methods.autoencoder.model import place
 from methods.kl_ldm.model import KLModel, KLTokenizer
 from methods.kl_ldm.presets import TABLE, KLSettings
@@ -19,7 +19,7 @@ def checkpoint(settings: KLSettings, build: Build, foreign: Foreign) -> KLTokeni
     check(foreign, build.resolution)
     own = widths(settings, foreign.state, build.resolution, foreign.origin)
     model = KLModel(own.architecture(build.resolution, double_z=True), own)
-    load_strictly(model, foreign.state, foreign.origin)
+    load(model, foreign.state, foreign.origin)
     place(model, build)
     return KLTokenizer(model, own)
 

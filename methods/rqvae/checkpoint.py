@@ -1,59 +1,17 @@
-"""Official RQ-VAE weights: the released archives, or a run folder of rq-vae-transformer."""
+"""Official RQ-VAE weights; the layout is that of :mod:`methods.autoencoder.quantised`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from methods.autoencoder.checkpoint_files import Foreign
-from methods.autoencoder.checkpoint_widths import (
-    PUBLISHED,
-    check_resolution,
-    count,
-    expect,
-    load_strictly,
-    variant,
-    widths,
-)
-from methods.autoencoder.model import place
-from methods.autoencoder.quantised_settings import RQSettings
-from methods.rqvae.model import RQModel, RQTokenizer
+from methods.autoencoder import quantised_checkpoint
 from methods.rqvae.presets import TABLE
 
 if TYPE_CHECKING:
-    from bench.contract import Build
+    from methods.autoencoder.checkpoint_files import Foreign
+    from methods.autoencoder.quantised_settings import QuantisedSettings
 
 
-def checkpoint(settings: RQSettings, build: Build, foreign: Foreign) -> RQTokenizer:
-    """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    check(foreign, build.resolution)
-    own = as_settings(settings, foreign, build.resolution)
-    model = RQModel(own.architecture(build.resolution), own, build.seed)
-    load_strictly(model, foreign.state, foreign.origin)
-    place(model, build)
-    return RQTokenizer(model, own)
-
-
-def as_settings(settings: RQSettings, foreign: Foreign, resolution: int) -> RQSettings:
-    """``settings`` with the widths, depth and codebook of foreign weights.
-
-    The last row of a codebook is padding. A shared codebook is stored once per depth.
-    """
-    own = widths(settings, foreign.state, resolution, foreign.origin)
-    depth = count(foreign.state, r"quantizer\.codebooks\.(\d+)\.weight")
-    books = [foreign.state[f"quantizer.codebooks.{i}.weight"] for i in range(depth)]
-    shared = all(book.shape == books[0].shape and bool((book == books[0]).all()) for book in books)
-    return replace(own, depth=depth, n_embed=len(books[0]) - 1, shared=shared, kmeans_at=0)
-
-
-def check(foreign: Foreign, resolution: int) -> None:
-    """Raises :class:`UsageError` for anything but an RQ-VAE for that resolution."""
-    expect("rq", foreign.state, foreign.origin)
-    check_resolution(foreign.resolution, resolution, foreign.origin)
-
-
-def identify(settings: RQSettings, resolution: int, foreign: Foreign) -> tuple[RQSettings, str | None]:
+def identify(settings: QuantisedSettings, resolution: int, foreign: Foreign) -> tuple[QuantisedSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
-    check(foreign, resolution)
-    published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
-    return as_settings(settings, foreign, resolution), variant(published, TABLE["paper"])
+    return quantised_checkpoint.identify(settings, resolution, foreign, TABLE["paper"])

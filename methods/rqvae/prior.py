@@ -10,8 +10,9 @@ from methods.priors.small import RQ_TRANSFORMERS
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
+    from methods.autoencoder.quantised import QuantisedTokenizer
+    from methods.autoencoder.quantised_settings import RQSettings
     from methods.priors.settings import RQTransformer
-    from methods.rqvae.model import RQTokenizer
 
 TABLE = {**RQ_TRANSFORMERS, "paper": RQ_350M}
 
@@ -25,7 +26,7 @@ def learner(settings: RQTransformer, build: Build, tokenizer: Tokenizer, codes: 
     """What trains it; raises :class:`UsageError` for a tokenizer with a codebook per depth."""
     from methods.priors.rq_transformer import RQTransformerLearner
 
-    residual = cast("RQTokenizer", tokenizer)
-    if not residual.settings.shared:
+    residual = cast("QuantisedTokenizer", tokenizer)
+    if not cast("RQSettings", residual.settings).shared:
         raise UsageError("The RQ-Transformer needs one codebook for all depths; train the RQ-VAE with shared=true.")
     return RQTransformerLearner(settings, build, tokenizer, codes, residual.codebook)

@@ -9,7 +9,7 @@ from methods.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Learner, Tokenizer
-    from methods.autoencoder.quantised import VQTokenizer
+    from methods.autoencoder.quantised import QuantisedTokenizer
     from methods.priors.settings import Diffusion
 
 TABLE = {**DIFFUSION, "paper": LDM_FFHQ}
@@ -25,4 +25,4 @@ def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Code
     """What trains it: a diffusion model over the code vectors."""
     from methods.priors.embedded import EmbeddedDiffusionLearner
 
-    return EmbeddedDiffusionLearner(settings, build, cast("VQTokenizer", tokenizer), codes)
+    return EmbeddedDiffusionLearner(settings, build, cast("QuantisedTokenizer", tokenizer), codes)

@@ -9,9 +9,9 @@ from methods.vqgan.presets import TABLE
 
 if TYPE_CHECKING:
     from methods.autoencoder.checkpoint_files import Foreign
-    from methods.autoencoder.quantised_settings import VQSettings
+    from methods.autoencoder.quantised_settings import QuantisedSettings
 
 
-def identify(settings: VQSettings, resolution: int, foreign: Foreign) -> tuple[VQSettings, str | None]:
+def identify(settings: QuantisedSettings, resolution: int, foreign: Foreign) -> tuple[QuantisedSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
     return quantised_checkpoint.identify(settings, resolution, foreign, TABLE["paper"])

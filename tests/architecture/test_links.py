@@ -15,8 +15,7 @@ from bench.contract import MethodEntry
 from bench.core import registry
 from bench.data.dataset import DatasetEntry
 from bench.data.datasets import DATASETS
-from bench.metrics import METRICS
-from bench.metrics.entries import FeatureEntry, MetricEntry
+from bench.metrics.entries import FeatureEntry
 from bench.metrics.features import FEATURES
 from bench.results.record import STAGES
 from bench.run import checkpoints, plugins, stages
@@ -29,7 +28,6 @@ TABLE = plugins.with_plugins(METHODS, ())
 LOADED = {
     MethodEntry: [f.name for f in dataclasses.fields(MethodEntry) if f.default is None and f.name != "source"],
     DatasetEntry: ["open", "download"],
-    MetricEntry: ["function"],
     FeatureEntry: ["build"],
 }
 """The fields of the tables' rows that the product loads."""
@@ -81,7 +79,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def entries() -> Iterator[tuple[str, str]]:
     """Every field of the tables that the product loads: what it belongs to, and the string."""
-    for table in (TABLE, DATASETS, METRICS, FEATURES):
+    for table in (TABLE, DATASETS, FEATURES):
         for name, entry in table.items():
             for field in LOADED[type(entry)]:
                 path = getattr(entry, field)

@@ -81,7 +81,7 @@ def test_imports_go_leftwards_only(name: str) -> None:
         ("bench.run.runner", "methods.vqgan"),
         ("methods.vqgan.prior", "methods.brics.model"),
         ("methods.vqgan.prior", "bench.evaluate.rate"),
-        ("methods.priors.gpt", "methods.rqvae.model"),
+        ("methods.priors.gpt", "methods.rqvae.prior"),
     ],
 )
 def test_the_law_forbids(name: str, other: str) -> None:

@@ -14,7 +14,7 @@ import scipy.linalg
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.metrics.feature_cache import moments
-from bench.metrics.frechet import covariance_root_trace
+from bench.metrics.formulas.frechet import covariance_root_trace
 
 
 def clocked(name, work):

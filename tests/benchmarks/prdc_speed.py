@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.metrics.entries import MetricProtocol
 from bench.metrics.feature_cache import Features
-from bench.metrics.prdc import prdc
+from bench.metrics.formulas.prdc import prdc
 
 
 def resident():

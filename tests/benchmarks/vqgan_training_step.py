@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from bench.contract import Batch, Build
 from bench.core.distributed import Alone
 from bench.core.images import to_signed
-from methods.autoencoder.quantised import VQTokenizer, learner
+from methods.autoencoder.quantised import QuantisedTokenizer, learner
 from methods.autoencoder.quantised_settings import VQSettings
 from methods.vqgan.presets import settings as vqgan_settings
 
@@ -145,7 +145,7 @@ def harness_overhead(settings: VQSettings, resolution: int, batch: int, rounds: 
     torch.manual_seed(0)
     made = learner(settings, Build(resolution, 0, device, Alone()))
     tokenizer = made.finish()
-    assert isinstance(tokenizer, VQTokenizer)
+    assert isinstance(tokenizer, QuantisedTokenizer)
     model = tokenizer.model
     images = torch.randint(0, 256, (batch, 3, resolution, resolution), dtype=torch.uint8, device=device)
     codes, signed = tokenizer.encode(images), to_signed(images)
@@ -153,7 +153,7 @@ def harness_overhead(settings: VQSettings, resolution: int, batch: int, rounds: 
         latents = tokenizer.embed(codes)
         times = compare(
             {
-                "encode, bare": lambda: model.quantize.indices(model.quant_conv(model.encoder(signed))),
+                "encode, bare": lambda: model.quantize.search(model.quant_conv(model.encoder(signed))),
                 "encode": lambda: tokenizer.encode(images),
                 "decode, bare": lambda: model.decoder(model.post_quant_conv(latents)),
                 "decode": lambda: tokenizer.decode(codes),

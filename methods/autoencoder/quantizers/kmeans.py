@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from bench.core import seeding
-from methods.autoencoder.quantizers.codebook import draw, nearest, statistics
+from methods.autoencoder.quantizers.codebook import Codebook, draw, nearest, statistics
 
 if TYPE_CHECKING:
     from bench.contract import Comm
@@ -73,6 +74,20 @@ class KMeansStart(nn.Module):
     def means(self, vectors: Tensor, count: int, name: str) -> Tensor:
         """:func:`kmeans` from the start that the training seed and ``name`` give."""
         return kmeans(vectors, count, seeding.generator(self.seed, "kmeans", name))
+
+
+def after_step(
+    books: Iterable[Codebook], start: KMeansStart | None, step: int, comm: Comm, settle: Callable[[], None]
+) -> None:
+    """Applies what ``books`` gathered; before quantisation what ``start`` gathered, and at its last step ``settle``."""
+    if start is None or step >= start.steps:
+        for book in books:
+            book.apply_step(step, comm)
+        return
+    start.apply_step(comm)
+    if step + 1 == start.steps:
+        settle()
+        start.end()
 
 
 def _forget_step(start: nn.Module, keys: object) -> None:

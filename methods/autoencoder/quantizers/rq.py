@@ -11,14 +11,20 @@ from torch.nn import functional as F
 from methods.autoencoder.losses import straight_through
 from methods.autoencoder.quantised_settings import RQSettings
 from methods.autoencoder.quantizers.codebook import Codebook, nearest
-from methods.autoencoder.quantizers.kmeans import KMeansStart
+from methods.autoencoder.quantizers.kmeans import KMeansStart, after_step
+from methods.autoencoder.quantizers.quantizer import Quantised
 
 if TYPE_CHECKING:
     from bench.contract import Comm
 
 
 class ResidualQuantizer(nn.Module):
-    """A stack of ``depth`` codes per vector. Key names ``codebooks.i.*``; a shared codebook appears at every depth."""
+    """A stack of ``depth`` codes per vector. Key names ``codebooks.i.*``; a shared codebook appears at every depth.
+
+    See :class:`methods.autoencoder.quantizers.quantizer.Quantizer`.
+    """
+
+    key, loss_name = "quantizer", "commitment"
 
     def __init__(self, settings: RQSettings, seed: int) -> None:
         super().__init__()
@@ -40,7 +46,16 @@ class ResidualQuantizer(nn.Module):
         """Each codebook once."""
         return self.books[:1] if self.settings.shared else self.books
 
-    def search(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    @property
+    def codebook(self) -> Tensor:
+        """The vectors of the first depth's codebook, shared by all depths as published: float32 ``[K, D]``."""
+        return self.books[0].codes
+
+    def search(self, z: Tensor) -> Tensor:
+        """Latents ``[N, D, G, G]`` to residual codes, int64 ``[N, G, G, depth]``."""
+        return self.residual_codes(z.permute(0, 2, 3, 1))[0]
+
+    def residual_codes(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Residual codes of vectors ``[..., D]`` (eq. 3).
 
         Returns the codes int64 ``[..., depth]``, the partial sums ``[depth, ..., D]`` of their vectors (eq. 4), and
@@ -63,7 +78,7 @@ class ResidualQuantizer(nn.Module):
         assert isinstance(total, Tensor)
         return total.permute(0, 3, 1, 2).contiguous()
 
-    def forward(self, z: Tensor, step: int, gather: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, z: Tensor, step: int, gather: bool) -> Quantised:
         """Quantised ``z`` with a straight-through gradient, the weighted commitment, and the codes.
 
         Before the k-means start the latents pass as they are and there are no codes.
@@ -72,13 +87,13 @@ class ResidualQuantizer(nn.Module):
         if self.start is not None and step < self.start.steps:
             if gather:
                 self.start.gather(vectors)
-            return z, z.new_zeros(()), None
+            return Quantised(z, z.new_zeros(()), None)
         with torch.no_grad():
-            indices, totals, residuals = self.search(vectors.detach())
+            indices, totals, residuals = self.residual_codes(vectors.detach())
         if gather:
             self.gather(residuals, indices)
         quantised = straight_through(z, totals[-1].permute(0, 3, 1, 2))
-        return quantised, self.settings.commitment * commitment(vectors, totals), indices
+        return Quantised(quantised, self.settings.commitment * commitment(vectors, totals), indices)
 
     def gather(self, residuals: Tensor, indices: Tensor) -> None:
         """Remembers the residuals of every depth for the step's moving averages."""
@@ -87,14 +102,7 @@ class ResidualQuantizer(nn.Module):
 
     def after_step(self, step: int, comm: Comm) -> None:
         """Applies what was gathered; at the last step before quantisation, starts the codebooks."""
-        if self.start is None or step >= self.start.steps:
-            for book in self.distinct():
-                book.apply_step(step, comm)
-            return
-        self.start.apply_step(comm)
-        if step + 1 == self.start.steps:
-            self.settle()
-            self.start.end()
+        after_step(self.distinct(), self.start, step, comm, self.settle)
 
     def settle(self) -> None:
         """Starts the codebooks, unless they have started or never had a step to learn from.

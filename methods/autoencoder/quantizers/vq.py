@@ -10,14 +10,17 @@ from torch.nn import functional as F
 from methods.autoencoder.losses import codebook_loss, straight_through
 from methods.autoencoder.quantised_settings import VQSettings
 from methods.autoencoder.quantizers.codebook import Codebook
-from methods.autoencoder.quantizers.kmeans import KMeansStart
+from methods.autoencoder.quantizers.kmeans import KMeansStart, after_step
+from methods.autoencoder.quantizers.quantizer import Quantised
 
 if TYPE_CHECKING:
     from bench.contract import Comm
 
 
 class VectorQuantizer(nn.Module):
-    """The bottleneck; key name ``embedding.weight``. Always in float32, also under autocast."""
+    """One codebook; key name ``embedding.weight``. See :class:`methods.autoencoder.quantizers.quantizer.Quantizer`."""
+
+    key, loss_name = "quantize", "codebook"
 
     def __init__(self, settings: VQSettings, seed: int) -> None:
         super().__init__()
@@ -27,7 +30,12 @@ class VectorQuantizer(nn.Module):
         if settings.kmeans_at:
             self.start = KMeansStart(settings.kmeans_at, 4 * settings.n_embed, settings.embed_dim, seed)
 
-    def indices(self, z: Tensor) -> Tensor:
+    @property
+    def codebook(self) -> Tensor:
+        """The code vectors, float32 ``[K, D]``."""
+        return self.embedding.codes
+
+    def search(self, z: Tensor) -> Tensor:
         """Latents ``[N, D, G, G]`` to the nearest codes, int64 ``[N, G, G]``."""
         return self.embedding.search(z.permute(0, 2, 3, 1))
 
@@ -35,7 +43,7 @@ class VectorQuantizer(nn.Module):
         """Codes int64 ``[N, G, G]`` to their vectors ``[N, D, G, G]``."""
         return self.embedding(indices).permute(0, 3, 1, 2).contiguous()
 
-    def forward(self, z: Tensor, step: int, gather: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, z: Tensor, step: int, gather: bool) -> Quantised:
         """Quantised latents with a straight-through gradient, the weighted loss, and the codes.
 
         Before the k-means start the latents pass as they are and there are no codes.
@@ -44,22 +52,16 @@ class VectorQuantizer(nn.Module):
         if self.start is not None and step < self.start.steps:
             if gather:
                 self.start.gather(vectors)
-            return z, z.new_zeros(()), None
+            return Quantised(z, z.new_zeros(()), None)
         indices = self.embedding.search(vectors)
         if gather:
             self.embedding.gather(vectors, indices)
         code = self.lookup(indices)
-        return straight_through(z, code), self.settings.codebook_weight * self.loss(z, code), indices
+        return Quantised(straight_through(z, code), self.settings.codebook_weight * self.loss(z, code), indices)
 
     def after_step(self, step: int, comm: Comm) -> None:
         """Applies what was gathered; at the last step before quantisation, starts the codebook."""
-        if self.start is None or step >= self.start.steps:
-            self.embedding.apply_step(step, comm)
-            return
-        self.start.apply_step(comm)
-        if step + 1 == self.start.steps:
-            self.settle()
-            self.start.end()
+        after_step([self.embedding], self.start, step, comm, self.settle)
 
     def settle(self) -> None:
         """Starts the codebook, unless it has started or never had a step to learn from.

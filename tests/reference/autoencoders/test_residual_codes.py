@@ -25,7 +25,7 @@ def vectors() -> torch.Tensor:
 @pytest.mark.parametrize("shared", [True, False])
 def test_codes_equal_an_exhaustive_search(shared: bool):
     quantizer = ours(shared)
-    indices, totals, _ = quantizer.search(vectors())
+    indices, totals, _ = quantizer.residual_codes(vectors())
     residual = vectors().double().reshape(-1, DIM)
     for depth in range(DEPTH):
         book = quantizer.books[depth].codes.double()
@@ -47,7 +47,7 @@ def test_codes_and_sums_equal_those_of_vector_quantize_pytorch(shared: bool):
         layer._codebook.initted.fill_(True)
     flat = vectors().reshape(1, -1, DIM)
     quantised, codes, _ = theirs(flat)
-    indices, totals, _ = quantizer.search(flat)
+    indices, totals, _ = quantizer.residual_codes(flat)
     assert torch.equal(codes, indices)
     assert torch.allclose(quantised, totals[-1], atol=1e-5)
 
@@ -56,19 +56,19 @@ def test_the_partial_sums_approach_the_vector_from_a_codebook_with_a_zero_code()
     quantizer = ours(shared=True)
     with torch.no_grad():
         quantizer.books[0].codes[0] = 0.0
-    _, totals, _ = quantizer.search(vectors())
+    _, totals, _ = quantizer.residual_codes(vectors())
     errors = [(vectors() - total).square().sum(-1) for total in totals]
     assert all(bool((later <= earlier + 1e-5).all()) for earlier, later in pairwise(errors))
 
 
 def test_commitment_is_the_mean_over_depths_of_the_distance_to_the_partial_sums():
     quantizer = ours(shared=True)
-    _, totals, _ = quantizer.search(vectors())
+    _, totals, _ = quantizer.residual_codes(vectors())
     expected = sum(float(((vectors() - totals[d]) ** 2).sum()) for d in range(DEPTH)) / DEPTH / vectors().numel()
     assert float(commitment(vectors(), totals)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_decoding_indices_gives_the_sum_of_their_codes():
     quantizer = ours(shared=False)
-    indices, totals, _ = quantizer.search(vectors())
+    indices, totals, _ = quantizer.residual_codes(vectors())
     assert torch.allclose(quantizer.lookup(indices).permute(0, 2, 3, 1), totals[-1], atol=1e-6)

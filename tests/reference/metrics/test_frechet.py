@@ -8,7 +8,7 @@ import torch
 from bench.errors import UsageError
 from bench.metrics.entries import MetricProtocol
 from bench.metrics.feature_cache import Features, Moments, moments
-from bench.metrics.frechet import frechet_distance, frechet_infinity
+from bench.metrics.formulas.frechet import frechet_distance, frechet_infinity
 
 PROTOCOL = MetricProtocol("test", "test", {})
 

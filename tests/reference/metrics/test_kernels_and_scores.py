@@ -7,8 +7,8 @@ import torch
 from bench.errors import UsageError
 from bench.metrics.entries import MetricProtocol
 from bench.metrics.feature_cache import Features
-from bench.metrics.inception_score import inception_score
-from bench.metrics.kid import kid
+from bench.metrics.formulas.inception_score import inception_score
+from bench.metrics.formulas.kid import kid
 
 PROTOCOL = MetricProtocol("test", "test", {}, splits=10, shuffled=True, subsets=20, subset_size=50)
 

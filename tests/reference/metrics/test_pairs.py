@@ -6,7 +6,6 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bench.core.registry import load
 from bench.metrics import METRICS
 from bench.pretrained import weights
 from bench.pretrained.lpips import LPIPS_WEIGHTS, Networks, lpips_network
@@ -24,7 +23,7 @@ def images(seed, count, height, width):
 
 def ours(name, one, other):
     tensors = [torch.from_numpy(a.transpose(0, 3, 1, 2).copy()) for a in (one, other)]
-    return load(METRICS[name].function)(*tensors, Networks(torch.device("cpu")))
+    return METRICS[name].function(*tensors, Networks(torch.device("cpu")))
 
 
 @pytest.mark.parametrize(("height", "width"), [(11, 11), (32, 48), (65, 33)])

@@ -6,10 +6,10 @@ import torch
 from scipy.spatial.distance import cdist
 
 from bench.errors import UsageError
-from bench.metrics import prdc as module
 from bench.metrics.entries import MetricProtocol
 from bench.metrics.feature_cache import Features
-from bench.metrics.prdc import prdc
+from bench.metrics.formulas import prdc as module
+from bench.metrics.formulas.prdc import prdc
 
 
 def protocol(k):
@@ -88,7 +88,7 @@ def test_duplicates_have_balls_of_radius_zero_that_hold_themselves():
 def test_many_blocks_give_what_one_block_gives(monkeypatch):
     real, fake = clouds(4, 203, 187, 32)
     whole = measured(real, fake)
-    monkeypatch.setattr(module, "ROWS", 17)
+    monkeypatch.setattr(module, "BLOCK", 17)
     monkeypatch.setattr(module, "PAIRS", 13)
     assert measured(real, fake) == whole
 

@@ -13,8 +13,8 @@ from bench.errors import NotComparable, UsageError
 from bench.metrics import METRICS, reference_statistics
 from bench.metrics.feature_cache import Features, Moments
 from bench.metrics.features import FEATURES
-from bench.metrics.kid import kid
-from bench.metrics.prdc import prdc
+from bench.metrics.formulas.kid import kid
+from bench.metrics.formulas.prdc import prdc
 from bench.metrics.protocols import PROTOCOLS
 from bench.metrics.signatures import ImageSet, Itemizer
 from bench.pretrained.table import WEIGHTS

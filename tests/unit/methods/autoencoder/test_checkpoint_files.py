@@ -20,40 +20,39 @@ from bench.run.config import RunConfig
 from bench.run.plugins import with_plugins
 from methods import METHODS
 from methods.autoencoder.checkpoint_files import read
-from methods.autoencoder.quantised import VQModel
-from methods.autoencoder.quantised_checkpoint import checkpoint as vq_checkpoint
+from methods.autoencoder.quantised import QuantisedModel
+from methods.autoencoder.quantised_checkpoint import checkpoint as quantised_checkpoint
 from methods.autoencoder.quantised_settings import RQSettings, VQSettings
 from methods.kl_ldm.checkpoint import checkpoint as kl_checkpoint
 from methods.kl_ldm.checkpoint import identify as identify_kl
 from methods.kl_ldm.model import KLModel
 from methods.kl_ldm.presets import KLSettings
 from methods.kl_ldm.presets import settings as kl_settings
-from methods.rqvae.checkpoint import checkpoint as rq_checkpoint
-from methods.rqvae.model import RQModel
 from methods.vqgan.checkpoint import identify as identify_vqgan
 from methods.vqgan.presets import settings as vqgan_settings
 
 SIZES = {"ch": 32, "ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (16,), "z_channels": 4, "embed_dim": 5}
 VQ = VQSettings(**SIZES, n_embed=7)
 RQ = RQSettings(**SIZES, n_embed=7, depth=3)
+BOOK = ("weight", "cluster_size_ema", "embed_ema")
 KL = KLSettings(**(SIZES | {"embed_dim": 4}))
 BUILD = Build(32, 0, torch.device("cpu"), Alone())
 
 
 def load_vq(settings: VQSettings, build: Build, path: Path):
-    return vq_checkpoint(settings, build, read(path))
+    return quantised_checkpoint(settings, build, read(path))
 
 
 def load_rq(settings: RQSettings, build: Build, path: Path):
-    return rq_checkpoint(settings, build, read(path))
+    return quantised_checkpoint(settings, build, read(path))
 
 
 def load_kl(settings: KLSettings, build: Build, path: Path):
     return kl_checkpoint(settings, build, read(path))
 
 
-def vq_model() -> VQModel:
-    return VQModel(VQ.architecture(32), VQ, seed=0)
+def vq_model() -> QuantisedModel:
+    return QuantisedModel(VQ.architecture(32), VQ, seed=0)
 
 
 def images() -> torch.Tensor:
@@ -90,7 +89,7 @@ def test_the_tokenizer_inside_a_second_stage_is_found(tmp_path: Path):
 
 
 def test_an_archive_with_one_tokenizer_among_several_files_is_read(tmp_path: Path):
-    model = RQModel(RQ.architecture(32), RQ, seed=0)
+    model = QuantisedModel(RQ.architecture(32), RQ, seed=0)
     with tarfile.open(tmp_path / "church.tar.gz", "w:gz") as archive:
         for name, content in (("church/a.pt", model.state_dict()), ("church/b.pt", {"body.weight": torch.ones(2)})):
             data = io.BytesIO()
@@ -115,10 +114,24 @@ def test_a_published_zip_of_latent_diffusion_is_read(tmp_path: Path):
     assert own.architecture(32, double_z=True) == KL.architecture(32, double_z=True)
 
 
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        (VQ, ["quantize.embedding.weight"]),
+        (RQ, [f"quantizer.codebooks.{i}.{name}" for i in range(3) for name in BOOK]),
+    ],
+)
+def test_the_bottleneck_has_the_official_key_names(settings: VQSettings | RQSettings, keys: list[str]):
+    """taming-transformers, quantize.py; rq-vae-transformer, quantizations.py. The order decides the initialisation."""
+    names = list(QuantisedModel(settings.architecture(32), settings, seed=0).state_dict())
+    convolutions = [f"{name}.{value}" for name in ("quant_conv", "post_quant_conv") for value in ("weight", "bias")]
+    assert [name for name in names if not name.startswith(("encoder.", "decoder."))] == [*keys, *convolutions]
+
+
 def test_the_published_widths_are_identified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = vqgan_settings("paper", "32x32")
     with torch.device("meta"):
-        state = VQModel(settings.architecture(256), settings, seed=0).state_dict()
+        state = QuantisedModel(settings.architecture(256), settings, seed=0).state_dict()
     monkeypatch.setattr("methods.autoencoder.checkpoint_files._state", lambda data, origin: state)
     (tmp_path / "any.ckpt").write_bytes(b"")
     own, variant = identify_vqgan(vqgan_settings("smoke", None), 256, read(tmp_path / "any.ckpt"))
@@ -139,7 +152,7 @@ def test_a_row_of_foreign_weights_has_their_widths_and_not_the_presets(tmp_path:
 def test_a_variant_that_the_weights_are_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = vqgan_settings("paper", "32x32")
     with torch.device("meta"):
-        state = VQModel(settings.architecture(256), settings, seed=0).state_dict()
+        state = QuantisedModel(settings.architecture(256), settings, seed=0).state_dict()
     monkeypatch.setattr("methods.autoencoder.checkpoint_files._state", lambda data, origin: state)
     path = tmp_path / "any.ckpt"
     path.write_bytes(b"")
@@ -149,7 +162,7 @@ def test_a_variant_that_the_weights_are_not_is_refused(tmp_path: Path, monkeypat
 
 
 def test_another_family_is_named_with_the_method_that_reads_it(tmp_path: Path):
-    torch.save(RQModel(RQ.architecture(32), RQ, seed=0).state_dict(), tmp_path / "rq.pt")
+    torch.save(QuantisedModel(RQ.architecture(32), RQ, seed=0).state_dict(), tmp_path / "rq.pt")
     with pytest.raises(UsageError, match=r"RQ-VAE.*rqvae@PATH"):
         load_vq(VQ, BUILD, tmp_path / "rq.pt")
     torch.save(vq_model().state_dict(), tmp_path / "vq.pt")

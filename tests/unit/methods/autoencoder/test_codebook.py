@@ -135,7 +135,7 @@ def test_a_training_shorter_than_its_start_still_gives_a_codebook():
     quantizer(z, 0, True)
     quantizer.after_step(0, Alone())
     quantizer.settle()
-    assert float((quantizer.lookup(quantizer.indices(z)) - z).abs().max()) < 0.5
+    assert float((quantizer.lookup(quantizer.search(z)) - z).abs().max()) < 0.5
     before = quantizer.embedding.codes.clone()
     quantizer.settle()
     assert torch.equal(before, quantizer.embedding.codes)

@@ -20,7 +20,7 @@ from bench.data import frozen
 from bench.evaluate.encode import encode
 from bench.metrics.feature_cache import Features
 from bench.metrics.features.r64 import build as r64
-from bench.metrics.frechet import frechet_distance
+from bench.metrics.formulas.frechet import frechet_distance
 from methods.priors.diffusion import DiffusionLearner
 from methods.priors.embedded import EmbeddedDiffusionLearner
 from methods.priors.gpt import GPTLearner

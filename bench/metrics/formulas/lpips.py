@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from bench.pretrained.lpips import Backbone, Networks
+import numpy as np
+
+from bench.metrics.entries import MetricEntry, PairFormula
+from bench.results.record import Tolerance
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.pretrained.lpips import Backbone, Networks
 
 
 def lpips_alex(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
@@ -25,6 +31,8 @@ def lpips_squeeze(reference: Tensor, candidate: Tensor, tools: Networks) -> np.n
 
 
 def _lpips(reference: Tensor, candidate: Tensor, tools: Networks, backbone: Backbone) -> np.ndarray:
+    import torch
+
     with torch.inference_mode():
         distances: Tensor = tools.lpips(backbone)(_signed(reference), _signed(candidate))
     return distances.flatten().cpu().numpy().astype(np.float64)
@@ -32,4 +40,30 @@ def _lpips(reference: Tensor, candidate: Tensor, tools: Networks, backbone: Back
 
 def _signed(images: Tensor) -> Tensor:
     """uint8 to float32 in [-1, 1], channels last."""
+    import torch
+
     return (images.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def _row(backbone: str, function: PairFormula, needs: str) -> MetricEntry:
+    return MetricEntry(
+        name=f"lpips-{backbone}",
+        title=f"LPIPS ({backbone})",
+        kind="pair",
+        higher_is_better=False,
+        unit="",
+        decimals=4,
+        place=30,
+        function=function,
+        tolerance=Tolerance(0.002),
+        needs=(needs,),
+        smallest_side=32,
+        convention={"lpips": "0.1", "backbone": backbone, "range": "[-1, 1] from uint8"},
+    )
+
+
+ROWS = (
+    _row("alex", lpips_alex, "alexnet"),
+    _row("vgg", lpips_vgg, "vgg16"),
+    _row("squeeze", lpips_squeeze, "squeezenet1_1"),
+)

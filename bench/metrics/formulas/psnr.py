@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from bench.pretrained.lpips import Networks
+import numpy as np
+
+from bench.metrics.entries import MetricEntry
+from bench.results.record import Tolerance
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.pretrained.lpips import Networks
 
 CAP = 100.0
 """Decibels given to identical images, whose ratio is infinite."""
@@ -17,9 +23,27 @@ def psnr(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
 
     uint8 ``[N, 3, H, W]``. The squared differences are summed in integers, so the value is exact.
     """
+    import torch
+
     difference = reference.to(torch.int32) - candidate.to(torch.int32)
     total = difference.square().sum(dim=(1, 2, 3), dtype=torch.int64).cpu().numpy()
     error = total / np.prod(reference.shape[1:])
     with np.errstate(divide="ignore"):
         decibels: np.ndarray = np.minimum(10 * np.log10(255.0**2 / error), CAP)
     return decibels
+
+
+ROWS = (
+    MetricEntry(
+        name="psnr",
+        title="PSNR",
+        kind="pair",
+        higher_is_better=True,
+        unit="dB",
+        decimals=2,
+        place=10,
+        function=psnr,
+        tolerance=Tolerance(0.05),
+        convention={"range": 255, "cap": 100, "average": "per image"},
+    ),
+)

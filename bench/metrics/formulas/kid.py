@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from bench.errors import UsageError
-from bench.metrics.entries import MetricProtocol
+from bench.metrics.entries import MetricEntry, MetricProtocol
 from bench.metrics.feature_cache import Features
+from bench.results.record import Tolerance
 
 SEED = 2020
 """Of the subsets, as torch-fidelity draws them: NumPy's RandomState, candidate before reference."""
@@ -52,3 +53,21 @@ def _kernel_sum(x: np.ndarray) -> float:
     """Over all pairs of different elements."""
     kernel = _kernel(x, x)
     return float(kernel.sum() - np.trace(kernel))
+
+
+ROWS = (
+    MetricEntry(
+        name="kid",
+        title="KID",
+        kind="set",
+        higher_is_better=False,
+        unit="",
+        significant=3,
+        place=50,
+        function=kid,
+        tolerance=Tolerance(0.0002, 0.02),
+        features="kid",
+        settings=("subsets", "subset_size"),
+        convention={"kernel": "(x.y/D + 1)^3, unbiased", "seed": SEED},
+    ),
+)

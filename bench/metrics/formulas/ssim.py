@@ -6,14 +6,19 @@ channels: scikit-image's ``gaussian_weights=True, use_sample_covariance=False``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from bench.metrics.entries import MetricEntry
+from bench.results.record import Tolerance
 
-from bench.pretrained.lpips import Networks
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+    from bench.pretrained.lpips import Networks
 
 WINDOW = 11
 EDGE = WINDOW - 1
@@ -43,6 +48,8 @@ def ms_ssim(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray
 
 def _in_pieces(formula: Callable[[Tensor, Tensor], Tensor], reference: Tensor, candidate: Tensor) -> np.ndarray:
     """Few images at a time, so that the float64 maps stay in the processor's cache."""
+    import torch
+
     count = max(PIECE // (reference.shape[2] * reference.shape[3]), 1)
     pairs = zip(reference.split(count), candidate.split(count), strict=True)
     return torch.cat([formula(_doubles(one), _doubles(other)) for one, other in pairs]).cpu().numpy()
@@ -54,6 +61,9 @@ def _ssim(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _ms_ssim(one: Tensor, other: Tensor) -> Tensor:
+    import torch
+    from torch.nn.functional import avg_pool2d
+
     value = torch.ones(len(one), dtype=one.dtype, device=one.device)
     for scale, weight in enumerate(SCALE_WEIGHTS):
         luminance, contrast = _terms(one, other)
@@ -84,6 +94,8 @@ def _blur(planes: Tensor) -> Tensor:
 
     Tiles of an axis share one small band matrix; a product with it is the fastest separable filter in float64.
     """
+    import torch
+
     band = _blur_matrix(TILE + EDGE, planes.device)
     height, width = planes.shape[2] - EDGE, planes.shape[3] - EDGE
     tall = torch.cat([band[:n, : n + EDGE] @ planes[:, :, s : s + n + EDGE] for s, n in _tiles(height)], dim=2)
@@ -97,6 +109,8 @@ def _tiles(length: int) -> list[tuple[int, int]]:
 
 def _blur_matrix(size: int, device: torch.device) -> Tensor:
     """Float64 ``[size - 10, size]``: row i holds the window at pixels i to i + 10."""
+    import torch
+
     offsets = torch.arange(WINDOW, dtype=torch.float64, device=device) - WINDOW // 2
     window = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     window = window / window.sum()
@@ -104,3 +118,40 @@ def _blur_matrix(size: int, device: torch.device) -> Tensor:
     for shift in range(WINDOW):
         matrix.diagonal(shift)[:] = window[shift]
     return matrix
+
+
+_CONVENTION: dict[str, str | int | float] = {
+    "window": "gaussian 11 sigma 1.5",
+    "covariance": "population",
+    "channels": "mean",
+    "range": 255,
+}
+
+ROWS = (
+    MetricEntry(
+        name="ssim",
+        title="SSIM",
+        kind="pair",
+        higher_is_better=True,
+        unit="",
+        decimals=4,
+        place=20,
+        function=ssim,
+        tolerance=Tolerance(0.002),
+        smallest_side=11,
+        convention=_CONVENTION,
+    ),
+    MetricEntry(
+        name="ms-ssim",
+        title="MS-SSIM",
+        kind="pair",
+        higher_is_better=True,
+        unit="",
+        decimals=4,
+        place=20,
+        function=ms_ssim,
+        tolerance=Tolerance(0.002),
+        smallest_side=161,
+        convention={**_CONVENTION, "scales": 5},
+    ),
+)

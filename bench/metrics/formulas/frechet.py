@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import scipy.linalg
 
 from bench.core.seeding import derive
 from bench.errors import UsageError
-from bench.metrics.entries import MetricProtocol
+from bench.metrics.entries import MetricEntry, MetricProtocol
 from bench.metrics.feature_cache import Features, Moments
+from bench.results.record import Tolerance
 
 POINTS = 15
 FEWEST = 100
@@ -60,6 +60,8 @@ def covariance_root_trace(one: Moments, other: Moments) -> float:
     They are those of the symmetric ``L^T C1 L`` with ``C2 = L L^T``: LAPACK's generalised problem of type 2, which
     takes a Cholesky factor; where ``C2`` is singular, a factor from its eigenvectors.
     """
+    import scipy.linalg
+
     try:
         values = scipy.linalg.eigh(
             one.covariance, other.covariance, type=2, driver="gv", eigvals_only=True, check_finite=False
@@ -72,6 +74,8 @@ def covariance_root_trace(one: Moments, other: Moments) -> float:
 
 
 def _root_sum(symmetric: np.ndarray) -> float:
+    import scipy.linalg
+
     values = scipy.linalg.eigvalsh((symmetric + symmetric.T) / 2, check_finite=False)
     return float(np.sqrt(np.clip(values, 0, None)).sum())
 
@@ -95,3 +99,42 @@ def _subset(features: Features, size: int) -> Features:
     random = np.random.RandomState(derive("fid-infinity", size) % 2**32)
     rows = np.sort(random.choice(features.count, size, replace=False))
     return Features(features.name, features.vectors[rows])
+
+
+def _row(name: str, title: str, features: str, place: int = 40, decimals: int | None = 2) -> MetricEntry:
+    return MetricEntry(
+        name=name,
+        title=title,
+        kind="set",
+        higher_is_better=False,
+        unit="",
+        decimals=decimals,
+        place=place,
+        function=frechet,
+        tolerance=Tolerance(0.05, 0.01),
+        features=features,
+        convention={"covariance": "divided by N - 1", "statistics": "float64"},
+    )
+
+
+ROWS = (
+    _row("fid", "FID", "fid"),
+    _row("sfid", "sFID", "sfid"),
+    _row("clip-fid", "CLIP-FID", "clip.image"),
+    _row("fd-dinov2", "FD-DINOv2 (L/14)", "dinov2-l.cls", decimals=None),
+    _row("fd-dinov2-s", "FD-DINOv2 (S/14)", "dinov2-s.cls", decimals=None),
+    MetricEntry(
+        name="fid-infinity",
+        title="FID-infinity",
+        kind="set",
+        higher_is_better=False,
+        unit="",
+        decimals=2,
+        place=40,
+        function=frechet_infinity,
+        tolerance=Tolerance(0.1, 0.02),
+        features="fid",
+        convention={"covariance": "divided by N - 1", "points": POINTS, "sizes": "N/10 to N"},
+    ),
+    _row("fd-r64", "FD-R64", "r64.fc2", place=80, decimals=None),
+)

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bench.errors import UsageError
-from bench.metrics.entries import MetricProtocol
+from bench.metrics.entries import MetricEntry, MetricProtocol
 from bench.metrics.feature_cache import Features
+from bench.results.record import Tolerance
 
-ROWS = 256
-"""Rows of a block of distances; a block is ``[ROWS, N]``."""
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BLOCK = 256
+"""Rows of a block of distances; a block is ``[BLOCK, N]``."""
 PAIRS = 4096
 """Pairs whose exact distances are computed at once."""
 SPARE = 8
@@ -29,6 +32,8 @@ SPARE = 8
 
 def prdc(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
     """``{"precision", "recall", "density", "coverage"}`` with k = ``protocol.neighbours``; balls are closed."""
+    import torch
+
     k = protocol.neighbours
     mean = _mean(reference)
     real, fake = _Cloud(reference, mean), _Cloud(candidate, mean)
@@ -60,8 +65,8 @@ def _mean(reference: Features) -> np.ndarray:
 
 
 def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, ROWS):
-        yield slice(start, min(start + ROWS, count))
+    for start in range(0, count, BLOCK):
+        yield slice(start, min(start + BLOCK, count))
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class _Cloud:
     @cached_property
     def centred(self) -> Tensor:
         """Float32 ``[N, D]``."""
+        import torch
+
         centred = np.empty(self.features.vectors.shape, dtype=np.float32)
         for rows in _blocks(self.count):
             centred[rows] = self.features.vectors[rows] - self.mean
@@ -86,6 +93,8 @@ class _Cloud:
     @cached_property
     def norms(self) -> Tensor:
         """Squared lengths of the centred points, float32 ``[N]``."""
+        import torch
+
         return torch.cat([self.centred[rows].square().sum(dim=1) for rows in _blocks(self.count)])
 
     def exact(self, rows: np.ndarray) -> np.ndarray:
@@ -97,6 +106,8 @@ class _Block:
     """Squared distances of some rows of one cloud to all of another, and how far float32 may be wrong about them."""
 
     def __init__(self, one: _Cloud, rows: slice, other: _Cloud) -> None:
+        import torch
+
         self._one, self._rows, self._other = one, rows, other
         norms = one.norms[rows, None]
         self.estimate = torch.addmm(other.norms[None], one.centred[rows], other.centred.T, alpha=-2).add_(norms)
@@ -106,6 +117,8 @@ class _Block:
 
     def within(self, squared_radii: Tensor) -> Tensor:
         """Bool ``[rows, N]``: exact squared distance <= ``squared_radii`` (float64, broadcast)."""
+        import torch
+
         gap = self.estimate - squared_radii.float()
         sure = gap < -self.error
         rows, columns = (gap.abs_() <= self.error).nonzero(as_tuple=True)
@@ -135,6 +148,8 @@ def _squared_radii(cloud: _Cloud, k: int) -> np.ndarray:
 
 
 def _block_radii(block: _Block, rows: slice, k: int) -> np.ndarray:
+    import torch
+
     index = torch.arange(rows.stop - rows.start)
     block.estimate[index, index + rows.start] = torch.inf
     count = min(k + SPARE, block.estimate.shape[1])
@@ -149,3 +164,27 @@ def _block_radii(block: _Block, rows: slice, k: int) -> np.ndarray:
         distances = block.exact(np.full(len(found), row), found)
         radii[row] = np.partition(distances, k - 1)[k - 1]
     return radii
+
+
+def _row(number: str, features: str, suffix: str, place: int) -> MetricEntry:
+    return MetricEntry(
+        name=f"{number}{suffix}",
+        title=number.capitalize() + suffix.replace("-", " ").upper(),
+        kind="set",
+        higher_is_better=True,
+        unit="",
+        decimals=3,
+        place=place,
+        function=prdc,
+        tolerance=Tolerance(0.01),
+        features=features,
+        number=number,
+        settings=("neighbours",),
+    )
+
+
+NUMBERS = ("precision", "recall", "density", "coverage")
+ROWS = (
+    *(_row(number, "prdc", "", 70) for number in NUMBERS),
+    *(_row(number, "r64.fc2", "-r64", 80) for number in NUMBERS),
+)

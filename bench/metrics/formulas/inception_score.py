@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 
 from bench.errors import UsageError
-from bench.metrics.entries import MetricProtocol
+from bench.metrics.entries import MetricEntry, MetricProtocol
 from bench.metrics.feature_cache import Features
+from bench.results.record import Tolerance
 
 SEED = 2020
 """Of the shuffle, as in torch-fidelity: NumPy's RandomState."""
@@ -29,6 +29,27 @@ def inception_score(reference: Features, candidate: Features, protocol: MetricPr
 
 def _score(logits: np.ndarray) -> float:
     """Of one split: logits ``[n, classes]``."""
+    from scipy.special import log_softmax, logsumexp
+
     logarithms = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
     marginal = logsumexp(logarithms, axis=0) - np.log(len(logarithms))
     return float(np.exp((np.exp(logarithms) * (logarithms - marginal)).sum(axis=1).mean()))
+
+
+ROWS = (
+    MetricEntry(
+        name="is",
+        title="IS",
+        kind="set",
+        higher_is_better=True,
+        unit="",
+        decimals=2,
+        place=60,
+        function=inception_score,
+        tolerance=Tolerance(0.05, 0.01),
+        features="is",
+        reads="candidate",
+        settings=("splits", "shuffled"),
+        convention={"logits": "without bias", "seed": SEED},
+    ),
+)
