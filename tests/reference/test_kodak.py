@@ -14,8 +14,8 @@ from PIL import Image
 from bench.contract import Build
 from bench.core.distributed import Alone
 from bench.evaluate.rate import bits_per_image
-from methods.codecs import JpegSettings
-from methods.codecs.model import jpeg
+from methods.codecs.formats import JpegSettings
+from methods.codecs.model import FileCodec
 
 PUBLISHED = {10: (0.3266, 26.58), 50: (0.906, 32.06), 95: (3.392, 40.56)}
 """Quality to (bits per pixel, PSNR in dB): means over images of file bytes x 8 / pixels, and of per-image PSNR."""
@@ -34,7 +34,7 @@ def kodak() -> list[np.ndarray]:
 @pytest.mark.slow
 @pytest.mark.parametrize("quality", PUBLISHED)
 def test_jpeg_on_kodak(kodak: list[np.ndarray], quality: int) -> None:
-    codec = jpeg(JpegSettings(q=quality), Build(512, seed=0, device=torch.device("cpu"), comm=Alone()))
+    codec = FileCodec(JpegSettings(q=quality), Build(512, seed=0, device=torch.device("cpu"), comm=Alone()))
     rates, decibels = [], []
     for pixels in kodak:
         codes = codec.encode(torch.from_numpy(pixels).permute(2, 0, 1)[None])

@@ -1,6 +1,7 @@
 """Codecs: real files, headers told from payload, every size and content, and the version in the revision."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,26 +10,19 @@ from PIL import Image, features
 from skimage import data
 
 from bench.contract import Build, Continuous, Stream
+from bench.core import digest
 from bench.core.distributed import Alone
 from bench.errors import UsageError
-from methods.codecs import (
-    AvifSettings,
-    Jpeg2000Settings,
-    JpegSettings,
-    WebpSettings,
-    avif_settings,
-    headers,
-    jpeg2000_settings,
-    model,
-    webp_settings,
-)
+from methods.codecs import formats, headers
+from methods.codecs.formats import AvifSettings, Jpeg2000Settings, JpegSettings, WebpSettings
+from methods.codecs.model import FileCodec
 
 BUILD = Build(32, seed=0, device=torch.device("cpu"), comm=Alone())
 CODECS = {
-    "jpeg": (model.jpeg, JpegSettings()),
-    "webp": (model.webp, WebpSettings()),
-    "avif": (model.avif, AvifSettings()),
-    "jpeg2000": (model.jpeg2000, Jpeg2000Settings()),
+    "jpeg": JpegSettings(),
+    "webp": WebpSettings(),
+    "avif": AvifSettings(),
+    "jpeg2000": Jpeg2000Settings(),
 }
 PHOTO = torch.from_numpy(np.stack([data.astronaut()[:96, 200:296], data.chelsea()[100:196, 100:196]])).permute(
     0, 3, 1, 2
@@ -37,8 +31,7 @@ PHOTO = torch.from_numpy(np.stack([data.astronaut()[:96, 200:296], data.chelsea(
 
 @pytest.fixture(params=CODECS)
 def codec(request: pytest.FixtureRequest):
-    make, settings = CODECS[request.param]
-    return make(settings, BUILD)
+    return FileCodec(CODECS[request.param], BUILD)
 
 
 def psnr(decoded: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
@@ -76,7 +69,7 @@ def test_an_empty_batch_is_an_empty_batch(codec) -> None:
 
 
 def test_decoding_gives_the_files_own_pixels() -> None:
-    codec = model.jpeg(JpegSettings(q=30), BUILD)
+    codec = FileCodec(JpegSettings(q=30), BUILD)
     codes = codec.encode(PHOTO)
     expected = np.asarray(Image.open(io.BytesIO(codes.data[1])))
     assert np.array_equal((codec.decode(codes)[1] * 255).round().byte().permute(1, 2, 0).numpy(), expected)
@@ -90,41 +83,39 @@ def test_the_header_does_not_depend_on_the_image(codec) -> None:
 
 @pytest.mark.parametrize("name", ["jpeg", "jpeg2000"])
 def test_the_header_is_the_common_beginning(name: str) -> None:
-    make, settings = CODECS[name]
-    codes = make(settings, BUILD).encode(PHOTO)
+    codes = FileCodec(CODECS[name], BUILD).encode(PHOTO)
     start = codes.header_bits[0] // 8 - 2
     assert codes.data[0][:start] == codes.data[1][:start]
     assert codes.data[0][-2:] == codes.data[1][-2:]
 
 
 def test_fitted_huffman_tables_are_payload() -> None:
-    plain = model.jpeg(JpegSettings(), BUILD).encode(PHOTO)
-    fitted = model.jpeg(JpegSettings(optimize=True), BUILD).encode(PHOTO)
+    plain = FileCodec(JpegSettings(), BUILD).encode(PHOTO)
+    fitted = FileCodec(JpegSettings(optimize=True), BUILD).encode(PHOTO)
     assert fitted.header_bits[0] == fitted.header_bits[1] < plain.header_bits[0]
     assert len(fitted.data[0]) < len(plain.data[0])
 
 
 def test_progressive_files_are_divided_too() -> None:
-    codes = model.jpeg(JpegSettings(progressive=True), BUILD).encode(PHOTO)
+    codes = FileCodec(JpegSettings(progressive=True), BUILD).encode(PHOTO)
     assert codes.header_bits[0] == codes.header_bits[1]
     assert codes.header_bits[0] < 8 * len(codes.data[0]) / 2
 
 
 def test_a_webp_payload_is_its_image_chunk() -> None:
-    file = model.webp(WebpSettings(), BUILD).encode(PHOTO).data[0]
+    file = FileCodec(WebpSettings(), BUILD).encode(PHOTO).data[0]
     size = int.from_bytes(file[file.index(b"VP8 ") + 4 :][:4], "little")
     assert headers.webp(file) == 8 * (len(file) - size)
 
 
 def test_lossless_webp_is_lossless() -> None:
-    codec = model.webp(WebpSettings(lossless=True), BUILD)
+    codec = FileCodec(WebpSettings(lossless=True), BUILD)
     assert torch.equal((codec.decode(codec.encode(PHOTO)) * 255).round().byte(), PHOTO)
 
 
 def test_lower_quality_is_fewer_bits_and_a_larger_error() -> None:
     for name, low, high in (("jpeg", 10, 90), ("webp", 10, 90), ("avif", 20, 90), ("jpeg2000", 26, 40)):
-        make, settings = CODECS[name]
-        worse, better = (make(type(settings)(q=q), BUILD) for q in (low, high))
+        worse, better = (FileCodec(replace(CODECS[name], q=q), BUILD) for q in (low, high))
         few, many = worse.encode(PHOTO), better.encode(PHOTO)
         assert len(few.data[0]) < len(many.data[0])
         assert (psnr(worse.decode(few), PHOTO) < psnr(better.decode(many), PHOTO)).all()
@@ -140,7 +131,7 @@ def test_a_quality_out_of_range_is_refused(settings: type, value: int) -> None:
 
 def test_images_too_large_for_the_format_are_refused() -> None:
     with pytest.raises(UsageError, match="16383"):
-        model.webp(WebpSettings(), BUILD).encode(torch.zeros(1, 3, 1, 16_384, dtype=torch.uint8))
+        FileCodec(WebpSettings(), BUILD).encode(torch.zeros(1, 3, 1, 16_384, dtype=torch.uint8))
 
 
 def test_other_codes_are_refused(codec) -> None:
@@ -155,22 +146,27 @@ def test_a_damaged_file_is_one_sentence(codec) -> None:
 
 
 def test_the_revision_knows_settings_and_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    revision = model.jpeg(JpegSettings(q=50), BUILD).revision
-    assert revision == model.jpeg(JpegSettings(q=50), BUILD).revision
-    assert revision != model.jpeg(JpegSettings(q=51), BUILD).revision
+    revision = FileCodec(JpegSettings(q=50), BUILD).revision
+    assert revision == FileCodec(JpegSettings(q=50), BUILD).revision
+    assert revision != FileCodec(JpegSettings(q=51), BUILD).revision
     monkeypatch.setattr(features, "version", lambda feature: "another")
-    assert revision != model.jpeg(JpegSettings(q=50), BUILD).revision
+    assert revision != FileCodec(JpegSettings(q=50), BUILD).revision
+
+
+def test_what_a_revision_says_of_the_settings_is_their_options_alone() -> None:
+    """Results and caches are keyed by it: a codec's class keeps its name."""
+    assert digest.plain(WebpSettings(q=7)) == {"": "WebpSettings", "q": 7, "lossless": False, "method": 4}
 
 
 def test_a_build_without_the_codec_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "check", lambda feature: False)
     with pytest.raises(UsageError, match="AVIF"):
-        model.avif(AvifSettings(), BUILD)
+        FileCodec(AvifSettings(), BUILD)
 
 
-@pytest.mark.parametrize("settings", [avif_settings, jpeg2000_settings, webp_settings])
+@pytest.mark.parametrize("settings", [formats.avif, formats.jpeg2000, formats.webp, formats.jpeg])
 def test_a_missing_codec_is_found_before_anything_is_spent(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings("smoke", None)
     monkeypatch.setattr(features, "check", lambda feature: False)
-    with pytest.raises(UsageError, match="this build of Pillow has no"):
+    with pytest.raises(UsageError, match="This build of Pillow has no"):
         settings("smoke", None)
