@@ -1,21 +1,33 @@
-"""Reading foreign PyTorch checkpoints without running anything that is in them.
+"""Foreign PyTorch checkpoints, read by torch's own restricted unpickler (``weights_only=True``).
 
-A training framework's checkpoint holds more than tensors: callbacks, configurations, optimisers. ``weights_only=True``
-refuses such files whole. Here tensors are rebuilt, classes of known frameworks become inert placeholders, and every
-other name (``os.system``, ``builtins.eval`` ...) is refused before anything is called.
+A training framework's checkpoint holds more than tensors: callbacks, configurations, optimisers. What a file asks for is
+listed before anything is loaded; a name of a known framework then stands for an inert placeholder, and any other name
+(``os.system``, ``builtins.eval`` ...) refuses the file. Archives of TorchScript hold code and are refused by the names
+of their members, files from before torch 1.6 by anything in them but plain pickles.
+
+What this cannot prevent:
+
+- faults in torch's reader itself, in C++ or in what its list of allowed functions does (before torch 2.6 there was one
+  that executed code, CVE-2025-32434; older versions are not supported here);
+- a file that asks for more memory than there is, through torch's own allowed types;
+- weights that are valid and wrong: a tokenizer that was tampered with gives other numbers, and only a pinned digest
+  tells. Take ``.safetensors`` where a publisher has them.
 """
 
 from __future__ import annotations
 
+import _compat_pickle
+import os
 import pickle
+import pickletools
 import zipfile
-from pathlib import Path
-from types import SimpleNamespace
-from typing import IO, Any
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from bench.errors import IntegrityError
 
-PLACEHOLDERS = frozenset(
+FRAMEWORKS = frozenset(
     (
         "addict",
         "argparse",
@@ -35,83 +47,48 @@ PLACEHOLDERS = frozenset(
         "typing",
     )
 )
-"""Packages whose classes may occur; nothing of them is imported."""
+"""Packages whose classes may occur; nothing of them is imported, a placeholder stands for each."""
 
-_STORAGES = (
-    "Bool",
-    "Byte",
-    "Char",
-    "Short",
-    "Int",
-    "Long",
-    "Half",
-    "BFloat16",
-    "Float",
-    "Double",
-    "Untyped",
-)
+CONTAINERS = frozenset(
+    ("builtins", name)
+    for name in ("dict", "list", "tuple", "int", "float", "bool", "str", "bytes", "frozenset", "slice", "range", "object")
+) | {("collections", "defaultdict")}
+"""Types that configurations and optimisers name and that hold no weights; they are placeholders as well."""
 
-ALLOWED = frozenset(
-    {("collections", "OrderedDict"), ("collections", "defaultdict"), ("torch", "Size"), ("torch", "device")}
-    | {("torch._utils", name) for name in ("_rebuild_tensor_v2", "_rebuild_parameter")}
-    | {("torch", f"{name}Storage") for name in _STORAGES}
-    | {("torch.storage", name) for name in ("UntypedStorage", "TypedStorage", "_LegacyStorage")}
-    | {("torch", name) for name in ("float16", "bfloat16", "float32", "float64", "int64", "int32", "uint8", "bool")}
-    | {("builtins", name) for name in ("set", "frozenset", "dict", "list", "tuple", "int", "float", "bool", "complex")}
-    | {("builtins", name) for name in ("str", "bytes", "bytearray", "slice", "range", "object")}
-)
-"""The only names that are looked up: containers, and what tensors are rebuilt with."""
+DICTIONARIES = frozenset(("defaultdict", "AttributeDict", "AttrDict", "EasyDict", "Dict"))
+"""Names of classes that are filled like a ``dict``."""
 
+SCRIPT_FILES = ("constants.pkl", "model.json")
+SCRIPT_FOLDER = "code"
+"""Members that only TorchScript archives have."""
 
 ZIP = b"PK\x03\x04"
 """How the files of torch 1.6 and later begin."""
+
+ALLOWED_BY_TORCH = ("collections.OrderedDict", "collections.Counter", "_codecs.encode") + tuple(
+    f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("bytearray", "set", "complex")
+)
+"""What torch reads beside names of its own."""
+
+LEGACY_PICKLES = 5
+"""In a file from before torch 1.6: magic number, protocol, system, content, names of the storages."""
 
 
 class Placeholder:
     """Stands for an object of a framework's class: takes whatever it is built from, and keeps nothing."""
 
-    def __init__(self, *arguments: object, **named: object) -> None:
+    def __init__(self, *arguments: object) -> None:
         return None
 
     def __setstate__(self, state: object) -> None:
         return None
 
-    def __setitem__(self, key: object, value: object) -> None:
-        return None
 
-    def append(self, value: object) -> None:
-        """Takes a list item and forgets it."""
+class DictionaryPlaceholder:
+    """Stands for a framework's class that is filled like a ``dict``: torch fills a counter without calling methods."""
 
-    def extend(self, values: object) -> None:
-        """Takes list items and forgets them."""
-
-    def __hash__(self) -> int:
-        return id(self)
-
-
-class RestrictedUnpickler(pickle.Unpickler):
-    """Resolves the allowed names alone; see the module's text."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The object of an allowed name, :class:`Placeholder` for a framework's, otherwise :class:`IntegrityError`."""
-        module = "builtins" if module == "__builtin__" else module  # as Python 2, and so torch.save, writes it
-        if (module, name) in ALLOWED:
-            return super().find_class(module, name)
-        if module.partition(".")[0] in PLACEHOLDERS:
-            return Placeholder
-        raise IntegrityError(f"it asks for {module}.{name}, which is neither a tensor nor a known framework's class")
-
-
-def _load(file: IO[bytes], **options: Any) -> Any:
-    return RestrictedUnpickler(file, **options).load()
-
-
-_MODULE = SimpleNamespace(
-    __name__="bench.pretrained.unpickle",
-    Unpickler=RestrictedUnpickler,
-    load=_load,
-    UnpicklingError=pickle.UnpicklingError,
-)
+    def __new__(cls, *arguments: object) -> Any:
+        return Counter()
 
 
 def load(path: Path, name: str) -> Any:
@@ -121,13 +98,18 @@ def load(path: Path, name: str) -> Any:
     Raises :class:`IntegrityError` for a damaged file and for one that holds code or unknown objects.
     """
     import torch
+    from torch.serialization import safe_globals
 
     try:
-        with path.open("rb") as file:
-            mapped = file.read(len(ZIP)) == ZIP
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_MODULE, mmap=mapped)
+        zipped = is_zip(path)
+        wanted = _wanted_by_zip(path) if zipped else _wanted_by_legacy(path)
+        placeholders = [_placeholder(full_name) for full_name in sorted(wanted)]
+        with safe_globals(placeholders):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except IntegrityError as error:
         raise IntegrityError(f"{name} was not read: {error}. Use a file that holds weights alone.") from error
+    except PermissionError as error:
+        raise IntegrityError(f"{name} cannot be read ({error.strerror}); change its rights.") from error
     except (
         RuntimeError,
         pickle.UnpicklingError,
@@ -139,8 +121,66 @@ def load(path: Path, name: str) -> Any:
         IndexError,
         AttributeError,
         AssertionError,
+        MemoryError,
+        OverflowError,
         ImportError,
+        NotImplementedError,
         zipfile.BadZipFile,
     ) as error:
-        reason = (str(error).splitlines() or [""])[0][:160] or type(error).__name__
-        raise IntegrityError(f"{name} is damaged or no PyTorch checkpoint ({reason}); fetch it again.") from error
+        raise IntegrityError(f"{name} is damaged or no PyTorch checkpoint ({_reason(error)}); fetch it again.") from error
+
+
+def is_zip(path: Path) -> bool:
+    """Whether the file begins as torch 1.6 and later write it."""
+    with path.open("rb") as file:
+        return file.read(len(ZIP)) == ZIP
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:160] or type(error).__name__
+
+
+def _wanted_by_zip(path: Path) -> set[str]:
+    """The names that a file asks for beyond torch's own list.
+
+    Raises :class:`IntegrityError` for TorchScript and for compressed members, which torch never writes.
+    """
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    for member in members:
+        parts = PurePosixPath(member.filename).parts
+        if parts[-1:] and (parts[-1] in SCRIPT_FILES or SCRIPT_FOLDER in parts[:-1]):
+            raise IntegrityError(f"it is a TorchScript archive ({member.filename}), which holds code")
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise IntegrityError(f"its member {member.filename} is compressed, as torch never writes it")
+    return set(get_unsafe_globals_in_checkpoint(path))
+
+
+def _wanted_by_legacy(path: Path) -> set[str]:
+    """The names in the pickles of a file from before torch 1.6, found by disassembly alone.
+
+    Torch judges its own names, and refuses the operations that would name something by other means.
+    """
+    wanted = set()
+    with path.open("rb") as file:
+        for _ in range(LEGACY_PICKLES):
+            if file.tell() == os.fstat(file.fileno()).st_size:
+                break
+            for operation, argument, _position in pickletools.genops(file):
+                if operation.name == "GLOBAL":
+                    wanted.add(str(argument).replace(" ", "."))
+    return {name for name in wanted if not name.startswith("torch.") and name not in ALLOWED_BY_TORCH}
+
+
+def _placeholder(full_name: str) -> tuple[Any, str]:
+    """What stands for a name; raises :class:`IntegrityError` for a name of no known framework."""
+    module, _, name = full_name.rpartition(".")
+    if (module, name) in _compat_pickle.NAME_MAPPING:  # torch.save writes some names as Python 2 has them
+        module, name = _compat_pickle.NAME_MAPPING[module, name]
+    module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+    if module.partition(".")[0] not in FRAMEWORKS and (module, name) not in CONTAINERS:
+        raise IntegrityError(f"it asks for {full_name}, which is neither a tensor nor a known framework's class")
+    kind = DictionaryPlaceholder if name in DICTIONARIES and module != "typing" else Placeholder
+    return kind, f"{module}.{name}"
