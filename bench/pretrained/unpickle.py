@@ -51,7 +51,20 @@ FRAMEWORKS = frozenset(
 
 CONTAINERS = frozenset(
     ("builtins", name)
-    for name in ("dict", "list", "tuple", "int", "float", "bool", "str", "bytes", "frozenset", "slice", "range", "object")
+    for name in (
+        "dict",
+        "list",
+        "tuple",
+        "int",
+        "float",
+        "bool",
+        "str",
+        "bytes",
+        "frozenset",
+        "slice",
+        "range",
+        "object",
+    )
 ) | {("collections", "defaultdict")}
 """Types that configurations and optimisers name and that hold no weights; they are placeholders as well."""
 
@@ -127,7 +140,9 @@ def load(path: Path, name: str) -> Any:
         NotImplementedError,
         zipfile.BadZipFile,
     ) as error:
-        raise IntegrityError(f"{name} is damaged or no PyTorch checkpoint ({_reason(error)}); fetch it again.") from error
+        raise IntegrityError(
+            f"{name} is damaged or no PyTorch checkpoint ({_reason(error)}); fetch it again."
+        ) from error
 
 
 def is_zip(path: Path) -> bool:
