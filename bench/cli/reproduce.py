@@ -74,8 +74,7 @@ def _config(arguments: Mapping[str, Any], recorded: Result, out: Path) -> RunCon
     from bench.run.config import run_config
 
     own = {"methods": [recorded.method], "seeds": [recorded.seed], "stages": [recorded.stage], "out": out}
-    config: RunConfig = run_config({**arguments, **own}, None)
-    return config
+    return run_config({**arguments, **own}, None)
 
 
 def _compare(recorded: Result, again: Result) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.run import Changes, DatasetName, Debug, Device, Plugin, PresetName, Protocol, StandIn
+from bench.cli.flags import Flags, with_flags
 
 if TYPE_CHECKING:
     from bench.core.readings import Readings
@@ -27,22 +27,16 @@ Label = Annotated[
 Shard = Annotated[str, typer.Option(help="K/N draws only every N-th block of seeds, from the K-th (0 to N-1) on")]
 
 
+@with_flags(("dataset", "preset", "protocol", "device", "stand_in", "plugin", "set", "debug"))
 def sample(
+    flags: Flags,
     method: MethodName,
     sample_seeds: SampleSeeds,
     out: Folder,
-    dataset: DatasetName = None,
-    preset: PresetName = None,
-    protocol: Protocol = None,
     seed: TrainingSeed = 0,
     label: Label = None,
     shard: Shard = "0/1",
-    device: Device = None,
     results: Results = None,
-    stand_in: StandIn = None,
-    plugin: Plugin = None,
-    set_: Changes = None,
-    debug: Debug = None,
 ) -> int:
     """Draw images from a method's prior. Tokenizer and prior are trained where they are not yet.
 
@@ -55,13 +49,9 @@ def sample(
     from bench.run.stages.tokenizers import stand_ins
 
     drawing = Drawing(label, parse_shard(shard))
-    flags = {
-        "dataset": dataset, "preset": preset, "protocol": protocol, "seeds": (seed,), "device": device, "out": results,
-        "plugin": plugin, "set": set_, "debug": debug, "sample_seeds": sample_seeds, "stages": "prior",
-        "stand_in": stand_in,
-    }  # fmt: skip
+    own = {"seeds": (seed,), "out": results, "sample_seeds": sample_seeds, "stages": "prior"}
     readings = Readings()
-    cell, config = _planned(method, flags, readings)
+    cell, config = _planned(method, {**flags, **own}, readings)
     label_rule(cell, drawing)
     session = _trained(cell, config, readings)
     drawn = samples(cell, session, drawing)
@@ -85,14 +75,14 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(first), int(count)
 
 
-def _planned(method: str, flags: dict[str, Any], readings: Readings) -> tuple[Cell, RunConfig]:
+def _planned(method: str, flags: Flags, readings: Readings) -> tuple[Cell, RunConfig]:
     """The one cell, everything that it needs being there; nothing is trained yet."""
     from bench.errors import UsageError
     from bench.run import checks, experiment
     from bench.run.config import run_config
     from bench.run.stages.sample import obstacle
 
-    config: RunConfig = run_config({**flags, "methods": (method,)}, None)
+    config = run_config({**flags, "methods": (method,)}, None)
     problems, _ = checks.problems(config, readings)
     if problems:
         raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
