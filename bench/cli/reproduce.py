@@ -62,10 +62,11 @@ def _fresh_cache() -> Iterator[Path]:
 
 
 def _run_again(recorded: Result, out: Path) -> Result:
+    from bench.core.progress import on_stderr, say
     from bench.run import experiment
 
     config = _config(recorded.arguments, recorded, out)
-    results = experiment.execute(config, with_floor=False)
+    results = experiment.run(config, on_stderr(), say, with_floor=False)
     return next(r for r in results if r.stage == recorded.stage and r.method == recorded.method)
 
 

@@ -41,38 +41,34 @@ def validate(flags: Flags, config: ConfigFile = None, rehearse: Rehearse = False
     With --rehearse every cell takes a few steps, and a forecast is printed of the time, memory and disk of the run.
     """
     from bench.cli import rehearse as rehearsing
+    from bench.core.progress import on_stderr, say
     from bench.run import checks
     from bench.run.config import run_config
 
-    settings = run_config(flags, config)
-    problems, notes = checks.problems(settings)
-    if rehearse:
-        problems, notes = rehearsing.with_stand_ins(settings, problems, notes)
-    for note in notes:
+    prepared = checks.prepare(run_config(flags, config), on_stderr(), say)
+    findings = rehearsing.with_stand_ins(prepared.findings) if rehearse else prepared.findings
+    for note in findings.notes:
         typer.echo(f"note: {note}")
-    for problem in problems:
+    for problem in findings.missing:
         typer.echo(f"missing: {problem}", err=True)
-    if problems:
+    if findings.missing:
         return 2
     typer.echo("Everything that this run needs is here.")
-    return rehearsing.rehearse(settings) if rehearse else 0
+    return rehearsing.rehearse(prepared) if rehearse else 0
 
 
 def _execute(flags: Flags, file: Path | None, json: bool) -> int:
     from bench.cli import rehearse as rehearsing
-    from bench.core.readings import Readings
-    from bench.errors import UsageError
+    from bench.core.progress import on_stderr, say
     from bench.run import checks, experiment
     from bench.run.config import run_config
 
     settings = run_config(flags, file)
-    readings = Readings()
-    problems, notes = checks.problems(settings, readings)
-    if problems:
-        raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
-    for note in [*notes, *rehearsing.offer(settings)]:
+    prepared = checks.prepare(settings, on_stderr(), say)
+    prepared.findings.complete()
+    for note in [*prepared.findings.notes, *rehearsing.offer(settings)]:
         sys.stderr.write(f"note: {note}\n")
-    results = experiment.execute(settings, readings=readings)
+    results = experiment.execute(prepared)
     show(settings, results, json)
     return 3 if any(result.status == "failed" for result in results) else 0
 
