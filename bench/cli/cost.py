@@ -23,7 +23,7 @@ def cost(
     from bench.core.files import cache_root
     from bench.core.readings import Readings
     from bench.core.registry import lookup
-    from bench.evaluate.cost import census_of
+    from bench.evaluate.cost import count_method
     from bench.run import checkpoints
     from bench.run.presets import PRESETS
     from bench.run.settings import settings_of, variant_of
@@ -34,7 +34,7 @@ def cost(
         weights = checkpoints.named(method, entry, cache_root(), readings)
         weights.found()  # what is not here cannot be looked into
         settings = settings_of(method, entry, size, weights, readings)
-        counted[method.label] = census_of(entry, settings, size.resolution)
+        counted[method.label] = count_method(entry, settings, size.resolution)
         variants[method.label] = variant_of(method, entry, preset, settings)
     if json:
         data = {label: {"metrics": _plain(c.measurements), **c.facts} for label, c in counted.items()}

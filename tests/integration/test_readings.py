@@ -93,8 +93,9 @@ LOG = Path(__file__).with_suffix(".log")
 
 
 def note(kind, build):
+    how = "sized" if build.device.type == "meta" else "trained" if build.training else "loaded"
     with LOG.open("a") as file:
-        file.write(f"{kind} {'trained' if build.training else 'loaded'}\\n")
+        file.write(f"{kind} {how}\\n")
 
 
 def learner(settings, build):

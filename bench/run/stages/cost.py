@@ -34,11 +34,11 @@ def run(job: Job) -> Outcome:
     import torch
 
     from bench.core.distributed import Alone
-    from bench.evaluate.cost import census
+    from bench.evaluate.cost import count_parts
 
     build = job.build(torch.device("meta"), Alone())
     with torch.device("meta"):
         parts = registry.load(str(job.cell.entry.parts))(job.cell.settings, build)
-    counted = census(parts)
+    counted = count_parts(parts)
     variant = variant_of(job.cell.method, job.cell.entry, job.session.preset.name, job.cell.settings)
     return Outcome(counted.measurements, facts={**counted.facts, **({"variant": variant} if variant else {})})
