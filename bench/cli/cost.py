@@ -23,7 +23,7 @@ def cost(
     from bench.core.files import cache_root
     from bench.core.readings import Readings
     from bench.core.registry import lookup
-    from bench.evaluate.cost import census_of
+    from bench.evaluate.cost import count_method
     from bench.run import checkpoints
     from bench.run.presets import PRESETS
     from bench.run.settings import settings_of, variant_of
@@ -31,9 +31,10 @@ def cost(
     size, counted, variants = lookup(PRESETS, preset, "preset"), {}, {}
     readings = Readings()
     for method, entry in _methods(methods, plugin or []):
-        checkpoints.find(method, entry, cache_root(), readings)  # what is not here cannot be looked into
-        settings = settings_of(method, entry, size, readings)
-        counted[method.label] = census_of(entry, settings, size.resolution)
+        weights = checkpoints.named(method, entry, cache_root(), readings)
+        weights.found()  # what is not here cannot be looked into
+        settings = settings_of(method, entry, size, weights, readings)
+        counted[method.label] = count_method(entry, settings, size.resolution)
         variants[method.label] = variant_of(method, entry, preset, settings)
     if json:
         data = {label: {"metrics": _plain(c.measurements), **c.facts} for label, c in counted.items()}
@@ -45,7 +46,7 @@ def cost(
 def _methods(texts: list[str], plugins: list[str]) -> list[tuple[Method, Any]]:
     """The parsed methods with their entries; all that cannot be counted are named at once."""
     from bench.run.cells import parse_methods
-    from bench.run.experiment import methods_table
+    from bench.run.opening import methods_table
 
     known = methods_table(tuple(plugins))
     found = [(method, known[method.name]) for method in parse_methods(texts, known)]

@@ -135,6 +135,7 @@ def _open(
 ) -> Dataset:
     """The dataset, prepared now where it is not yet; downloaded first where that was asked for and is allowed."""
     from bench.core.files import cache_root
+    from bench.core.progress import on_stderr
     from bench.core.registry import load
     from bench.data.dataset import DatasetRequest, dataset_of
     from bench.data.datasets import DATASETS
@@ -151,7 +152,7 @@ def _open(
         offline=offline,
         on_bad=_policy(on_bad),
         workers=workers,
-        progress=_progress,
+        progress=on_stderr(),
     )
     if may_download:
         request = _brought(entry, request)
@@ -163,16 +164,13 @@ def _brought(entry: DatasetEntry, request: DatasetRequest) -> DatasetRequest:
     """The request with the path of the downloaded source, where there is no other and it may be downloaded."""
     from dataclasses import replace
 
-    from rich.console import Console
-
-    from bench.core.progress import bars
     from bench.core.registry import load
     from bench.data import prepared
 
     here = request.path is not None or prepared.recall(request) is not None or prepared.last_source(request) is not None
     if here or entry.download is None or request.offline:
         return request
-    path: Path = load(entry.download)(request, bars(Console(stderr=True)))
+    path: Path = load(entry.download)(request, request.progress)
     return replace(request, path=str(path))
 
 
@@ -251,14 +249,3 @@ def _described(dataset: Dataset) -> Iterator[str]:
         yield f"  {facts['duplicates']['count']} validation images are also in training, for example {names}"
     if facts.get("complete") is False:
         yield f"  not the whole published dataset: {facts.get('counts')} of {facts.get('published_counts', 'more')}"
-
-
-def _progress(items: Iterator[int], description: str, total: int) -> Iterator[int]:
-    from rich.console import Console
-
-    from bench.core.progress import bars
-
-    with bars(Console(stderr=True))(description, total) as advance:
-        for item in items:
-            yield item
-            advance(1)

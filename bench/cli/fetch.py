@@ -11,7 +11,6 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.core.fetch import File
-    from bench.core.progress import Progress
 
 
 def fetch(
@@ -24,11 +23,12 @@ def fetch(
 ) -> None:
     """Bring weights to this machine; a file that is there and intact is not fetched again."""
     from bench.core.fetch import obtain
+    from bench.core.progress import on_stderr
 
     files = _wanted([*(names or []), *(methods or [])], metrics or [], protocol, tuple(plugin or []))
     if not files:
         raise UsageError("Nothing is named; try: python -m bench fetch --metrics all")
-    progress = _bars()
+    progress = on_stderr()
     for file in files:
         typer.echo(str(obtain(file, bundle, progress)))
     if bundle is not None:
@@ -66,16 +66,8 @@ def _networks(metrics: list[str], protocol: str | None) -> list[str]:
 def _checkpoint(label: str, plugins: tuple[str, ...]) -> File:
     from bench.core.registry import lookup
     from bench.run.checkpoints import checkpoint_pin, source
-    from bench.run.experiment import methods_table
+    from bench.run.opening import methods_table
 
     method, _, name = label.partition("@")
     entry = lookup(methods_table(plugins), method.partition(":")[0], "method")
     return checkpoint_pin(lookup(source(entry).get("checkpoints", {}), name, f"checkpoint of {entry.name}"))
-
-
-def _bars() -> Progress:
-    from rich.console import Console
-
-    from bench.core.progress import bars
-
-    return bars(Console(stderr=True))

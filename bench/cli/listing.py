@@ -29,7 +29,7 @@ def show(
 
 
 def _methods(plugins: Sequence[str]) -> list[Row]:
-    from bench.run.experiment import methods_table
+    from bench.run.opening import methods_table
 
     return [
         (name, entry.summary + (f" ({', '.join(entry.variants)})" if entry.variants else ""))

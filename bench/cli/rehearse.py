@@ -6,13 +6,13 @@ memory that is free when it starts, and what it writes lies in a folder of the c
 
 from __future__ import annotations
 
-import dataclasses
 import multiprocessing
 import shutil
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ import typer
 if TYPE_CHECKING:
     import torch
 
+    from bench.run.checks import Findings, Prepared
     from bench.run.config import RunConfig
     from bench.run.forecast import CellForecast, Room, StageForecast
 
@@ -43,30 +44,27 @@ def offer(config: RunConfig) -> list[str]:
     ]
 
 
-def with_stand_ins(config: RunConfig, problems: list[str], notes: list[str]) -> tuple[list[str], list[str]]:
-    """What is missing and what is noted, when losses may take random networks in the place of those that are absent."""
-    from bench.errors import UsageError
-    from bench.run import experiment, networks
-
-    try:
-        absent = networks.check(experiment.cells_of(config), config)[0]
-    except UsageError:
-        return problems, notes  # and the problems say why
+def with_stand_ins(findings: Findings) -> Findings:
+    """The findings when losses may take random networks in the place of those that are absent."""
+    absent = findings.replaceable
     said = [f"{sentence}; the rehearsal trains with random weights in its place (a stand-in)" for sentence in absent]
-    return [problem for problem in problems if problem not in absent], [*notes, *dict.fromkeys(said)]
+    return replace(
+        findings,
+        missing=tuple(problem for problem in findings.missing if problem not in absent),
+        notes=(*findings.notes, *said),
+    )
 
 
-def rehearse(config: RunConfig) -> int:
+def rehearse(prepared: Prepared) -> int:
     """Prints the forecast of every cell and stage, their sums and what does not fit; gives the exit code.
 
     0: all fits; 2: something does not; 3: a cell could not be rehearsed.
     """
     from bench.core.devices import choose_device
     from bench.core.files import cache_root
-    from bench.run import experiment, forecast
+    from bench.run import forecast
 
-    cells = experiment.cells_of(config)
-    experiment.open_dataset(config)
+    config, cells = prepared.config, [job.cell for job in prepared.jobs]
     count = f"{len(cells)} cell{'s' * (len(cells) > 1)}"
     where = choose_device(config.device)
     typer.echo(f"Rehearsal of {count} at '{config.preset}' on {where}; nothing of it is kept.")
@@ -114,21 +112,22 @@ def _in_its_own_process(config: RunConfig, index: int, folder: Path, label: str,
 
 def _cell(config: RunConfig, index: int, folder: Path) -> CellForecast:
     """One cell, in the process that was started for it, on one device."""
-    from bench.core import devices, progress
+    from bench.core import devices
     from bench.core.devices import choose_device
-    from bench.run import experiment
+    from bench.core.progress import say
+    from bench.run import opening
+    from bench.run.job import job_of
     from bench.run.rehearsal import rehearse as try_cell
     from bench.run.stages.trial_steps import Patience
 
     devices.make_deterministic(config.deterministic)
     device = choose_device(config.device)
     if device.type == "cuda" and device.index is None:
-        config = dataclasses.replace(config, device="cuda:0")
+        config = replace(config, device="cuda:0")
     _bound_memory(device)
-    session = dataclasses.replace(
-        experiment.session_of(config, experiment.open_dataset(config)), progress=progress.silent
-    )
-    return try_cell(experiment.cells_of(config)[index], session, folder, Patience(), first=index == 0)
+    cell = opening.cells_of(config)[index]
+    session = opening.session_of(config, opening.open_dataset(config), say=say)
+    return try_cell(job_of(cell, session), folder, Patience(), first=index == 0)
 
 
 def _bound_memory(device: torch.device) -> None:

@@ -62,10 +62,11 @@ def _fresh_cache() -> Iterator[Path]:
 
 
 def _run_again(recorded: Result, out: Path) -> Result:
+    from bench.core.progress import on_stderr, say
     from bench.run import experiment
 
     config = _config(recorded.arguments, recorded, out)
-    results = experiment.execute(config, with_floor=False)
+    results = experiment.run(config, on_stderr(), say, with_floor=False)
     return next(r for r in results if r.stage == recorded.stage and r.method == recorded.method)
 
 
@@ -74,8 +75,7 @@ def _config(arguments: Mapping[str, Any], recorded: Result, out: Path) -> RunCon
     from bench.run.config import run_config
 
     own = {"methods": [recorded.method], "seeds": [recorded.seed], "stages": [recorded.stage], "out": out}
-    config: RunConfig = run_config({**arguments, **own}, None)
-    return config
+    return run_config({**arguments, **own}, None)
 
 
 def _compare(recorded: Result, again: Result) -> int:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.run import Changes, DatasetName, Debug, Device, Plugin, PresetName, Protocol, StandIn
+from bench.cli.flags import Flags, with_flags
 
 if TYPE_CHECKING:
-    from bench.core.readings import Readings
-    from bench.run.cells import Cell
-    from bench.run.config import RunConfig
-    from bench.run.session import Session
+    from bench.run.job import Job
 
 MethodName = Annotated[str, typer.Argument(help="one method, for example brics:steps=50")]
 SampleSeeds = Annotated[str, typer.Option(help="which samples, for example 0-999 or 1,5,10-20; a sample is its seed")]
@@ -27,49 +24,36 @@ Label = Annotated[
 Shard = Annotated[str, typer.Option(help="K/N draws only every N-th block of seeds, from the K-th (0 to N-1) on")]
 
 
+@with_flags(("dataset", "preset", "protocol", "device", "stand_in", "plugin", "set", "debug"))
 def sample(
+    flags: Flags,
     method: MethodName,
     sample_seeds: SampleSeeds,
     out: Folder,
-    dataset: DatasetName = None,
-    preset: PresetName = None,
-    protocol: Protocol = None,
     seed: TrainingSeed = 0,
     label: Label = None,
     shard: Shard = "0/1",
-    device: Device = None,
     results: Results = None,
-    stand_in: StandIn = None,
-    plugin: Plugin = None,
-    set_: Changes = None,
-    debug: Debug = None,
 ) -> int:
     """Draw images from a method's prior. Tokenizer and prior are trained where they are not yet.
 
     Equal seeds give equal images on the same machine, however the work is sharded, ordered, interrupted and resumed.
     """
-    from bench.core.readings import Readings
     from bench.data.export import export
     from bench.evaluate.generate import parse_seeds
     from bench.run.stages.sample import Drawing, label_rule, samples
-    from bench.run.stages.tokenizers import stand_ins
 
     drawing = Drawing(label, parse_shard(shard))
-    flags = {
-        "dataset": dataset, "preset": preset, "protocol": protocol, "seeds": (seed,), "device": device, "out": results,
-        "plugin": plugin, "set": set_, "debug": debug, "sample_seeds": sample_seeds, "stages": "prior",
-        "stand_in": stand_in,
-    }  # fmt: skip
-    readings = Readings()
-    cell, config = _planned(method, flags, readings)
-    label_rule(cell, drawing)
-    session = _trained(cell, config, readings)
-    drawn = samples(cell, session, drawing)
+    own = {"seeds": (seed,), "out": results, "sample_seeds": sample_seeds, "stages": "prior"}
+    job = _planned(method, {**flags, **own})
+    label_rule(job.cell, drawing)
+    _train(job)
+    drawn = samples(job, drawing)
     if drawn is None:
         sys.stderr.write(f"Shard {shard} is drawn; the images are written when all shards are.\n")
         return 0
     export(drawn, parse_seeds(sample_seeds), out)
-    for identity in stand_ins(cell, session):
+    for identity in job.tokenizer.stand_ins:
         sys.stderr.write(f"note: the tokenizer was trained with {identity}; its images are for trying out\n")
     sys.stderr.write(f"{len(drawn)} images: {out}\n")
     return 0
@@ -85,32 +69,28 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(first), int(count)
 
 
-def _planned(method: str, flags: dict[str, Any], readings: Readings) -> tuple[Cell, RunConfig]:
-    """The one cell, everything that it needs being there; nothing is trained yet."""
+def _planned(method: str, flags: Flags) -> Job:
+    """The one cell in its session, everything that it needs being there; nothing is trained yet."""
+    from bench.core.progress import on_stderr, say
     from bench.errors import UsageError
-    from bench.run import checks, experiment
+    from bench.run import checks
     from bench.run.config import run_config
-    from bench.run.stages.sample import obstacle
+    from bench.run.stages.sample import not_applicable
 
-    config: RunConfig = run_config({**flags, "methods": (method,)}, None)
-    problems, _ = checks.problems(config, readings)
-    if problems:
-        raise UsageError(f"{len(problems)} thing{'s' * (len(problems) > 1)} missing:\n  - " + "\n  - ".join(problems))
-    cells = experiment.cells_of(config, readings)
-    if len(cells) != 1:
-        raise UsageError(f"'{method}' names {len(cells)} methods; sample draws from one.")
-    lacks = obstacle(cells[0])
+    prepared = checks.prepare(run_config({**flags, "methods": (method,)}, None), on_stderr(), say)
+    prepared.findings.complete()
+    if len(prepared.jobs) != 1:
+        raise UsageError(f"'{method}' names {len(prepared.jobs)} methods; sample draws from one.")
+    lacks = not_applicable(prepared.jobs[0].cell)
     if lacks is not None:
         raise UsageError(f"'{method}' draws no samples: {lacks}.")
-    return cells[0], config
+    return prepared.jobs[0]
 
 
-def _trained(cell: Cell, config: RunConfig, readings: Readings) -> Session:
-    """The session in which the cell's tokenizer and prior are trained."""
+def _train(job: Job) -> None:
+    """Trains the cell's tokenizer and prior where they are not yet. Raises :class:`BenchError` where one fails."""
     from bench.errors import BenchError
-    from bench.run import experiment, runner
+    from bench.run import runner
 
-    session = experiment.session_of(config, experiment.open_dataset(config), readings)
-    for result in runner.failed(runner.run([cell], session)):
-        raise BenchError(f"{cell.label}, {result.stage}: {result.error}")
-    return session
+    for result in runner.failed(runner.run([job])):
+        raise BenchError(f"{job.cell.label}, {result.stage}: {result.error}")

@@ -42,6 +42,7 @@ def score(
 ) -> int:
     """Measure one image set against another; unchanged sets are not measured again."""
     from bench.core.files import cache_root
+    from bench.core.progress import on_stderr
     from bench.core.registry import lookup
     from bench.data import image_sets
     from bench.metrics import METRICS, expand
@@ -52,7 +53,7 @@ def score(
 
     chosen = lookup(PROTOCOLS, protocol or DEFAULT_PROTOCOL, "metric protocol")
     entries = expand(metrics) if metrics else list(METRICS.values())
-    progress = bars()
+    progress = on_stderr()
     cropped = image_sets.parse_crop(crop)
     cache = cache_root()
     candidate = image_sets.open_set(fake.expanduser(), cache, cropped, progress)
@@ -91,15 +92,6 @@ def _comparable(
         raise UsageError(f"{reason[0].upper()}{reason[1:]}.")
     typer.echo(f"note: no image is compared with image: {reason}", err=True)
     return [entry for entry in entries if entry.kind != "pair"]
-
-
-def bars() -> Progress:
-    """Progress on stderr."""
-    from rich.console import Console
-
-    from bench.core import progress
-
-    return progress.bars(Console(stderr=True))
 
 
 def _reference(text: str, split: str, crop: Crop | None, progress: Progress) -> ImageFiles | Statistics:

@@ -27,7 +27,7 @@ def selftest(
     from bench.pretrained import weights
     from bench.run import plugins
     from bench.run.cells import parse_methods
-    from bench.run.experiment import methods_table
+    from bench.run.opening import methods_table
     from bench.run.presets import PRESETS
     from bench.run.settings import resolve
 

@@ -28,22 +28,23 @@ def build(
     batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
 ) -> None:
     """Compute the statistics of a set of images."""
-    from bench.cli.score import bars, dataset_images, is_dataset
+    from bench.cli.score import dataset_images, is_dataset
     from bench.core.digest import of_value
     from bench.core.files import cache_root
+    from bench.core.progress import on_stderr
     from bench.data import image_sets
     from bench.metrics import reference_statistics
     from bench.metrics.features import FEATURES
     from bench.metrics.measure import extract
 
-    path = _path(name)
+    path, progress = _path(name), on_stderr()
     wanted = _features(features, protocol)
     cropped, place = image_sets.parse_crop(crop), Path(images).expanduser()
     if is_dataset(images) and not place.exists():
         files = dataset_images(images, split, cropped)
     else:
-        files = image_sets.open_set(place, cache_root(), cropped, bars())
-    found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, bars())
+        files = image_sets.open_set(place, cache_root(), cropped, progress)
+    found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, progress)
     facts: dict[str, Any] = {
         "images": of_value([array.digest for array in files.arrays]),
         "origin": place.name if place.exists() else files.origin,

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -144,6 +144,10 @@ def per_second(rate: float) -> str:
     return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
+def quiet(line: str) -> None:
+    """Says nothing."""
+
+
 def say(line: str) -> None:
     """A line on stderr."""
     sys.stderr.write(f"{line}\n")
@@ -156,11 +160,16 @@ def console_of_stderr() -> Console:
     return Console(stderr=True)
 
 
-def wrapped(items: Iterator[Any], description: str, total: int) -> Iterator[Any]:
-    """An iterable with a progress bar around it."""
-    with bars(console_of_stderr())(description, total) as advance:
-        for item in items:
-            yield item
+def on_stderr() -> Progress:
+    """What a command shows of long work: bars or lines on stderr."""
+    return bars(console_of_stderr())
+
+
+def counted(progress: Progress, description: str, total: int) -> Iterator[int]:
+    """The numbers below ``total``; a number is finished when the next one is asked for."""
+    with progress(description, total) as advance:
+        for number in range(total):
+            yield number
             advance(1)
 
 

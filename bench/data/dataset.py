@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.core import registry
 from bench.core.images import ImageArray
+from bench.core.progress import Progress, silent
 from bench.errors import UsageError
 
 
@@ -48,7 +49,7 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class DatasetRequest:
-    """What the command line asks of a dataset. ``progress`` wraps an iterable for the progress bar."""
+    """What the command line asks of a dataset. ``progress`` shows how far its preparation is."""
 
     name: str
     path: str | None
@@ -58,7 +59,7 @@ class DatasetRequest:
     offline: bool = False
     on_bad: Literal["skip", "fail"] = "skip"
     workers: int = 2
-    progress: Callable[[Iterator[Any], str, int], Iterator[Any]] | None = None
+    progress: Progress = silent
 
 
 def dataset_of(text: str, table: Mapping[str, DatasetEntry]) -> tuple[DatasetEntry, str | None]:

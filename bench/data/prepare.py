@@ -18,6 +18,7 @@ import PIL
 
 from bench.core import digest, images, registry
 from bench.core.files import explained, locked, write_bytes
+from bench.core.progress import counted
 from bench.data import freezing, manifest
 from bench.data import frozen as arrays
 from bench.data.dataset import Dataset, DatasetRequest
@@ -83,7 +84,7 @@ def freeze(request: DatasetRequest, members: Members, part: str) -> arrays.Froze
     names = [members.names[i] for i in order]
     target = request.cache / "sets" / digest.of_value(recipe)
     with ThreadPoolExecutor(max(1, request.workers)) as pool:
-        ticks = _wrapped(request, f"prepare {part}", len(names))
+        ticks = counted(request.progress, f"prepare {part}", len(names))
         produce = _Producer(request, members, names, rows[order], pool, ticks)
         frozen = freezing.freeze(
             target,
@@ -185,11 +186,6 @@ class _Producer:
             next(self._ticks, None)
 
 
-def _wrapped(request: DatasetRequest, title: str, total: int) -> Iterator[int]:
-    numbers = iter(range(total))
-    return numbers if request.progress is None else request.progress(numbers, title, total)
-
-
 def check_bad(request: DatasetRequest, frozen: arrays.Frozen) -> None:
     """Raises :class:`UsageError` for a set without images, and under ``--on-bad fail`` for one that left some out."""
     bad, origin = frozen.manifest["bad"], frozen.manifest["origin"]
@@ -229,7 +225,7 @@ def source_digests(request: DatasetRequest, members: Members) -> np.ndarray:
             return known
         with ThreadPoolExecutor(max(1, request.workers)) as pool:
             hashes = _hashes(members, pool)
-            ticks = _wrapped(request, "read", len(members.names))
+            ticks = counted(request.progress, "read", len(members.names))
             data = b"".join(row for row, _ in zip(hashes, ticks, strict=True))
         with explained(path):
             write_bytes(path, data + hashlib.sha256(data).digest())

@@ -27,7 +27,7 @@ CONVENTIONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Census:
+class Counted:
     """The cost of a tokenizer: ``measurements`` for the table, ``facts`` (cost by part, operators not counted)."""
 
     measurements: tuple[Measurement, ...]
@@ -35,11 +35,11 @@ class Census:
 
 
 def count(parts: Sequence[Part]) -> tuple[Measurement, ...]:
-    """The measurements of :func:`census`."""
-    return census(parts).measurements
+    """The measurements of :func:`count_parts`."""
+    return count_parts(parts).measurements
 
 
-def census(parts: Sequence[Part]) -> Census:
+def count_parts(parts: Sequence[Part]) -> Counted:
     """Executes each part once, without gradients, and adds up operations and parameters by side.
 
     Measurements: ``decoder-parameters`` and ``encoder-parameters`` (networks), ``decoder-grid-parameters``,
@@ -49,11 +49,11 @@ def census(parts: Sequence[Part]) -> Census:
     with torch.no_grad():
         tallies = [tally(part.run) for part in parts]
     measurements = (*_parameters(parts), *(m for side in SIDES for m in _operations(side, parts, tallies)))
-    return Census(measurements, {"cost-by-part": _by_part(parts, tallies), "uncounted": _uncounted(parts, tallies)})
+    return Counted(measurements, {"cost-by-part": _by_part(parts, tallies), "uncounted": _uncounted(parts, tallies)})
 
 
-def census_of(entry: MethodEntry, settings: Any, resolution: int) -> Census:
-    """The census of a method's parts, built on the meta device: shapes without memory, whatever the size.
+def count_method(entry: MethodEntry, settings: Any, resolution: int) -> Counted:
+    """The counts of a method's parts, built on the meta device: shapes without memory, whatever the size.
 
     ``entry.parts`` must be given.
     """
@@ -61,7 +61,7 @@ def census_of(entry: MethodEntry, settings: Any, resolution: int) -> Census:
     build = Build(resolution, seed=0, device=meta, comm=Alone())
     with meta:
         parts = registry.load(str(entry.parts))(settings, build)
-    return census(parts)
+    return count_parts(parts)
 
 
 def count_step(run: Callable[[], object]) -> float:

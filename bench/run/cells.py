@@ -9,9 +9,11 @@ from typing import Any
 
 from bench.contract import MethodEntry
 from bench.core import registry
+from bench.core.files import cache_root
 from bench.core.readings import Readings
 from bench.errors import UsageError
 from bench.results.record import STAGES
+from bench.run.checkpoints import Named, named
 from bench.run.config import RunConfig
 from bench.run.method_string import Method, parse_list
 from bench.run.presets import PRESETS, Preset
@@ -22,7 +24,8 @@ from bench.run.settings import Decoding, resolve_decoding, resolve_prior, settin
 class Cell:
     """One row and seed of the comparison; ``stages`` are those asked for and their predecessors, in order.
 
-    ``settings`` are the tokenizer's, ``prior`` the prior's, None where the method has none.
+    ``settings`` are the tokenizer's, ``prior`` the prior's, None where the method has none; ``weights`` is what its
+    ``@weights`` name.
     """
 
     method: Method
@@ -33,6 +36,7 @@ class Cell:
     task: str | None = None
     prior: Any = None
     decoding: Decoding = field(default_factory=Decoding)
+    weights: Named = field(default_factory=Named)
 
     @property
     def label(self) -> str:
@@ -106,10 +110,12 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry], readings: Reading
             task=config.task,
             prior=resolve_prior(method, entry, config.preset),
             decoding=decoding,
+            weights=weights,
         )
         for method in parse_methods(config.methods, table)
         for entry in (table[method.name],)
-        for settings in (settings_of(method, entry, preset, known),)
+        for weights in (named(method, entry, cache_root(), known),)
+        for settings in (settings_of(method, entry, preset, weights, known),)
         for decoding in (resolve_decoding(method, entry, settings),)
         for seed in (config.seeds if is_random(method, entry) or decoding.noise else config.seeds[:1])
     ]

@@ -42,7 +42,39 @@ def source(entry: MethodEntry) -> dict[str, Any]:
     return tomllib.loads((home / (name or "source.toml")).read_text(encoding="utf-8"))
 
 
-def find(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> Weights | None:
+@dataclass(frozen=True)
+class Named:
+    """What ``@weights`` of a method string names, looked for once: where it is, or why it cannot be had.
+
+    ``run`` is the training result that it names, where it names one.
+    """
+
+    weights: Weights | None = None
+    run: Result | None = None
+    problem: UsageError | None = None
+
+    def found(self) -> Weights | None:
+        """The weights, None where none are named. Raises the :class:`UsageError` that says why they cannot be had."""
+        if self.problem is not None:
+            raise self.problem
+        return self.weights
+
+    @property
+    def foreign(self) -> Path | None:
+        """The foreign file or folder, where it is on this machine."""
+        return self.weights.path if self.weights is not None and self.weights.kind == "file" else None
+
+
+def named(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> Named:
+    """What the method string's ``@weights`` names; what is wrong with it is kept, to be said where all of it is."""
+    run = _trained_as(method)
+    try:
+        return Named(_find(method, entry, cache, readings, run), run)
+    except UsageError as error:
+        return Named(run=run, problem=error)
+
+
+def _find(method: Method, entry: MethodEntry, cache: Path, readings: Readings, result: Result | None) -> Weights | None:
     """The weights that a method string names, or None where it names none; ``readings`` hashes a file once per run.
 
     ``@NAME`` is, in this order: a checkpoint of the method's ``source.toml``, a training result (``train.json``, or
@@ -65,24 +97,14 @@ def find(method: Method, entry: MethodEntry, cache: Path, readings: Readings) ->
             f"'{method.label}': '{method.weights}' is neither a file, a training result nor a checkpoint."
             f"{suggestion(method.weights, published) if published else ''}"
         )
-    result = trained_as(method)
     return Weights("file", path, readings.digest(path)) if result is None else _run(result, method, cache)
 
 
-def trained_as(method: Method) -> Result | None:
+def _trained_as(method: Method) -> Result | None:
     """The training result that ``@weights`` names (``train.json``, or the folder that holds it), or None."""
     path = Path(method.weights or "").expanduser()
     file = path / "train.json" if path.is_dir() else path
     return read(file) if method.weights and file.name == "train.json" and file.exists() else None
-
-
-def foreign(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> Path | None:
-    """The foreign file or folder that a method string names, where it is on this machine."""
-    try:
-        found = find(method, entry, cache, readings)
-    except UsageError:
-        return None  # what keeps a run from starting is said where all of it is listed
-    return found.path if found is not None and found.kind == "file" else None
 
 
 def content(entry: MethodEntry, path: Path, readings: Readings) -> Any:

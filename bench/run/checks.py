@@ -2,72 +2,120 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
+from bench.core.progress import quiet, silent
+from bench.core.readings import Readings
 from bench.data.dataset import Dataset
 from bench.errors import UsageError
-from bench.run.experiment import cells_of, open_dataset, session_of
+from bench.run.job import Job, job_of
+from bench.run.opening import cells_of, open_dataset, session_of
 
 if TYPE_CHECKING:
-    from bench.core.readings import Readings
+    from bench.core.progress import Progress
     from bench.run.cells import Cell
     from bench.run.config import RunConfig
+    from bench.run.session import Session
 
 
 FEW = 100
 """Held-out images below which a run says how few there are."""
 
 
-def problems(config: RunConfig, readings: Readings | None = None) -> tuple[list[str], list[str]]:
-    """What keeps a run from starting, and what it will do without; everything at once, nothing trained."""
-    from bench.core.devices import check_compiler, choose_device
+@dataclass(frozen=True)
+class Findings:
+    """What keeps a run from starting (``missing``) and what it will do without (``notes``), a sentence each.
+
+    ``replaceable`` is what is missing of networks in losses, for which a trial may take random ones.
+    """
+
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    replaceable: tuple[str, ...] = ()
+
+    def complete(self) -> None:
+        """Raises :class:`UsageError` that lists everything that is missing."""
+        if self.missing:
+            count = f"{len(self.missing)} thing{'s' * (len(self.missing) > 1)}"
+            raise UsageError(f"{count} missing:\n  - " + "\n  - ".join(self.missing))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that was checked: its jobs, none where its methods or its dataset cannot be had."""
+
+    config: RunConfig
+    findings: Findings
+    jobs: tuple[Job, ...] = ()
+
+
+def prepare(config: RunConfig, progress: Progress = silent, say: Callable[[str], None] = quiet) -> Prepared:
+    """Opens what a run needs, once for the checks and for the run, and says everything at once; nothing is trained."""
     from bench.core.files import cache_root, check_writable
-    from bench.core.readings import Readings
-    from bench.run import checkpoints, networks
+    from bench.run import networks
     from bench.run.stages import beforehand
 
     found: list[str] = []
     notes: list[str] = []
-    known = readings or Readings()
+    readings = Readings()
 
-    def attempt(check: Any) -> None:
+    def attempt(check: Callable[[], object]) -> None:
         try:
             check()
         except UsageError as error:
             found.append(str(error))
 
     cells: list[Cell] = []
-    attempt(lambda: cells.extend(cells_of(config, known)))
+    attempt(lambda: cells.extend(cells_of(config, readings)))
     attempt(lambda: check_task(cells))
     datasets: list[Dataset] = []
-    attempt(lambda: datasets.append(open_dataset(config)))
+    attempt(lambda: datasets.append(open_dataset(config, progress)))
     attempt(lambda: check_writable(config.out))
     attempt(lambda: check_writable(cache_root()))
-    if config.device != "auto":
-        attempt(lambda: choose_device(config.device))
-    if config.compile:
-        attempt(lambda: check_compiler(choose_device(config.device)))
+    attempt(lambda: check_device(config))
     attempt(lambda: check_seeds(config.sample_seeds))
     for cell in cells:
-        attempt(lambda cell=cell: check_resolution(cell, config))
-        attempt(lambda cell=cell: checkpoints.find(cell.method, cell.entry, cache_root(), known))
+        attempt(partial(check_resolution, cell, config))
+        attempt(cell.weights.found)
+    jobs: list[Job] = []
     for dataset in datasets:
         notes.extend(remarks(dataset))
-        attempt(lambda dataset=dataset: found.extend(beforehand.problems(cells, session_of(config, dataset, known))))
+        attempt(lambda: jobs.extend(jobs_of(cells, session_of(config, datasets[0], readings, progress, say))))
+        attempt(lambda: found.extend(beforehand.problems(jobs)))
     of_losses, of_metrics = networks.check(cells, config)
     found += of_losses
     (found if config.strict else notes).extend(of_metrics)
     notes += networks.stand_ins(cells, config)
-    return list(dict.fromkeys(found)), notes
+    return Prepared(
+        config, Findings(tuple(dict.fromkeys(found)), tuple(notes), tuple(dict.fromkeys(of_losses))), tuple(jobs)
+    )
+
+
+def jobs_of(cells: Sequence[Cell], session: Session) -> list[Job]:
+    """The jobs of a run."""
+    return [job_of(cell, session) for cell in cells]
+
+
+def check_device(config: RunConfig) -> None:
+    """Raises :class:`UsageError` for a device that is not here, and where it cannot be compiled for."""
+    from bench.core.devices import check_compiler, choose_device
+
+    if config.device != "auto" or config.compile:
+        device = choose_device(config.device)
+        if config.compile:
+            check_compiler(device)
 
 
 def check_task(cells: list[Cell]) -> None:
     """Raises :class:`UsageError` where no method of the run has its conditional task."""
     from bench.run.stages import conditional
 
-    obstacles = {cell.label: conditional.obstacle(cell) for cell in cells if cell.task is not None}
-    if obstacles and all(obstacles.values()):
-        said = "; ".join(f"'{label}': {reason}" for label, reason in obstacles.items())
+    reasons = {cell.label: conditional.not_applicable(cell) for cell in cells if cell.task is not None}
+    if reasons and all(reasons.values()):
+        said = "; ".join(f"'{label}': {reason}" for label, reason in reasons.items())
         raise UsageError(f"No method of this run has the task '{cells[0].task}' ({said}).")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +13,73 @@ from bench.errors import UsageError
 from bench.run.presets import DEFAULT_PRESET
 
 
+def flag(text: str, *, short: str | None = None, measuring: bool = False, repeated: bool = False) -> Mapping[str, Any]:
+    """What is known of a flag beyond its name, type and default: its help, and a letter for it.
+
+    ``measuring`` flags say what becomes of a tokenizer after its training; a command that only trains has none of
+    them. A ``repeated`` flag is given once for each value, another list as one text with commas.
+    """
+    return {"help": text, "short": short, "measuring": measuring, "repeated": repeated}
+
+
 @dataclass(frozen=True)
 class RunConfig:
-    """The flags of ``run``; a configuration file has the same keys.
+    """What a run is asked for. Its fields are the flags of ``run`` and the keys of a configuration file, with help.
 
     ``methods`` are method strings, ``dataset`` is ``name`` or ``name:PATH``. ``set`` holds ``KEY=VALUE`` changes of
     the preset. ``protocol`` None takes the dataset's own. ``stand_in`` takes seeded random weights for the pretrained
-    networks that are not here.
+    networks that are not here. Raises :class:`UsageError` for numbers out of range and for seeds named twice.
     """
 
-    methods: tuple[str, ...]
-    dataset: str = "photos"
-    preset: str = DEFAULT_PRESET
-    protocol: str | None = None
-    metric_protocol: str | None = None
-    stages: tuple[str, ...] = ("train", "recon", "cost")
-    task: str | None = None
-    seeds: tuple[int, ...] = (0,)
-    sample_seeds: str | None = None
-    limit: int | None = None
-    eval_limit: int | None = None
-    device: str = "auto"
-    out: Path = Path("results/local")
-    offline: bool = False
-    strict: bool = False
-    stand_in: bool = False
-    overwrite: bool = False
-    fail_fast: bool = False
-    clock: bool = False
-    debug: bool = False
-    tensorboard: bool = False
-    deterministic: bool = False
-    on_bad: typing.Literal["skip", "fail"] = "skip"
-    micro_batch: int | None = None
-    channels_last: bool = False
-    compile: bool = False
-    plugin: tuple[str, ...] = ()
-    set: tuple[str, ...] = ()
+    methods: tuple[str, ...] = field(
+        metadata=flag("name[:variant][@weights][:k=v,...], ...", short="-m", repeated=True)
+    )
+    dataset: str = field(default="photos", metadata=flag("photos (default), church, folder:PATH, ...", short="-d"))
+    preset: str = field(default=DEFAULT_PRESET, metadata=flag("smoke, small (default), medium or paper"))
+    protocol: str | None = field(default=None, metadata=flag("data protocol: ldm, stylegan, rqvae or adm"))
+    metric_protocol: str | None = field(
+        default=None, metadata=flag("protocol of the set metrics (bench list protocols)", measuring=True)
+    )
+    stages: tuple[str, ...] = field(
+        default=("train", "recon", "cost"),
+        metadata=flag("of train,recon,cost,prior,sample,gen; default train,recon,cost", measuring=True),
+    )
+    task: str | None = field(
+        default=None, metadata=flag("conditional generation: upsample or colorize", measuring=True)
+    )
+    seeds: tuple[int, ...] = field(default=(0,), metadata=flag("training seeds, for example 0,1,2"))
+    sample_seeds: str | None = field(
+        default=None, metadata=flag("seeds of the samples, for example 0-999", measuring=True)
+    )
+    limit: int | None = field(default=None, metadata=flag("at most this many training images (marks the row)"))
+    eval_limit: int | None = field(
+        default=None, metadata=flag("at most this many validation images (marks the row)", measuring=True)
+    )
+    device: str = field(default="auto", metadata=flag("auto, cpu, cuda, cuda:N or mps"))
+    out: Path = field(default=Path("results/local"), metadata=flag("results folder; default results/local"))
+    offline: bool = field(default=False, metadata=flag("never open a connection"))
+    strict: bool = field(
+        default=False, metadata=flag("a metric without its weights is an error at the start", measuring=True)
+    )
+    stand_in: bool = field(default=False, metadata=flag("random weights for absent networks (marks rows)"))
+    overwrite: bool = field(default=False, metadata=flag("measure again what is there"))
+    fail_fast: bool = field(default=False, metadata=flag("stop at the first failing cell"))
+    clock: bool = field(default=False, metadata=flag("measure encode and decode images/s and memory", measuring=True))
+    deterministic: bool = field(default=False, metadata=flag("deterministic algorithms, no TF32"))
+    on_bad: typing.Literal["skip", "fail"] = field(
+        default="skip", metadata=flag("unreadable images: skip (default) or fail")
+    )
+    micro_batch: int | None = field(
+        default=None, metadata=flag("largest batch of one forward pass; gradients accumulate")
+    )
+    channels_last: bool = field(default=False, metadata=flag("networks in channels-last memory layout"))
+    compile: bool = field(default=False, metadata=flag("torch.compile for encoders and decoders"))
+    tensorboard: bool = field(default=False, metadata=flag("write event files into the run's folder"))
+    plugin: tuple[str, ...] = field(
+        default=(), metadata=flag("a Python file that defines METHOD = MethodEntry(...)", repeated=True)
+    )
+    set: tuple[str, ...] = field(default=(), metadata=flag("KEY=VALUE of the preset (marks the row)", repeated=True))
+    debug: bool = field(default=False, metadata=flag("full tracebacks"))
 
     def __post_init__(self) -> None:
         for name, value in (("limit", self.limit), ("eval-limit", self.eval_limit), ("micro-batch", self.micro_batch)):
@@ -64,10 +94,7 @@ def set_of(values: Sequence[int]) -> frozenset[int]:
     return frozenset(values)
 
 
-LISTS = {"methods", "stages", "seeds", "plugin", "set"}
-
-
-def run_config(flags: Mapping[str, Any], file: Path | None) -> Any:
+def run_config(flags: Mapping[str, Any], file: Path | None) -> RunConfig:
     """The configuration of a run; ``flags`` with the value None were not given.
 
     Raises :class:`UsageError` for an unknown key, with a suggestion, and for a value of the wrong type.
@@ -88,11 +115,12 @@ def run_config(flags: Mapping[str, Any], file: Path | None) -> Any:
 
 
 def _listed(key: str, value: Any) -> Any:
-    """Comma-separated text becomes a list for the flags that take several values."""
-    if key not in LISTS:
+    """A list for the flags that take several values; one text is split at its commas unless the flag is repeated."""
+    known = {field.name: field for field in dataclasses.fields(RunConfig)}
+    if key not in known or not known[key].type.startswith("tuple["):
         return value
     items = [value] if isinstance(value, str | int) else list(value)
-    if key in ("methods", "plugin", "set"):
+    if known[key].metadata["repeated"]:
         return tuple(str(item) for item in items)
     return tuple(piece.strip() for item in items for piece in str(item).split(",") if piece.strip())
 

@@ -1,93 +1,62 @@
-"""A run from its configuration to its results: tables, dataset, session, runner."""
+"""A run from its configuration to its results, for a program as for the command line. Nothing is printed.
+
+``run(RunConfig(("vqgan",), preset="smoke"))`` gives the results that ``python -m bench run`` prints.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.core.progress import console_of_stderr, say, wrapped
-from bench.data.dataset import Dataset, DatasetRequest
+from bench.core.progress import quiet, silent
+from bench.run.checks import Findings, Prepared, prepare
 
 if TYPE_CHECKING:
-    from bench.core.readings import Readings
+    from bench.core.progress import Progress
     from bench.results.record import Result
-    from bench.run.cells import Cell
     from bench.run.config import RunConfig
-    from bench.run.session import Session
 
 FLOOR = "downsample"
 """The untrained method whose reconstruction at the same grid stands beside every tokenizer's."""
 
 
-def methods_table(plugins: tuple[str, ...]) -> dict[str, Any]:
-    """Built-in methods, installed plugins and ``--plugin`` files."""
-    from bench.run.plugins import with_plugins
-    from methods import METHODS
+def run(
+    config: RunConfig,
+    progress: Progress = silent,
+    say: Callable[[str], None] = quiet,
+    with_floor: bool = True,
+) -> list[Result]:
+    """Checks everything, trains or loads, measures, and gives the results of all cells and of the floor at their grids.
 
-    return with_plugins(METHODS, plugins)
-
-
-def cells_of(config: RunConfig, readings: Readings | None = None) -> list[Cell]:
-    """The cells of a run, every name checked; ``readings`` is what the command has read of weight files by now."""
-    from bench.run.cells import cells
-
-    return cells(config, methods_table(config.plugin), readings)
-
-
-def open_dataset(config: RunConfig) -> Dataset:
-    """The prepared dataset; it is prepared now where it is not yet."""
-    from bench.core.files import cache_root
-    from bench.core.registry import load
-    from bench.data.dataset import dataset_of
-    from bench.data.datasets import DATASETS
-    from bench.run.cells import preset_of
-
-    entry, path = dataset_of(config.dataset, DATASETS)
-    request = DatasetRequest(
-        name=entry.name,
-        path=path,
-        resolution=preset_of(config).resolution,
-        protocol=config.protocol or entry.protocol,
-        cache=cache_root(),
-        offline=config.offline,
-        on_bad=config.on_bad,
-        progress=wrapped,
-    )
-    dataset: Dataset = load(entry.open)(request)
-    return dataset
+    Results are written to ``config.out`` as well; what is there is not done again. A cell that fails has a result that
+    says so. ``say`` is told what is done, ``progress`` shows how far it is. Raises :class:`bench.errors.UsageError`
+    with all that is missing before anything is spent.
+    """
+    return execute(prepare(config, progress, say), with_floor)
 
 
-def session_of(config: RunConfig, dataset: Dataset, readings: Readings | None = None) -> Session:
-    """Everything the stages of this run share."""
-    from bench.core.files import cache_root
-    from bench.core.progress import bars
-    from bench.core.readings import Readings
-    from bench.core.registry import lookup
-    from bench.metrics import METRICS
-    from bench.metrics.features import FEATURES
-    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-    from bench.run.cells import preset_of
-    from bench.run.session import Session, Tables
-
-    return Session(
-        config=config,
-        preset=preset_of(config),
-        dataset=dataset,
-        tables=Tables(methods_table(config.plugin), METRICS, FEATURES),
-        protocol=lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol"),
-        cache=cache_root(),
-        progress=bars(console_of_stderr()),
-        say=say,
-        readings=readings or Readings(),
-    )
+def validate(config: RunConfig, progress: Progress = silent) -> Findings:
+    """What keeps this run from starting and what it will do without; the dataset is prepared, nothing is trained."""
+    return prepare(config, progress).findings
 
 
-def execute(config: RunConfig, with_floor: bool = True, readings: Readings | None = None) -> list[Result]:
-    """Runs all cells, and with them the floor at their grids, and returns their results."""
+def load_results(path: Path) -> list[Result]:
+    """The results in a file, or in a folder and all below it, in a fixed order.
+
+    Raises :class:`bench.errors.UsageError` where there are none.
+    """
+    from bench.report.load import load
+
+    return [item.result for item in load([path])]
+
+
+def execute(prepared: Prepared, with_floor: bool = True) -> list[Result]:
+    """The results of a run that was prepared, with the very cells and images that were checked."""
     from bench.core import devices
     from bench.run import runner
 
-    devices.make_deterministic(config.deterministic)
-    session = session_of(config, open_dataset(config), readings)
-    return runner.run(
-        cells_of(config, session.readings), session, session.tables.methods.get(FLOOR) if with_floor else None
-    )
+    prepared.findings.complete()
+    devices.make_deterministic(prepared.config.deterministic)
+    floor = prepared.jobs[0].session.tables.methods.get(FLOOR) if with_floor and prepared.jobs else None
+    return runner.run(prepared.jobs, floor)

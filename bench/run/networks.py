@@ -64,6 +64,6 @@ def measured_networks(config: RunConfig) -> list[str]:
 
 def required_networks(cell: Cell) -> tuple[str, ...]:
     """The pretrained networks in the losses of the stages that will run."""
-    from bench.run.stages import train
+    from bench.run import tokenizers
 
-    return train.networks(cell) if "train" in cell.stages else ()
+    return tokenizers.networks(cell) if "train" in cell.stages else ()

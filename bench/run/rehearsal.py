@@ -13,10 +13,9 @@ from pathlib import Path
 
 from bench.core import devices
 from bench.errors import BenchError
-from bench.run.cells import Cell
 from bench.run.forecast import CellForecast, StageForecast
+from bench.run.job import Job, job_of
 from bench.run.runner import useful
-from bench.run.session import Session
 from bench.run.stages import stage
 from bench.run.stages.trial import Trial, remedies
 from bench.run.stages.trial_images import try_cost, try_gen, try_recon, try_sample
@@ -33,18 +32,18 @@ TRIALS: Mapping[str, Callable[[Trial], StageForecast]] = {
 }
 
 
-def rehearse(cell: Cell, session: Session, scratch: Path, patience: Patience, first: bool) -> CellForecast:
+def rehearse(job: Job, scratch: Path, patience: Patience, first: bool) -> CellForecast:
     """Tries the stages of a cell in order; after one that fails, or runs out of memory, the later ones are not tried.
 
     ``first`` says whether the features of the reference images, which all cells share, are counted here.
     """
     from bench.evaluate.clock import peak_memory
 
-    device = session.device()
+    cell, session, device = job.cell, job.session, job.device
+    config = dataclasses.replace(session.config, stand_in=True)
     trial = Trial(
-        cell=cell,
-        session=dataclasses.replace(session, cache=scratch, config=dataclasses.replace(session.config, stand_in=True)),
-        real=session,
+        job=job_of(cell, dataclasses.replace(session, cache=scratch, config=config)),
+        real=job,
         device=device,
         patience=patience,
         first=first,
@@ -52,7 +51,7 @@ def rehearse(cell: Cell, session: Session, scratch: Path, patience: Patience, fi
     )
     done: list[StageForecast] = []
     for name in useful(cell, session.config.stages):
-        if stage(name).obstacle(cell) is not None:
+        if stage(name).not_applicable(cell) is not None:
             continue
         session.say(f"rehearse {cell.label} seed {cell.seed}, {name}")
         failure = _failure(name, trial, done)
@@ -71,7 +70,7 @@ def _failure(name: str, trial: Trial, done: list[StageForecast]) -> str | None:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        settings = trial.cell.prior if name == "prior" else trial.cell.settings
+        settings = trial.job.cell.prior if name == "prior" else trial.job.cell.settings
         return f"out of memory; {'; '.join(remedies(trial, settings, 1)) or 'use a machine with more memory'}."
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.contract import MethodEntry
-from bench.core import digest, progress
+from bench.core import digest
 from bench.core.files import write_bytes
 from bench.data.dataset import Dataset
 from bench.errors import BenchError
@@ -15,24 +15,26 @@ from bench.results.provenance import provenance
 from bench.results.record import TRAINED_WITH, Result
 from bench.results.store import Place
 from bench.run.cells import NEEDS, Cell
+from bench.run.job import Job, job_of
 from bench.run.method_string import Method
 from bench.run.session import Outcome, Session
 from bench.run.settings import resolve
-from bench.run.stages import Stage, stage, tokenizers
+from bench.run.stages import Stage, stage
 
 
-def run(cells: Sequence[Cell], session: Session, floor: MethodEntry | None = None) -> list[Result]:
-    """All results of the cells, stage by stage; a failing cell does not stop the others unless ``fail_fast`` is on.
+def run(jobs: Sequence[Job], floor: MethodEntry | None = None) -> list[Result]:
+    """All results of the jobs of one session, stage by stage; a failing one does not stop the others unless
+    ``fail_fast`` is on.
 
     ``floor`` is the method whose reconstruction at a tokenizer's own grid is measured beside it.
     """
     results: list[Result] = []
-    for number, cell in enumerate(cells, 1):
-        results += _run_cell(cell, session, f"cell {number} of {len(cells)}")
-    if floor is not None:
-        floors = _floors(cells, results, floor)
+    for number, job in enumerate(jobs, 1):
+        results += _run_job(job, f"cell {number} of {len(jobs)}")
+    if floor is not None and jobs:
+        floors = _floors([job.cell for job in jobs], results, floor)
         for number, cell in enumerate(floors, 1):
-            results += _run_cell(cell, session, f"floor {number} of {len(floors)}")
+            results += _run_job(job_of(cell, jobs[0].session), f"floor {number} of {len(floors)}")
     return results
 
 
@@ -41,51 +43,60 @@ def failed(results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.status == "failed"]
 
 
-def _run_cell(cell: Cell, session: Session, place: str) -> list[Result]:
-    """The cell's stages in order; after a failure the later ones are not tried. ``place`` is the cell's in the run."""
+def _run_job(job: Job, place: str) -> list[Result]:
+    """The cell's stages in order, with one tokenizer; after a failure the later ones are not tried.
+
+    ``place`` is the cell's in the run.
+    """
+    try:
+        return _run_stages(job, place)
+    finally:
+        job.tokenizer.close()
+
+
+def _run_stages(job: Job, place: str) -> list[Result]:
     results: list[Result] = []
-    names = useful(cell, session.config.stages)
+    names, session = useful(job.cell, job.session.config.stages), job.session
     for number, name in enumerate(names, 1):
         here = f"stage {number} of {len(names)} of {place}"
-        placed = dataclasses.replace(session, progress=progress.placed(session.progress, here, session.say))
-        result = _run_stage(name, stage(name), cell, placed, here)
+        result = _run_stage(name, stage(name), job.placed(here), here)
         results.append(result)
         if result.status == "failed":
             if session.config.fail_fast:
-                raise BenchError(f"{cell.label}, {name}: {result.error}")
-            session.say(f"{cell.label}, {name}: failed: {result.error}")
+                raise BenchError(f"{job.cell.label}, {name}: {result.error}")
+            session.say(f"{job.cell.label}, {name}: failed: {result.error}")
             break
     return results
 
 
 def useful(cell: Cell, asked: Sequence[str]) -> list[str]:
     """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks."""
-    needed = {need for name in cell.stages if stage(name).obstacle(cell) is None for need in NEEDS[name]}
+    needed = {need for name in cell.stages if stage(name).not_applicable(cell) is None for need in NEEDS[name]}
     predecessors = set().union(*NEEDS.values())
     return [name for name in cell.stages if name in asked or name in needed or name not in predecessors]
 
 
-def _run_stage(name: str, work: Stage, cell: Cell, session: Session, here: str) -> Result:
-    place = session.place(cell)
-    obstacle = work.obstacle(cell)
+def _run_stage(name: str, work: Stage, job: Job, here: str) -> Result:
+    place, cell, session = job.place, job.cell, job.session
+    reason = work.not_applicable(cell)
     try:
-        key = work.key(cell, session) if obstacle is None else digest.of_value([name, cell.label, obstacle])
+        key = work.key(job) if reason is None else digest.of_value([name, cell.label, reason])
         done = place.done(name, key)
         if done is not None and not session.config.overwrite:
             session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
             return done
         blank = _blank(name, cell, session, key)
-        if obstacle is not None:
-            result = dataclasses.replace(blank, status="not-applicable", error=obstacle)
+        if reason is not None:
+            result = dataclasses.replace(blank, status="not-applicable", error=reason)
             place.write(result)
             return result
         session.say(f"{cell.label} seed {cell.seed}, {name} ({here})")
-        outcome = work.run(cell, session)
+        outcome = work.run(job)
     except BenchError as error:
         if session.config.debug:
             raise
         return _store_failure(name, cell, session, place, str(error))
-    return _store(blank, _marked(outcome, name, cell, session), session, place)
+    return _store(blank, _marked(outcome, name, job), session, place)
 
 
 def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
@@ -107,9 +118,9 @@ def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
     )
 
 
-def _marked(outcome: Outcome, name: str, cell: Cell, session: Session) -> Outcome:
+def _marked(outcome: Outcome, name: str, job: Job) -> Outcome:
     """The outcome, each number with the stand-ins that its weights were trained with; costs are of any."""
-    trained_with = () if name == "cost" else tokenizers.stand_ins(cell, session)
+    trained_with = () if name == "cost" else job.tokenizer.stand_ins
     if not trained_with:
         return outcome
     more = {TRAINED_WITH: ", ".join(trained_with)}

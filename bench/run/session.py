@@ -38,7 +38,7 @@ EVALUATION_PIXELS = 64 * 64 * 64
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of names, joined by the command line."""
+    """The tables in which a run looks up names."""
 
     methods: Mapping[str, MethodEntry]
     metrics: Mapping[str, MetricEntry]

@@ -13,11 +13,11 @@ from typing import Any
 
 from bench.contract import MethodEntry, NoSettings
 from bench.core import digest, registry
-from bench.core.files import cache_root
 from bench.core.readings import Readings
 from bench.errors import UsageError
 from bench.results.record import STAGES, Result
 from bench.run import checkpoints
+from bench.run.checkpoints import Named
 from bench.run.method_string import Method, parse_list
 from bench.run.presets import Preset
 
@@ -94,16 +94,15 @@ def _named(variant: str, entry: MethodEntry, preset: str) -> Any:
         return None
 
 
-def settings_of(method: Method, entry: MethodEntry, preset: Preset, readings: Readings) -> Any:
+def settings_of(method: Method, entry: MethodEntry, preset: Preset, weights: Named, readings: Readings) -> Any:
     """:func:`resolve`, with what ready-made weights fix.
 
     Weights of an earlier training run bring that run's variant, options and preset with them; a foreign checkpoint, as
     far as it is on this machine, its widths. Raises :class:`UsageError` where the method string says otherwise.
     """
-    run = checkpoints.trained_as(method)
-    if run is not None:
-        return _as_trained(method, entry, run)
-    settings, path = resolve(method, entry, preset.name), checkpoints.foreign(method, entry, cache_root(), readings)
+    if weights.run is not None:
+        return _as_trained(method, entry, weights.run)
+    settings, path = resolve(method, entry, preset.name), weights.foreign
     if path is None or entry.identify is None:
         return settings
     content = checkpoints.content(entry, path, readings)

@@ -14,7 +14,7 @@ import torch
 from bench.contract import Learner
 from bench.core import images
 from bench.core.registry import load
-from bench.evaluate.cost import census_of
+from bench.evaluate.cost import count_method
 from bench.train.batches import ImageSource
 from tests.rehearsal.promises import PARTS, TOTALS
 from tests.rehearsal.running import (
@@ -103,5 +103,5 @@ def check_product(case: Case, learner: Learner) -> None:
     error = (images.to_uint8(decoded).double() - pixels.double()).square().mean()
     assert 0 < float(10 * torch.log10(255**2 / error)) < 60
     assert torch.equal(decoded, tokenizer.decode(tokenizer.encode(pixels)))  # type: ignore[union-attr]
-    counted = {m.name: m.value for m in census_of(case.entry, case.settings, case.side).measurements}
+    counted = {m.name: m.value for m in count_method(case.entry, case.settings, case.side).measurements}
     assert min(counted[f"{side}-{what}"] for side in ("encoder", "decoder") for what in ("gmac", "parameters")) > 0

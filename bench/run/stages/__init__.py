@@ -1,8 +1,8 @@
-"""The stages of a cell. Each module has ``VERSION``, ``obstacle``, ``recipe`` and ``run``; the table is the order.
+"""The stages of a cell. Each module has ``not_applicable``, ``recipe`` and ``run``; the table is the order.
 
-- ``obstacle(cell) -> str | None``: why the stage does not apply to the method.
-- ``recipe(cell, session) -> dict``: everything that decides the outcome, as plain values; its digest is the key.
-- ``run(cell, session) -> Outcome``: the work.
+- ``not_applicable(cell) -> str | None``: why the stage does not apply to the method; it needs no data to know.
+- ``recipe(job) -> dict``: everything that decides the outcome, as plain values; its digest is the key.
+- ``run(job) -> Outcome``: the work.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from typing import Any
 
 from bench.core import digest, registry
 from bench.run.cells import Cell
-from bench.run.session import Outcome, Session
+from bench.run.job import Job
+from bench.run.session import Outcome
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage, loaded."""
 
-    obstacle: Callable[[Cell], str | None]
-    recipe: Callable[[Cell, Session], dict[str, Any]]
-    run: Callable[[Cell, Session], Outcome]
+    not_applicable: Callable[[Cell], str | None]
+    recipe: Callable[[Job], dict[str, Any]]
+    run: Callable[[Job], Outcome]
 
-    def key(self, cell: Cell, session: Session) -> str:
+    def key(self, job: Job) -> str:
         """The digest of the recipe."""
-        return digest.of_value(self.recipe(cell, session))
+        return digest.of_value(self.recipe(job))
 
 
 def stage(name: str) -> Stage:
     """The stage of that name, its module imported now."""
     module = f"bench.run.stages.{name}"
-    return Stage(*(registry.load(f"{module}:{attribute}") for attribute in ("obstacle", "recipe", "run")))
+    return Stage(*(registry.load(f"{module}:{attribute}") for attribute in ("not_applicable", "recipe", "run")))

@@ -7,39 +7,40 @@ from typing import TYPE_CHECKING
 
 from bench.core import registry
 from bench.errors import BenchError, UsageError
-from bench.run.cells import Cell
-from bench.run.session import Session
+from bench.run.job import Job
 from bench.run.stages import fit, train
 
 if TYPE_CHECKING:
     from bench.contract import Learner
 
 
-def problems(cells: Sequence[Cell], session: Session) -> list[str]:
-    """Why tokenizers of these cells cannot be trained here, in one sentence each."""
+def problems(jobs: Sequence[Job]) -> list[str]:
+    """Why tokenizers of these jobs, all of one session, cannot be trained here, in one sentence each."""
     from bench.core.devices import processes
     from bench.train import batches, space
     from bench.train.checkpoint import CHECKPOINT
 
-    found, kept, free = [], 0, space.free(session.cache)
-    for cell in cells:
-        if not _is_trained(cell, session):
+    if not jobs:
+        return []
+    found, kept, free = [], 0, space.free(jobs[0].session.cache)
+    for job in jobs:
+        if not _is_trained(job):
             continue
         try:
-            learner = shapes(cell, session)
+            learner = shapes(job)
             if learner is None:
                 continue
-            batches.check_divisible(learner.batch, processes(session.device()))
-            needed, present = space.needed(learner), train.folder(cell, session) / CHECKPOINT
+            batches.check_divisible(learner.batch, processes(job.device))
+            needed, present = space.needed(learner), job.tokenizer.folder / CHECKPOINT
             resumed = present.stat().st_size if present.exists() else 0
-            space.check(cell.label, kept + needed.most - resumed, session.cache / "runs", free)
+            space.check(job.cell.label, kept + needed.most - resumed, job.session.cache / "runs", free)
             kept += needed.final
         except UsageError as error:
             found.append(str(error))
     return found
 
 
-def shapes(cell: Cell, session: Session) -> Learner | None:
+def shapes(job: Job) -> Learner | None:
     """The learner of the cell's tokenizer without memory; None where it cannot be built so.
 
     Such a learner, of a plug-in that computes with values when it is built, is checked when its training starts.
@@ -51,9 +52,7 @@ def shapes(cell: Cell, session: Session) -> Learner | None:
     meta = torch.device("meta")
     try:
         with meta:
-            learner: Learner = registry.load(str(cell.entry.learner))(
-                cell.settings, session.build(cell.seed, meta, Alone())
-            )
+            learner: Learner = registry.load(str(job.cell.entry.learner))(job.cell.settings, job.build(meta, Alone()))
         return learner
     except UsageError:
         raise
@@ -61,8 +60,12 @@ def shapes(cell: Cell, session: Session) -> Learner | None:
         return None
 
 
-def _is_trained(cell: Cell, session: Session) -> bool:
+def _is_trained(job: Job) -> bool:
     """Whether the run will train the cell's tokenizer."""
-    if "train" not in cell.stages or train.obstacle(cell) is not None or session.dataset.train is None:
+    if (
+        "train" not in job.cell.stages
+        or train.not_applicable(job.cell) is not None
+        or job.session.dataset.train is None
+    ):
         return False
-    return fit.finished(train.folder(cell, session)) is None
+    return fit.finished(job.tokenizer.folder) is None

@@ -16,11 +16,10 @@ from bench.contract import Codes, Condition, Seeds, Tokenizer
 from bench.core import digest, registry
 from bench.core.images import ImageArray
 from bench.run.cells import Cell
-from bench.run.session import Session, head
-from bench.run.stages import tokenizers
+from bench.run.job import Job
+from bench.run.session import head
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from bench.data.frozen import Frozen
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-def obstacle(cell: Cell) -> str | None:
+def not_applicable(cell: Cell) -> str | None:
     """Why the cell's task does not apply to its method; None where it does or where there is no task."""
     if cell.task is None:
         return None
@@ -40,18 +39,16 @@ def obstacle(cell: Cell) -> str | None:
     return None if needed is None else f"the task '{cell.task}' needs the option {needed}"
 
 
-def condition(
-    cell: Cell, session: Session, tokenizer: Tokenizer, device: torch.device
-) -> Callable[[Sequence[int]], Condition]:
+def condition(job: Job, tokenizer: Tokenizer) -> Callable[[Sequence[int]], Condition]:
     """From the seeds of a block to what its samples are given."""
-    shown = Given(tokenizer, cell)
+    shown = Given(tokenizer, job.cell)
 
     def of(seeds: Sequence[int]) -> Condition:
         import torch
 
-        rows = np.array([seed % len(session.val) for seed in seeds])
-        pixels = torch.from_numpy(session.val.pixels[rows]).to(device)
-        return Condition(codes=shown.encode(pixels), task=cell.task)
+        rows = np.array([seed % len(job.session.val) for seed in seeds])
+        pixels = torch.from_numpy(job.session.val.pixels[rows]).to(job.device)
+        return Condition(codes=shown.encode(pixels), task=job.cell.task)
 
     return of
 
@@ -78,21 +75,22 @@ class Given:
         return self.tokenizer.decode(codes, noise)
 
 
-def baselines(cell: Cell, session: Session, count: int) -> dict[str, ImageArray]:
+def baselines(job: Job, count: int) -> dict[str, ImageArray]:
     """By prefix of their measurements: the images given, and the originals; as many as there are samples."""
-    reference = head(session.val, count)
-    return {"given-": _given_images(cell, session, reference), "original-": reference}
+    reference = head(job.session.val, count)
+    return {"given-": _given_images(job, reference), "original-": reference}
 
 
-def _given_images(cell: Cell, session: Session, reference: ImageArray) -> Frozen:
+def _given_images(job: Job, reference: ImageArray) -> Frozen:
     from bench.data.freezing import existing
     from bench.evaluate.reconstruct import reconstruct
 
-    recipe = ["given", VERSION, tokenizers.identity(cell, session), cell.task, reference.digest]
-    folder = session.cache / "images" / digest.of_value(recipe)[:32]
+    recipe = ["given", VERSION, job.tokenizer.identity, job.cell.task, reference.digest]
+    folder = job.session.cache / "images" / digest.of_value(recipe)[:32]
     there = existing(folder)
     if there is not None:
         return there
-    device = session.device()
-    shown = Given(tokenizers.tokenizer(cell, session, device), cell)
-    return reconstruct(shown, reference, folder, device, session.batch(), lambda codes: None, session.progress, dict)
+    session, shown = job.session, Given(job.tokenizer.open(), job.cell)
+    return reconstruct(
+        shown, reference, folder, job.device, session.batch(), lambda codes: None, session.progress, dict
+    )

@@ -6,38 +6,39 @@ from typing import Any
 
 from bench.core import registry
 from bench.run.cells import Cell
-from bench.run.session import Outcome, Session
+from bench.run.job import Job
+from bench.run.session import Outcome
 from bench.run.settings import settings_until, variant_of
 
 VERSION = 1
 
 
-def obstacle(cell: Cell) -> str | None:
+def not_applicable(cell: Cell) -> str | None:
     """Methods that name no parts cannot be counted."""
     return None if cell.entry.parts else "it names no parts to count"
 
 
-def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+def recipe(job: Job) -> dict[str, Any]:
     """Method, settings and resolution."""
     return {
         "stage": "cost",
         "version": VERSION,
-        "method": cell.method.name,
-        "settings": settings_until(cell.settings, "train"),
-        "resolution": session.preset.resolution,
+        "method": job.cell.method.name,
+        "settings": settings_until(job.cell.settings, "train"),
+        "resolution": job.session.preset.resolution,
     }
 
 
-def run(cell: Cell, session: Session) -> Outcome:
+def run(job: Job) -> Outcome:
     """Counts the parts that the method names."""
     import torch
 
     from bench.core.distributed import Alone
-    from bench.evaluate.cost import census
+    from bench.evaluate.cost import count_parts
 
-    build = session.build(cell.seed, torch.device("meta"), Alone())
+    build = job.build(torch.device("meta"), Alone())
     with torch.device("meta"):
-        parts = registry.load(str(cell.entry.parts))(cell.settings, build)
-    counted = census(parts)
-    variant = variant_of(cell.method, cell.entry, session.preset.name, cell.settings)
+        parts = registry.load(str(job.cell.entry.parts))(job.cell.settings, build)
+    counted = count_parts(parts)
+    variant = variant_of(job.cell.method, job.cell.entry, job.session.preset.name, job.cell.settings)
     return Outcome(counted.measurements, facts={**counted.facts, **({"variant": variant} if variant else {})})

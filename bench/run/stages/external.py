@@ -12,7 +12,7 @@ from bench.core import registry
 from bench.data.external import LEFT_OUT, Ready, parse
 from bench.data.frozen import as_frozen
 from bench.run.cells import Cell
-from bench.run.session import Session
+from bench.run.job import Job
 
 if TYPE_CHECKING:
     from bench.core.images import ImageArray
@@ -53,13 +53,13 @@ def identity(cell: Cell) -> Any:
     return images(cell).digest
 
 
-def load(cell: Cell, session: Session) -> ImageArray:
+def load(job: Job) -> ImageArray:
     """The images, decoded; files without an original are left out, and that is said."""
-    ready = images(cell)
-    found = ready.read(session.cache, session.val if ready.kind == "recons" else None)
+    ready = images(job.cell)
+    found = ready.read(job.session.cache, job.session.val if ready.kind == "recons" else None)
     left_out = as_frozen(found).manifest.get(LEFT_OUT, 0)
     if left_out:
-        session.say(f"{cell.label}: {left_out} file{'s' * (left_out > 1)} without an original left out")
+        job.session.say(f"{job.cell.label}: {left_out} file{'s' * (left_out > 1)} without an original left out")
     return found
 
 

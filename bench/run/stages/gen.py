@@ -17,6 +17,7 @@ from bench.metrics.entries import MetricEntry
 from bench.pretrained import lpips
 from bench.results.record import STAND_IN, Measurement
 from bench.run.cells import Cell
+from bench.run.job import Job
 from bench.run.session import Outcome, Session
 from bench.run.stages import conditional, external
 from bench.run.stages import sample as sampling
@@ -36,24 +37,22 @@ SHOWN, NEAREST = 8, 3
 WITHOUT_WEIGHTS = "r64.fc2"
 
 
-def obstacle(cell: Cell) -> str | None:
+def not_applicable(cell: Cell) -> str | None:
     """Needs a prior or ready-made samples."""
-    return None if external.has(cell, "samples") else sampling.obstacle(cell)
+    return None if external.has(cell, "samples") else sampling.not_applicable(cell)
 
 
-def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+def recipe(job: Job) -> dict[str, Any]:
     """The samples, the reference and the metrics with the weights that are at hand."""
-    images = (
-        external.identity(cell) if external.has(cell, "samples") else digest.of_value(sampling.recipe(cell, session))
-    )
+    images = external.identity(job.cell) if external.has(job.cell, "samples") else digest.of_value(sampling.recipe(job))
     return {
         "stage": "gen",
         "version": VERSION,
         "samples": images,
-        "reference": session.train.digest,
-        "metrics": [[m.name, m.version, weights_at_hand(m, session)] for m in set_metrics(session)],
-        "protocol": session.protocol.name,
-        "neighbours": memorisation_recipe(session),
+        "reference": job.session.train.digest,
+        "metrics": [[m.name, m.version, weights_at_hand(m, job.session)] for m in set_metrics(job.session)],
+        "protocol": job.session.protocol.name,
+        "neighbours": memorisation_recipe(job.session),
     }
 
 
@@ -62,28 +61,28 @@ def set_metrics(session: Session) -> list[MetricEntry]:
     return [metric for metric in session.tables.metrics.values() if metric.kind == "set"]
 
 
-def run(cell: Cell, session: Session) -> Outcome:
+def run(job: Job) -> Outcome:
     """Measures the samples against the training split; in a conditional task also what they were made from."""
     from bench.metrics.measure import measure
 
-    candidate = images_of(cell, session)
-    baselines = conditional.baselines(cell, session, len(candidate)) if cell.task else {}
+    candidate = images_of(job)
+    baselines = conditional.baselines(job, len(candidate)) if job.cell.task else {}
     found: list[Measurement] = []
     for prefix, images in {"": candidate, **baselines}.items():
         measured = measure(
-            session.train,
+            job.session.train,
             images,
-            set_metrics(session),
-            session.tables.features,
-            session.protocol,
-            session.device(),
-            session.cache,
-            session.batch(),
-            session.progress,
-            pretrained=session.pretrained,
+            set_metrics(job.session),
+            job.session.tables.features,
+            job.session.protocol,
+            job.device,
+            job.session.cache,
+            job.session.batch(),
+            job.session.progress,
+            pretrained=job.session.pretrained,
         )
         found += [dataclasses.replace(m, name=prefix + m.name) for m in measured.measurements]
-    repeats = memorisation(candidate, session)
+    repeats = memorisation(candidate, job.session)
     return dataclasses.replace(
         repeats,
         metrics=(*found, *repeats.metrics),
@@ -91,16 +90,16 @@ def run(cell: Cell, session: Session) -> Outcome:
     )
 
 
-def images_of(cell: Cell, session: Session) -> ImageArray:
+def images_of(job: Job) -> ImageArray:
     """The cell's samples; ready-made ones must have the run's size: nothing is resized silently."""
-    if not external.has(cell, "samples"):
-        return sampling.all_samples(cell, session)
-    images = external.load(cell, session)
+    if not external.has(job.cell, "samples"):
+        return sampling.all_samples(job)
+    images = external.load(job)
     height, width = images.pixels.shape[2:]
-    if (height, width) != (session.preset.resolution, session.preset.resolution):
+    if (height, width) != (job.session.preset.resolution, job.session.preset.resolution):
         raise UsageError(
-            f"'{cell.label}' holds images of {width}x{height} pixels, but this run measures at "
-            f"{session.preset.resolution}; resize them yourself, or choose another --preset."
+            f"'{job.cell.label}' holds images of {width}x{height} pixels, but this run measures at "
+            f"{job.session.preset.resolution}; resize them yourself, or choose another --preset."
         )
     return images
 

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.core import registry
 from bench.data.export import heat, strip
-from bench.run.cells import Cell
-from bench.run.session import Session
-from bench.run.stages import tokenizers
+from bench.run.job import Job
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,19 +15,18 @@ IMAGES, PARTS = 8, 4
 SUFFIX = "placement.png"
 
 
-def pictures(cell: Cell, session: Session, pixels: np.ndarray) -> dict[str, bytes]:
+def pictures(job: Job, pixels: np.ndarray) -> dict[str, bytes]:
     """By file suffix: the images above heat maps of their codes after each quarter of the list; none for most methods.
 
     ``pixels``: uint8 ``[N, 3, H, W]``, of which the first are shown; their codes are those that the tokenizer gives.
     """
-    if cell.entry.placement is None:
+    if job.cell.entry.placement is None:
         return {}
     import torch
 
-    device = session.device()
-    shown = torch.from_numpy(pixels[:IMAGES].copy()).to(device)
-    codes = tokenizers.tokenizer(cell, session, device).encode(shown)
-    maps = registry.load(cell.entry.placement)(cell.settings, codes, PARTS)
+    shown = torch.from_numpy(pixels[:IMAGES].copy()).to(job.device)
+    codes = job.tokenizer.open().encode(shown)
+    maps = registry.load(job.cell.entry.placement)(job.cell.settings, codes, PARTS)
     largest = max(float(maps.max()), 1.0)
     rows = [heat(maps[:, part] / largest, shown.shape[2], shown.shape[3]) for part in range(PARTS)]
     return {SUFFIX: strip([shown.cpu().numpy(), *rows])}

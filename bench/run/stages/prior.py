@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,11 @@ from bench.contract import Prior, Tokenizer
 from bench.core import digest, registry
 from bench.results.record import Measurement, Signature
 from bench.run.cells import Cell
-from bench.run.session import Outcome, Session, head
+from bench.run.job import Job
+from bench.run.session import Outcome, head
 from bench.run.settings import settings_until
-from bench.run.stages import conditional, fit, tokenizers
-from bench.run.stages.tokenizers import encoded
+from bench.run.stages import conditional, fit
+from bench.run.tokenizers import encoded
 
 if TYPE_CHECKING:
     import torch
@@ -29,64 +29,63 @@ LIKELIHOOD_IMAGES = 512
 """At most this many validation images."""
 
 
-def obstacle(cell: Cell) -> str | None:
+def not_applicable(cell: Cell) -> str | None:
     """Methods without a prior cannot generate."""
-    return conditional.obstacle(cell) if cell.entry.prior_learner else "no prior is defined for it"
+    return conditional.not_applicable(cell) if cell.entry.prior_learner else "no prior is defined for it"
 
 
-def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+def recipe(job: Job) -> dict[str, Any]:
     """Tokenizer, prior settings, images and budget; not the task, which matters only when images are drawn."""
     return {
         "stage": "prior",
         "version": VERSION,
-        "tokenizer": tokenizers.identity(cell, session),
-        "prior": settings_until(cell.prior, "prior"),
-        "images": session.train.digest,
-        "images_seen": session.preset.prior_images_seen,
-        "flip": session.preset.flip,
-        "precision": session.preset.precision,
-        "seed": cell.seed,
+        "tokenizer": job.tokenizer.identity,
+        "prior": settings_until(job.cell.prior, "prior"),
+        "images": job.session.train.digest,
+        "images_seen": job.session.preset.prior_images_seen,
+        "flip": job.session.preset.flip,
+        "precision": job.session.preset.precision,
+        "seed": job.cell.seed,
     }
 
 
-def folder(cell: Cell, session: Session) -> Path:
+def folder(job: Job) -> Path:
     """Where the run's checkpoint, final weights and report are."""
-    return session.cache / "runs" / digest.of_value(recipe(cell, session))[:32]
+    return job.session.cache / "runs" / digest.of_value(recipe(job))[:32]
 
 
-def run(cell: Cell, session: Session) -> Outcome:
+def run(job: Job) -> Outcome:
     """Encodes the training images once, trains the prior, or reads the report of a finished run."""
-    where = folder(cell, session)
-    budget = fit.Budget(session.preset.prior_images_seen, cell.seed)
-    report = fit.finished(where) or _train(cell, session, where, budget)
-    measured = likelihoods(cell, session, lambda device, own: trained(cell, session, device, own))
+    where = folder(job)
+    budget = fit.Budget(job.session.preset.prior_images_seen, job.cell.seed)
+    report = fit.finished(where) or _train(job, where, budget)
+    measured = likelihoods(job)
     return Outcome((*fit.measurements(report), *measured), facts=report)
 
 
-def _train(cell: Cell, session: Session, where: Path, budget: fit.Budget) -> dict[str, Any]:
-    device = session.device()
-    tokenizer = tokenizers.tokenizer(cell, session, device)
-    source = codes_of_training_set(cell, tokenizer, session, device)
+def _train(job: Job, where: Path, budget: fit.Budget) -> dict[str, Any]:
+    tokenizer = job.tokenizer.open()
+    source = codes_of_training_set(job, tokenizer)
 
     def build(device: torch.device, comm: Any) -> Learner:
-        return _learner(cell, session.build(cell.seed, device, comm), tokenizer, source)
+        return _learner(job.cell, job.build(device, comm), tokenizer, source)
 
-    return fit.train(build, source, budget, session, where)
+    return fit.train(build, source, budget, job.session, where)
 
 
-def codes_of_training_set(cell: Cell, tokenizer: Tokenizer, session: Session, device: torch.device) -> CodeSource:
+def codes_of_training_set(job: Job, tokenizer: Tokenizer) -> CodeSource:
     """The codes of the training images (and of their mirror images) for the method's prior, from the cache."""
     from bench.evaluate.encode import encode
 
-    encoder = cell.entry.prior_encoder
+    encoder = job.cell.entry.prior_encoder
     return encode(
         registry.load(encoder)(tokenizer) if encoder else tokenizer,
-        session.train,
-        session.cache,
-        device=device,
-        batch=session.batch(),
-        flip=session.preset.flip,
-        progress=session.progress,
+        job.session.train,
+        job.session.cache,
+        device=job.device,
+        batch=job.session.batch(),
+        flip=job.session.preset.flip,
+        progress=job.session.progress,
     )
 
 
@@ -97,33 +96,30 @@ def _learner(cell: Cell, build: Build, tokenizer: Tokenizer, source: CodeSource)
     return learner
 
 
-def trained(cell: Cell, session: Session, device: torch.device, tokenizer: Tokenizer) -> Prior:
+def trained(job: Job, tokenizer: Tokenizer) -> Prior:
     """The prior of a finished run, built without optimiser, with the sampling settings of this cell."""
     from bench.core.distributed import Alone
     from bench.train.checkpoint import FINAL, load_final
 
-    source = codes_of_training_set(cell, tokenizer, session, device)
-    learner = _learner(cell, session.build(cell.seed, device, Alone(), training=False), tokenizer, source)
-    load_final(folder(cell, session) / FINAL, learner, session.final)
-    learner.module.to(device)
+    source = codes_of_training_set(job, tokenizer)
+    learner = _learner(job.cell, job.build(job.device, Alone(), training=False), tokenizer, source)
+    load_final(folder(job) / FINAL, learner, job.session.final)
+    learner.module.to(job.device)
     return learner.finish()  # type: ignore[return-value]
 
 
-def likelihoods(
-    cell: Cell, session: Session, trained: Callable[[torch.device, Tokenizer], Prior]
-) -> tuple[Measurement, ...]:
+def likelihoods(job: Job) -> tuple[Measurement, ...]:
     """``nll-bits-per-image`` and ``nll-bits-per-pixel``, means over images; none for most priors."""
-    if cell.entry.likelihood is None:
+    if job.cell.entry.likelihood is None:
         return ()
     import numpy as np
 
-    bits_of = registry.load(cell.entry.likelihood)
-    device = session.device()
-    tokenizer = tokenizers.tokenizer(cell, session, device)
-    prior, images = trained(device, tokenizer), head(session.val, LIKELIHOOD_IMAGES)
+    bits_of = registry.load(job.cell.entry.likelihood)
+    tokenizer = job.tokenizer.open()
+    prior, images = trained(job, tokenizer), head(job.session.val, LIKELIHOOD_IMAGES)
     found = []
-    with session.progress("likelihood", len(images)) as advance:
-        for pixels, codes in encoded(tokenizer, images, session.batch(), device):
+    with job.session.progress("likelihood", len(images)) as advance:
+        for pixels, codes in encoded(tokenizer, images, job.session.batch(), job.device):
             found.append(bits_of(prior, codes))
             advance(len(pixels))
     bits = np.concatenate(found)
@@ -132,6 +128,6 @@ def likelihoods(
         Measurement(name, float(bits.mean()) / size, unit, False, len(bits), signature=signature)
         for name, unit, size in (
             ("nll-bits-per-image", "bits", 1),
-            ("nll-bits-per-pixel", "bits per pixel", session.preset.resolution**2),
+            ("nll-bits-per-pixel", "bits per pixel", job.session.preset.resolution**2),
         )
     )

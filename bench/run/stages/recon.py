@@ -14,14 +14,15 @@ from bench.data.export import strip
 from bench.metrics import signatures
 from bench.metrics.entries import MetricEntry
 from bench.results.record import Measurement, Signature
+from bench.run import tokenizers
 from bench.run.cells import Cell
+from bench.run.job import Job
 from bench.run.session import Outcome, Session, head
-from bench.run.stages import external, placement, tokenizers
-from bench.run.stages.tokenizers import encoded
+from bench.run.stages import external, placement
+from bench.run.tokenizers import encoded
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
     from bench.data.frozen import Frozen
 
@@ -37,28 +38,34 @@ TRAINING_IMAGES = 5_000
 """At most this many training images give the statistics."""
 
 
-def obstacle(cell: Cell) -> str | None:
+def not_applicable(cell: Cell) -> str | None:
     """Methods without a tokenizer have no reconstructions."""
-    return None if external.has(cell, "recons") else tokenizers.obstacle(cell)
+    return None if external.has(cell, "recons") else tokenizers.not_applicable(cell)
 
 
-def recipe(cell: Cell, session: Session) -> dict[str, Any]:
+def recipe(job: Job) -> dict[str, Any]:
     """The reconstructions and the metrics with the weights that are at hand: new weights, new measurement."""
     return {
-        **images_recipe(cell, session),
-        "metrics": [[m.name, m.version, weights_at_hand(m, session)] for m in session.tables.metrics.values()],
-        "protocol": session.protocol.name,
-        "clock": session.config.clock,
-        "rates": rates_recipe(cell, session),
-        **({"execution": session.execution} if session.config.clock and session.execution else {}),
+        **images_recipe(job),
+        "metrics": [[m.name, m.version, weights_at_hand(m, job.session)] for m in job.session.tables.metrics.values()],
+        "protocol": job.session.protocol.name,
+        "clock": job.session.config.clock,
+        "rates": rates_recipe(job),
+        **({"execution": job.session.execution} if job.session.config.clock and job.session.execution else {}),
     }
 
 
-def images_recipe(cell: Cell, session: Session) -> dict[str, Any]:
+def images_recipe(job: Job) -> dict[str, Any]:
     """What decides the reconstructed pixels."""
-    made = {"ready": external.identity(cell)} if external.has(cell, "recons") else tokenizers.identity(cell, session)
-    images = session.val.digest
-    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": images, **tokenizers.noise_recipe(cell)}
+    made = {"ready": external.identity(job.cell)} if external.has(job.cell, "recons") else job.tokenizer.identity
+    images = job.session.val.digest
+    return {
+        "stage": "recon",
+        "version": VERSION,
+        "tokenizer": made,
+        "images": images,
+        **tokenizers.noise_recipe(job.cell),
+    }
 
 
 def weights_at_hand(metric: MetricEntry, session: Session) -> list[str]:
@@ -68,61 +75,61 @@ def weights_at_hand(metric: MetricEntry, session: Session) -> list[str]:
     return [name for name in needs if not found.available(name)] + list(found.replacing(needs))
 
 
-def run(cell: Cell, session: Session) -> Outcome:
+def run(job: Job) -> Outcome:
     """Encodes, decodes, measures. Reconstructions that are in the cache are only measured."""
     from bench.metrics.measure import measure
 
-    device, reference = session.device(), session.val
+    device, reference = job.device, job.session.val
     candidate: ImageArray
-    if external.has(cell, "recons"):
-        candidate, made = external.load(cell, session), NOTHING_MADE
+    if external.has(job.cell, "recons"):
+        candidate, made = external.load(job), NOTHING_MADE
     else:
-        frozen = reconstructions(cell, session, device)
+        frozen = reconstructions(job)
         candidate, made = frozen, frozen.manifest["made"]
     measured = measure(
         reference,
         candidate,
-        list(session.tables.metrics.values()),
-        session.tables.features,
-        session.protocol,
+        list(job.session.tables.metrics.values()),
+        job.session.tables.features,
+        job.session.protocol,
         device,
-        session.cache,
-        session.batch(),
-        session.progress,
-        pretrained=session.pretrained,
+        job.session.cache,
+        job.session.batch(),
+        job.session.progress,
+        pretrained=job.session.pretrained,
     )
     return Outcome(
         metrics=(
             *measured.measurements,
             *(Measurement(**m) for m in made["rate"]),
-            *rates(cell, session, device),
-            *_clock(cell, session, device),
+            *rates(job),
+            *_clock(job),
         ),
         facts={
             "reconstructions": candidate.digest,
             "images": len(reference),
             **made["facts"],
-            **tokenizers.noise_facts(cell),
+            **tokenizers.noise_facts(job.cell),
         },
         per_image=measured.per_image,
         pictures={
             "examples.png": strip([reference.pixels[:EXAMPLES], candidate.pixels[:EXAMPLES]]),
-            **placement.pictures(cell, session, reference.pixels),
+            **placement.pictures(job, reference.pixels),
         },
     )
 
 
-def reconstructions(cell: Cell, session: Session, device: torch.device) -> Frozen:
+def reconstructions(job: Job) -> Frozen:
     """The decoded images; the manifest's "made" holds the rate and the shape of the codes they came from."""
     from bench.data.freezing import existing
     from bench.evaluate.rate import Meter, profile
     from bench.evaluate.reconstruct import reconstruct
 
-    folder = session.cache / "images" / digest.of_value(images_recipe(cell, session))[:32]
+    folder = job.session.cache / "images" / digest.of_value(images_recipe(job))[:32]
     there = existing(folder)
     if there is not None:
         return there
-    tokenizer = tokenizers.tokenizer(cell, session, device)
+    tokenizer = job.tokenizer.open()
     meter = Meter(RATE_BITS)
     first: list[Codes] = []
 
@@ -132,12 +139,12 @@ def reconstructions(cell: Cell, session: Session, device: torch.device) -> Froze
             first.append(codes_of.take(codes, [0]))
 
     def made() -> dict[str, Any]:
-        rate = [dataclasses.asdict(m) for m in meter.measurements(session.preset.resolution**2)]
+        rate = [dataclasses.asdict(m) for m in meter.measurements(job.session.preset.resolution**2)]
         used = {} if meter.usage is None else {"code_counts": profile(meter.usage), "code_entries": len(meter.usage)}
         return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0]), **used}}}
 
-    batch, noise = session.batch(), tokenizers.noise_seed(cell)
-    return reconstruct(tokenizer, session.val, folder, device, batch, see, session.progress, made, noise)
+    session, noise = job.session, tokenizers.noise_seed(job.cell)
+    return reconstruct(tokenizer, session.val, folder, job.device, session.batch(), see, session.progress, made, noise)
 
 
 def code_facts(codes: Codes) -> dict[str, Any]:
@@ -146,44 +153,45 @@ def code_facts(codes: Codes) -> dict[str, Any]:
     return {"code_kind": codes_of.KINDS[type(codes)], "code_shape": codes_of.shape(codes), "grid": grid}
 
 
-def _clock(cell: Cell, session: Session, device: torch.device) -> tuple[Measurement, ...]:
-    if not session.config.clock:
+def _clock(job: Job) -> tuple[Measurement, ...]:
+    if not job.session.config.clock:
         return ()
     from bench.evaluate.clock import clock
 
-    tokenizer = tokenizers.tokenizer(cell, session, device)
-    return clock(tokenizer, head(session.val, session.batch()).pixels, device, execution=session.execution)
+    session = job.session
+    pixels = head(session.val, session.batch()).pixels
+    return clock(job.tokenizer.open(), pixels, job.device, execution=session.execution)
 
 
-def rates_recipe(cell: Cell, session: Session) -> str | None:
+def rates_recipe(job: Job) -> str | None:
     """What the statistics come from, or None for a method without such rates or a dataset without training images."""
-    training = _training(session) if cell.entry.rates else None
+    training = _training(job.session) if job.cell.entry.rates else None
     return None if training is None else training.digest
 
 
-def rates(cell: Cell, session: Session, device: torch.device) -> tuple[Measurement, ...]:
+def rates(job: Job) -> tuple[Measurement, ...]:
     """``<rate>-bits-per-image`` and ``<rate>-bits-per-pixel`` for every rate the method names; none for most.
 
     Without training images there are only the rates that need no statistics.
     """
-    if cell.entry.rates is None:
+    if job.cell.entry.rates is None:
         return ()
-    training = _training(session)
-    build = session.build(cell.seed, device, Alone())
-    model: RateModel = registry.load(cell.entry.rates)(cell.settings, build)
-    tokenizer = tokenizers.tokenizer(cell, session, device)
+    training = _training(job.session)
+    build = job.build(job.device, Alone())
+    model: RateModel = registry.load(job.cell.entry.rates)(job.cell.settings, build)
+    tokenizer = job.tokenizer.open()
     count = 0 if training is None else len(training)
-    with session.progress("rates", count + len(session.val)) as advance:
-        for images, codes in encoded(tokenizer, training, session.batch(), device) if training else ():
+    with job.session.progress("rates", count + len(job.session.val)) as advance:
+        for images, codes in encoded(tokenizer, training, job.session.batch(), job.device) if training else ():
             model.update(images, codes)
             advance(len(images))
         bits: dict[str, list[np.ndarray]] = {}
-        for images, codes in encoded(tokenizer, session.val, session.batch(), device):
+        for images, codes in encoded(tokenizer, job.session.val, job.session.batch(), job.device):
             for name, values in model.bits(images, codes).items():
                 bits.setdefault(name, []).append(values)
             advance(len(images))
     statistics = f"{count} training images {training.digest[:16]}" if training else None
-    return rate_measurements(bits, session.preset.resolution**2, statistics)
+    return rate_measurements(bits, job.session.preset.resolution**2, statistics)
 
 
 def _training(session: Session) -> ImageArray | None:

@@ -11,9 +11,11 @@ from bench.core import digest
 from bench.data.export import grid
 from bench.errors import BenchError, UsageError
 from bench.results.record import Measurement
+from bench.run import tokenizers
 from bench.run.cells import Cell
+from bench.run.job import Job
 from bench.run.session import Outcome, Session
-from bench.run.stages import conditional, placement, tokenizers
+from bench.run.stages import conditional, placement
 from bench.run.stages import prior as priors
 
 if TYPE_CHECKING:
@@ -36,24 +38,24 @@ class Drawing:
 PLAIN = Drawing()
 
 
-def obstacle(cell: Cell) -> str | None:
+def not_applicable(cell: Cell) -> str | None:
     """Methods without a prior cannot generate."""
-    return priors.obstacle(cell)
+    return priors.not_applicable(cell)
 
 
-def recipe(cell: Cell, session: Session, drawing: Drawing = PLAIN) -> dict[str, Any]:
+def recipe(job: Job, drawing: Drawing = PLAIN) -> dict[str, Any]:
     """The prior, the sampler's settings, the seeds, and the batch (it changes the last float digits)."""
     return {
         **({} if drawing.label is None else {"label": drawing.label}),
         "stage": "sample",
         "version": VERSION,
-        "prior": digest.of_value(priors.recipe(cell, session)),
-        "sampling": digest.plain(cell.prior),
-        "seeds": list(seeds(session)),
+        "prior": digest.of_value(priors.recipe(job)),
+        "sampling": digest.plain(job.cell.prior),
+        "seeds": list(seeds(job.session)),
         "batch": BATCH,
-        "task": cell.task,
-        "given": session.val.digest if cell.task else None,
-        **tokenizers.noise_recipe(cell),
+        "task": job.cell.task,
+        "given": job.session.val.digest if job.cell.task else None,
+        **tokenizers.noise_recipe(job.cell),
     }
 
 
@@ -64,54 +66,53 @@ def seeds(session: Session) -> tuple[int, ...]:
     return parse_seeds(session.config.sample_seeds or f"0-{session.preset.samples - 1}")
 
 
-def folder(cell: Cell, session: Session, drawing: Drawing = PLAIN) -> Path:
+def folder(job: Job, drawing: Drawing = PLAIN) -> Path:
     """Where the samples are."""
-    return session.cache / "images" / digest.of_value(recipe(cell, session, drawing))[:32]
+    return job.session.cache / "images" / digest.of_value(recipe(job, drawing))[:32]
 
 
-def run(cell: Cell, session: Session) -> Outcome:
+def run(job: Job) -> Outcome:
     """Draws the samples that are missing."""
-    drawn = all_samples(cell, session)
+    drawn = all_samples(job)
     return Outcome(
         (Measurement("samples", float(len(drawn)), "images", n=len(drawn)),),
         facts={
             "samples": drawn.digest,
-            "seeds": session.config.sample_seeds or f"0-{session.preset.samples - 1}",
-            **tokenizers.noise_facts(cell),
+            "seeds": job.session.config.sample_seeds or f"0-{job.session.preset.samples - 1}",
+            **tokenizers.noise_facts(job.cell),
         },
-        pictures={"grid.png": grid(drawn.pixels[:SHOWN]), **placement.pictures(cell, session, drawn.pixels)},
+        pictures={"grid.png": grid(drawn.pixels[:SHOWN]), **placement.pictures(job, drawn.pixels)},
     )
 
 
-def all_samples(cell: Cell, session: Session) -> Frozen:
+def all_samples(job: Job) -> Frozen:
     """The samples, from the cache where they are there."""
-    drawn = samples(cell, session)
+    drawn = samples(job)
     if drawn is None:
-        where = folder(cell, session)
+        where = folder(job)
         raise BenchError(f"Other processes still draw shards of these samples in {where}; run again when they ended.")
     return drawn
 
 
-def samples(cell: Cell, session: Session, drawing: Drawing = PLAIN) -> Frozen | None:
+def samples(job: Job, drawing: Drawing = PLAIN) -> Frozen | None:
     """The samples, from the cache where they are there; None while other shards are missing."""
     from bench.data.freezing import existing
     from bench.evaluate.generate import Order, generate
 
-    where = folder(cell, session, drawing)
+    where = folder(job, drawing)
     there = existing(where)
     if there is not None:
         return there
-    device = session.device()
-    tokenizer = tokenizers.tokenizer(cell, session, device)
-    prior = priors.trained(cell, session, device, tokenizer)
+    tokenizer = job.tokenizer.open()
+    prior = priors.trained(job, tokenizer)
     order = Order(
-        seeds(session),
+        seeds(job.session),
         BATCH,
-        label_rule(cell, drawing),
-        conditional.condition(cell, session, tokenizer, device) if cell.task else None,
-        cell.decoding.noise,
+        label_rule(job.cell, drawing),
+        conditional.condition(job, tokenizer) if job.cell.task else None,
+        job.cell.decoding.noise,
     )
-    return generate(prior, tokenizer, order, where, device, session.progress, drawing.shard)
+    return generate(prior, tokenizer, order, where, job.device, job.session.progress, drawing.shard)
 
 
 def label_rule(cell: Cell, drawing: Drawing) -> Callable[[int], int] | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core import digest, registry
+from bench.core import registry
+from bench.run import tokenizers
 from bench.run.cells import Cell
+from bench.run.job import Job
 from bench.run.session import Outcome, Session
-from bench.run.settings import settings_until
 from bench.run.stages import fit
 from bench.train.batches import ImageSource
 
@@ -18,60 +18,32 @@ if TYPE_CHECKING:
 
     from bench.contract import Learner, Tokenizer
 
-VERSION = 1
 PREVIEW_IMAGES = 256
 
 
-def obstacle(cell: Cell) -> str | None:
+def not_applicable(cell: Cell) -> str | None:
     """Methods without a learner and ready-made weights are not trained."""
-    if cell.method.weights is not None:
-        return "its weights are ready-made"
-    return None if cell.entry.learner else "it needs no training"
+    return tokenizers.not_trained(cell)
 
 
-def recipe(cell: Cell, session: Session) -> dict[str, Any]:
-    """Method, settings, images, budget and the networks in the losses: what decides the weights."""
-    needs = networks(cell)
-    return {
-        "stage": "train",
-        "version": VERSION,
-        "method": cell.method.name,
-        "settings": settings_until(cell.settings, "train"),
-        "resolution": session.preset.resolution,
-        "images": session.train.digest,
-        "images_seen": session.preset.images_seen,
-        "flip": session.preset.flip,
-        "precision": session.preset.precision,
-        "seed": cell.seed,
-        **({"networks": {name: session.pretrained.planned(name) for name in needs}} if needs else {}),
-    }
+def recipe(job: Job) -> dict[str, Any]:
+    """What decides the weights: it is the recipe of every stage behind it, too."""
+    return job.tokenizer.training
 
 
-def networks(cell: Cell) -> tuple[str, ...]:
-    """The pretrained networks in the losses that the cell trains with; none where nothing is trained."""
-    if cell.entry.networks is None or obstacle(cell) is not None:
-        return ()
-    return tuple(registry.load(cell.entry.networks)(cell.settings))
-
-
-def folder(cell: Cell, session: Session) -> Path:
-    """Where the run's checkpoint, final weights and report are."""
-    return session.cache / "runs" / digest.of_value(recipe(cell, session))[:32]
-
-
-def run(cell: Cell, session: Session) -> Outcome:
+def run(job: Job) -> Outcome:
     """Trains, or reads the report of a run that is finished."""
-    where = folder(cell, session)
-    budget = fit.Budget(session.preset.images_seen, cell.seed, session.preset.previews)
+    where = job.tokenizer.folder
+    budget = fit.Budget(job.session.preset.images_seen, job.cell.seed, job.session.preset.previews)
 
     def build(device: torch.device, comm: Any) -> Learner:
-        learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, session.build(cell.seed, device, comm))
+        learner: Learner = registry.load(str(job.cell.entry.learner))(job.cell.settings, job.build(device, comm))
         return learner
 
     report = fit.finished(where)
     if report is None:
-        preview = _preview(session) if budget.previews else None
-        report = fit.train(build, ImageSource(session.train), budget, session, where, preview)
+        preview = _preview(job.session) if budget.previews else None
+        report = fit.train(build, ImageSource(job.session.train), budget, job.session, where, preview)
     return Outcome(fit.measurements(report), facts=report)
 
 

@@ -8,10 +8,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Prior, Tokenizer
-from bench.run.cells import Cell
 from bench.run.forecast import Spread, spread
+from bench.run.job import Job
 from bench.run.session import Session, head
-from bench.run.stages import tokenizers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,14 +26,13 @@ DIGEST_BYTES = 32
 class Trial:
     """What the stages of one cell hand on.
 
-    ``session`` writes into the scratch cache and takes stand-ins for networks that are not here; ``real`` is that of
-    the run, from which ready-made weights are read.
+    ``job`` writes into the scratch cache and takes stand-ins for networks that are not here; ``real`` is that of the
+    run, from which ready-made weights are read.
     ``encode`` and ``decode`` are seconds per image, ``free`` the bytes of memory that were free before the cell.
     """
 
-    cell: Cell
-    session: Session
-    real: Session
+    job: Job
+    real: Job
     device: torch.device
     patience: Patience
     first: bool
@@ -49,11 +47,11 @@ class Trial:
 def remedies(trial: Trial, settings: Any, micro_batch: int | None) -> tuple[str, ...]:
     """What needs less memory: a smaller micro-batch, recomputed activations, half precision. None of what is on."""
     said = []
-    if micro_batch and micro_batch != trial.session.config.micro_batch:
+    if micro_batch and micro_batch != trial.job.session.config.micro_batch:
         said.append(f"give --micro-batch {micro_batch}")
     if getattr(settings, "checkpointing", True) is False:
-        said.append(f"add checkpointing=true to the method ({trial.cell.label}:checkpointing=true)")
-    if trial.device.type == "cuda" and trial.session.preset.precision == "32-true":
+        said.append(f"add checkpointing=true to the method ({trial.job.cell.label}:checkpointing=true)")
+    if trial.device.type == "cuda" and trial.job.session.preset.precision == "32-true":
         said.append("add --set precision=bf16-mixed")
     return tuple(said)
 
@@ -61,7 +59,7 @@ def remedies(trial: Trial, settings: Any, micro_batch: int | None) -> tuple[str,
 def tokenizer_of(trial: Trial) -> Tokenizer:
     """The cell's tokenizer: the one that was trained for a few steps, or ready-made weights."""
     if trial.tokenizer is None:
-        trial.tokenizer = tokenizers.tokenizer(trial.cell, trial.real, trial.device)
+        trial.tokenizer = trial.real.tokenizer.open()
     return trial.tokenizer
 
 
@@ -74,12 +72,12 @@ def code(trial: Trial) -> None:
     from bench.evaluate.reconstruct import check_decoded
 
     tokenizer = tokenizer_of(trial)
-    batch = head(trial.session.val, trial.session.batch()).pixels.copy()
+    batch = head(trial.job.session.val, trial.job.session.batch()).pixels.copy()
     schedule = Schedule(warmup=1, repeats=2, seconds=0.5, most=5)
     with torch.inference_mode():
         pixels = torch.from_numpy(batch).to(trial.device)
         codes = tokenizer.encode(pixels)
-        noise = list(range(len(pixels))) if trial.cell.decoding.noise else None
+        noise = list(range(len(pixels))) if trial.job.cell.decoding.noise else None
         decoded = tokenizer.decode(codes, noise)
         check_decoded(decoded, pixels, 0)
         trial.encode = spread(seconds_per_call(lambda: tokenizer.encode(pixels), trial.device, schedule))
@@ -94,10 +92,10 @@ def measuring(trial: Trial, kind: str | None) -> tuple[Spread, float]:
     from bench.metrics.measure import measure
 
     assert trial.decoded is not None
-    session = trial.session
+    session = trial.job.session
     reference = frozen.in_memory(head(session.val, len(trial.decoded)).pixels.copy())
     candidate = frozen.in_memory(trial.decoded)
-    pretrained = session.pretrained if trial.real.config.stand_in else trial.real.pretrained
+    pretrained = session.pretrained if trial.real.session.config.stand_in else trial.real.session.pretrained
     metrics = [m for m in session.tables.metrics.values() if kind in (None, m.kind)]
     seconds, written = [], 0.0
     for number in range(2):

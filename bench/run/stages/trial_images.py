@@ -21,16 +21,16 @@ def try_recon(trial: Trial) -> StageForecast:
     """A batch of validation images, coded, decoded and measured."""
     from bench.evaluate.clock import peak_memory, reset_peak
 
-    session, count = trial.session, len(trial.session.val)
+    session, count = trial.job.session, len(trial.job.session.val)
     reset_peak(trial.device)
-    if ready_made.has(trial.cell, "recons"):
+    if ready_made.has(trial.job.cell, "recons"):
         trial.decoded = head(session.val, session.batch()).pixels.copy()
         coding = Spread()
     else:
         if trial.decoded is None:
             code(trial)
         coding = (trial.encode + trial.decode) * count
-    if trial.cell.entry.rates:
+    if trial.job.cell.entry.rates:
         statistics = min(recon.TRAINING_IMAGES, len(session.train)) if session.dataset.train is not None else 0
         coding = coding + trial.encode * (statistics + count)
     per_image, features = measuring(trial, None)
@@ -48,7 +48,7 @@ def try_recon(trial: Trial) -> StageForecast:
 def try_cost(trial: Trial) -> StageForecast:
     """The whole stage: it costs no more."""
     began = perf_counter()
-    stage("cost").run(trial.cell, trial.session)
+    stage("cost").run(trial.job)
     took = perf_counter() - began
     return StageForecast("cost", Spread(took, took, took), basis=("the whole stage, on shapes without memory",))
 
@@ -58,10 +58,10 @@ def try_sample(trial: Trial) -> StageForecast:
     from bench.evaluate.clock import peak_memory, reset_peak
     from bench.evaluate.generate import Order, draw
 
-    cell, session = trial.cell, trial.session
+    cell, session = trial.job.cell, trial.job.session
     assert trial.prior is not None
     prior, tokenizer = trial.prior, tokenizer_of(trial)
-    condition = conditional.condition(cell, session, tokenizer, trial.device) if cell.task else None
+    condition = conditional.condition(trial.job, tokenizer) if cell.task else None
 
     def drawn(rows: int) -> float | None:
         """Seconds that a block of so many samples took, None where it was given up."""
@@ -102,7 +102,7 @@ def try_gen(trial: Trial) -> StageForecast:
     """The metrics of sets on one batch."""
     from bench.evaluate.clock import peak_memory, reset_peak
 
-    session = trial.session
+    session = trial.job.session
     if trial.decoded is None:
         trial.decoded = head(session.train, session.batch()).pixels.copy()
     reset_peak(trial.device)

@@ -27,12 +27,10 @@ def try_train(trial: Trial) -> StageForecast:
     from bench.core.distributed import Alone
     from bench.train.batches import ImageSource
 
-    cell, session = trial.cell, trial.session
+    cell, session = trial.job.cell, trial.job.session
 
     def build() -> Learner:
-        learner: Learner = registry.load(str(cell.entry.learner))(
-            cell.settings, session.build(cell.seed, trial.device, Alone())
-        )
+        learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, trial.job.build(trial.device, Alone()))
         return learner
 
     forecast, learner = _training(trial, "train", build, ImageSource(session.train), session.preset.images_seen)
@@ -50,11 +48,11 @@ def _training(
     from bench.run.stages.trial_steps import rehearse as try_training
     from bench.train.loop import FitPlan
 
-    session, settings = trial.session, trial.cell.settings if name == "train" else trial.cell.prior
+    session, settings = trial.job.session, trial.job.cell.settings if name == "train" else trial.job.cell.prior
     plan = FitPlan(
-        images=images, seed=trial.cell.seed, flip=session.preset.flip, micro_batch=session.config.micro_batch
+        images=images, seed=trial.job.cell.seed, flip=session.preset.flip, micro_batch=session.config.micro_batch
     )
-    torch.manual_seed(seeding.derive(trial.cell.seed, "initialisation"))
+    torch.manual_seed(seeding.derive(trial.job.cell.seed, "initialisation"))
     found, learner = try_training(
         build, source, plan, session.fabric(), session.cache / name, trial.free, trial.patience
     )
@@ -89,19 +87,20 @@ def try_prior(trial: Trial) -> StageForecast:
     """The codes of a few training images, some steps of the prior's training, and the likelihood of one image."""
     from bench.core.distributed import Alone
 
-    cell, session = trial.cell, trial.session
+    cell, session = trial.job.cell, trial.job.session
     tokenizer = tokenizer_of(trial)
     if trial.decoded is None:
         code(trial)
     few = dataclasses.replace(session.config, limit=min(max(session.batch(), 4), len(session.train)))
-    source = priors.codes_of_training_set(cell, tokenizer, dataclasses.replace(session, config=few), trial.device)
+    few_images = dataclasses.replace(trial.job, session=dataclasses.replace(session, config=few))
+    source = priors.codes_of_training_set(few_images, tokenizer)
     codes = len(session.train) * (1 + session.preset.flip)
     per_code = size_of(session.cache / "codes") / (len(source) * (1 + session.preset.flip))
 
     def build() -> Learner:
         learner: Learner = registry.load(str(cell.entry.prior_learner))(
             _quick_sampler(cell.prior),
-            session.build(cell.seed, trial.device, Alone()),
+            trial.job.build(trial.device, Alone()),
             tokenizer,
             source.head(priors.STATISTICS),
         )
@@ -121,14 +120,14 @@ def _likelihood(trial: Trial) -> Spread:
     """The time of the likelihood of validation images, from one image's."""
     import torch
 
-    if trial.cell.entry.likelihood is None:
+    if trial.job.cell.entry.likelihood is None:
         return Spread()
     with torch.inference_mode():
-        codes = tokenizer_of(trial).encode(torch.from_numpy(trial.session.val.pixels[:1].copy()).to(trial.device))
+        codes = tokenizer_of(trial).encode(torch.from_numpy(trial.job.session.val.pixels[:1].copy()).to(trial.device))
     began = perf_counter()
-    registry.load(trial.cell.entry.likelihood)(trial.prior, codes)
+    registry.load(trial.job.cell.entry.likelihood)(trial.prior, codes)
     took = perf_counter() - began
-    count = min(prior.LIKELIHOOD_IMAGES, len(trial.session.val))
+    count = min(prior.LIKELIHOOD_IMAGES, len(trial.job.session.val))
     return (trial.encode + Spread(took, took, took)) * count
 
 

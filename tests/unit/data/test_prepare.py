@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -180,12 +181,11 @@ def test_a_source_that_changes_while_it_is_prepared_is_noticed(tmp_path):
 def test_progress_counts_every_image(tmp_path):
     seen = []
 
-    def progress(items, title, total):
-        count = 0
-        for item in items:
-            yield item
-            count += 1
-        seen.append((title, count, total))
+    @contextmanager
+    def progress(title, total):
+        counts = []
+        yield counts.append
+        seen.append((title, sum(counts), total))
 
     path = sources.split_folder(tmp_path / "data")
     open_folder(dataclasses.replace(sources.request(tmp_path / "cache", path=path), progress=progress))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bench.contract import Part
-from bench.evaluate.cost import census, count, count_step
+from bench.evaluate.cost import count, count_parts, count_step
 
 
 def conv_part(name: str, side: str, kinds: dict[str, int]) -> Part:
@@ -45,7 +45,7 @@ def test_a_side_without_parts_is_absent_with_a_reason() -> None:
 
 
 def test_facts_name_parts_and_what_was_not_counted() -> None:
-    facts = census([conv_part("synthesis", "decoder", {"network": 5})]).facts
+    facts = count_parts([conv_part("synthesis", "decoder", {"network": 5})]).facts
     assert facts["uncounted"] == {"decoder": {"aten::relu": 1}}
     assert facts["cost-by-part"][0]["part"] == "synthesis"
     assert facts["cost-by-part"][0]["gmac"] == pytest.approx(2400e-9)

@@ -14,10 +14,10 @@ from bench.core import images, seeding
 from bench.core.progress import silent
 from bench.data import frozen
 from bench.evaluate.reconstruct import reconstruct
+from bench.run import tokenizers
 from bench.run.cells import Cell
 from bench.run.method_string import Method
 from bench.run.settings import Decoding
-from bench.run.stages import tokenizers
 from tests.toys import ENTRY, ToySettings
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import torch
 from bench.contract import Batch, Build, Continuous, Indices, Stream
 from bench.core.distributed import Alone
 from bench.errors import UsageError
-from bench.evaluate.cost import census
+from bench.evaluate.cost import count_parts
 from bench.evaluate.rate import bits_per_image, quantise_uniform
 from bench.run.settings import settings_until
 from methods.brics.learner import BricsLearner
@@ -49,7 +49,7 @@ def tokenizer(chosen: Settings = SMOKE):
 )
 def test_published_sizes_have_the_released_cost(variant, grids, network, gmac):
     pieces = parts(settings("paper", variant), build(256, META))
-    numbers = {m.name: m.value for m in census(pieces).measurements}
+    numbers = {m.name: m.value for m in count_parts(pieces).measurements}
     assert numbers["decoder-grid-parameters"] == grids
     assert numbers["decoder-parameters"] == network
     synthesis = next(p for p in pieces if p.name == "synthesis")

@@ -7,7 +7,7 @@ from bench.run import runner
 from bench.run.cells import Cell, cells
 from bench.run.checks import check_task
 from bench.run.config import RunConfig
-from bench.run.experiment import methods_table
+from bench.run.opening import methods_table
 
 EVERYTHING = ["train", "prior", "sample", "gen"]
 

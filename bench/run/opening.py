@@ -1,0 +1,84 @@
+"""What a configuration names, opened: the table of methods, the cells, the dataset, the session of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bench.core.progress import quiet, silent
+from bench.data.dataset import Dataset, DatasetRequest
+
+if TYPE_CHECKING:
+    from bench.core.progress import Progress
+    from bench.core.readings import Readings
+    from bench.run.cells import Cell
+    from bench.run.config import RunConfig
+    from bench.run.session import Session
+
+
+def methods_table(plugins: tuple[str, ...]) -> dict[str, Any]:
+    """Built-in methods, installed plugins and ``--plugin`` files."""
+    from bench.run.plugins import with_plugins
+    from methods import METHODS
+
+    return with_plugins(METHODS, plugins)
+
+
+def cells_of(config: RunConfig, readings: Readings | None = None) -> list[Cell]:
+    """The cells of a run, every name checked; ``readings`` is what the command has read of weight files by now."""
+    from bench.run.cells import cells
+
+    return cells(config, methods_table(config.plugin), readings)
+
+
+def open_dataset(config: RunConfig, progress: Progress = silent) -> Dataset:
+    """The prepared dataset; it is prepared now where it is not yet."""
+    from bench.core.files import cache_root
+    from bench.core.registry import load
+    from bench.data.dataset import dataset_of
+    from bench.data.datasets import DATASETS
+    from bench.run.cells import preset_of
+
+    entry, path = dataset_of(config.dataset, DATASETS)
+    request = DatasetRequest(
+        name=entry.name,
+        path=path,
+        resolution=preset_of(config).resolution,
+        protocol=config.protocol or entry.protocol,
+        cache=cache_root(),
+        offline=config.offline,
+        on_bad=config.on_bad,
+        progress=progress,
+    )
+    dataset: Dataset = load(entry.open)(request)
+    return dataset
+
+
+def session_of(
+    config: RunConfig,
+    dataset: Dataset,
+    readings: Readings | None = None,
+    progress: Progress = silent,
+    say: Callable[[str], None] = quiet,
+) -> Session:
+    """Everything the stages of this run share."""
+    from bench.core.files import cache_root
+    from bench.core.readings import Readings
+    from bench.core.registry import lookup
+    from bench.metrics import METRICS
+    from bench.metrics.features import FEATURES
+    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.run.cells import preset_of
+    from bench.run.session import Session, Tables
+
+    return Session(
+        config=config,
+        preset=preset_of(config),
+        dataset=dataset,
+        tables=Tables(methods_table(config.plugin), METRICS, FEATURES),
+        protocol=lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol"),
+        cache=cache_root(),
+        progress=progress,
+        say=say,
+        readings=readings or Readings(),
+    )

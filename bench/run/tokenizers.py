@@ -1,0 +1,178 @@
+"""From a cell to its tokenizer: built, trained earlier, or loaded from ready-made weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.contract import Codes, Tokenizer
+from bench.core import digest, registry, seeding
+from bench.core.images import ImageArray
+from bench.errors import UsageError
+from bench.results import record
+from bench.run import checkpoints
+from bench.run.cells import Cell
+from bench.run.session import Session
+from bench.run.settings import settings_until
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bench.contract import Build, Learner
+
+
+TRAINING_VERSION = 1
+
+
+def not_applicable(cell: Cell) -> str | None:
+    """Why the method has no tokenizer; None where it has one."""
+    entry = cell.entry
+    if entry.tokenizer or entry.learner or (entry.checkpoint and cell.method.weights):
+        return None
+    return "it is no tokenizer" if not entry.checkpoint else "it needs weights: write name@WEIGHTS"
+
+
+def not_trained(cell: Cell) -> str | None:
+    """Why the tokenizer is not trained here: methods without a learner and ready-made weights are not."""
+    if cell.method.weights is not None:
+        return "its weights are ready-made"
+    return None if cell.entry.learner else "it needs no training"
+
+
+def networks(cell: Cell) -> tuple[str, ...]:
+    """The pretrained networks in the losses that the cell trains with; none where nothing is trained."""
+    if cell.entry.networks is None or not_trained(cell) is not None:
+        return ()
+    return tuple(registry.load(cell.entry.networks)(cell.settings))
+
+
+@dataclass(frozen=True)
+class CellTokenizer:
+    """Where a cell's tokenizer comes from, and the tokenizer itself, opened when the first stage asks for it.
+
+    It stays on the device for the stages that follow, until :meth:`close`.
+    """
+
+    cell: Cell
+    session: Session
+    _open: list[Tokenizer] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The device of the run."""
+        return self.session.device()
+
+    @cached_property
+    def training(self) -> dict[str, Any]:
+        """Method, settings, images, budget and the networks in the losses: what decides the weights of a training."""
+        cell, session, needs = self.cell, self.session, networks(self.cell)
+        return {
+            "stage": "train",
+            "version": TRAINING_VERSION,
+            "method": cell.method.name,
+            "settings": settings_until(cell.settings, "train"),
+            "resolution": session.preset.resolution,
+            "images": session.train.digest,
+            "images_seen": session.preset.images_seen,
+            "flip": session.preset.flip,
+            "precision": session.preset.precision,
+            "seed": cell.seed,
+            **({"networks": {name: session.pretrained.planned(name) for name in needs}} if needs else {}),
+        }
+
+    @property
+    def folder(self) -> Path:
+        """Where the training's checkpoint, final weights and report are."""
+        return self.session.cache / "runs" / digest.of_value(self.training)[:32]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What decides the tokenizer, as plain values and without building it."""
+        cell, settings = self.cell, settings_until(self.cell.settings, "recon")
+        ready = cell.weights.found()
+        if ready is not None:
+            return {"weights": ready.digest, "method": cell.method.name, "settings": settings}
+        if not_trained(cell) is None:
+            trained_with = settings_until(cell.settings, "train")
+            later = {name: value for name, value in settings.items() if name not in trained_with}
+            return {"train": digest.of_value(self.training), **later}
+        return {"method": cell.method.name, "settings": settings, "resolution": self.session.preset.resolution}
+
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """The stand-ins in the losses that its weights are trained with, here or in the run that they come from."""
+        run = self.cell.weights.run
+        return self.session.pretrained.replacing(networks(self.cell)) if run is None else record.stand_ins(run.metrics)
+
+    def open(self) -> Tokenizer:
+        """The tokenizer on the device, in evaluation mode: built, trained earlier, or loaded from ready-made weights.
+
+        Raises :class:`UsageError` for foreign weights of a method that reads none.
+        """
+        if not self._open:
+            self._open.append(self._made())
+        return self._open[0]
+
+    def close(self) -> None:
+        """Lets go of the opened tokenizer and its memory; what asks for it later opens it anew."""
+        self._open.clear()
+
+    def _made(self) -> Tokenizer:
+        from bench.core.distributed import Alone
+
+        cell, ready = self.cell, self.cell.weights.found()
+        build = self.session.build(cell.seed, self.device, Alone(), training=False)
+        if ready is not None and ready.kind == "file":
+            if cell.entry.checkpoint is None:
+                raise UsageError(f"'{cell.label}': {cell.entry.title} reads no foreign weights.")
+            content = checkpoints.content(cell.entry, ready.path, self.session.readings)
+            loaded: Tokenizer = registry.load(cell.entry.checkpoint)(cell.settings, build, content)
+            return loaded
+        if ready is not None:
+            return self._trained(build, ready.path)
+        if not_trained(cell) is None:
+            return self._trained(build, self.folder)
+        made: Tokenizer = registry.load(str(cell.entry.tokenizer))(cell.settings, build)
+        return made
+
+    def _trained(self, build: Build, folder: Path) -> Tokenizer:
+        """The product of a finished training run, built without what training alone needs."""
+        from bench.train.checkpoint import FINAL, load_final
+
+        learner: Learner = registry.load(str(self.cell.entry.learner))(self.cell.settings, build)
+        load_final(folder / FINAL, learner, self.session.final)
+        learner.module.to(self.device)
+        return learner.finish()  # type: ignore[return-value]
+
+
+def noise_recipe(cell: Cell) -> dict[str, Any]:
+    """What a recipe says of noise: nothing where there is none, so that it is the recipe from before noise existed."""
+    return {"noise": True} if cell.decoding.noise else {}
+
+
+def noise_facts(cell: Cell) -> dict[str, Any]:
+    """What a result says of noise: the standard deviations by name, nothing where there is none."""
+    if not cell.decoding.noise:
+        return {}
+    return {"decoding_noise": dict(registry.load(str(cell.entry.decoding_noise))(cell.settings))}
+
+
+def noise_seed(cell: Cell) -> int | None:
+    """The seed of the reconstructions' noise, to which an image's number is added; None for no noise."""
+    return seeding.derive(cell.seed, "decoding") if cell.decoding.noise else None
+
+
+def encoded(
+    tokenizer: Tokenizer, array: ImageArray, batch: int, device: torch.device
+) -> Iterator[tuple[Tensor, Codes]]:
+    """Batches of images, uint8 ``[B, 3, H, W]``, with their codes."""
+    import torch
+
+    with torch.inference_mode():
+        for first in range(0, len(array), batch):
+            images = torch.from_numpy(array.pixels[first : first + batch].copy()).to(device)
+            yield images, tokenizer.encode(images)
