@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.core.progress import console_of_stderr, say, wrapped
-from bench.data.dataset import Dataset, DatasetRequest
+from bench.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from bench.core.readings import Readings
@@ -35,25 +35,12 @@ def cells_of(config: RunConfig, readings: Readings | None = None) -> list[Cell]:
 
 def open_dataset(config: RunConfig) -> Dataset:
     """The prepared dataset; it is prepared now where it is not yet."""
-    from bench.core.files import cache_root
-    from bench.core.registry import load
-    from bench.data.dataset import dataset_of
-    from bench.data.datasets import DATASETS
+    from bench.data.datasets import asked, opened
     from bench.run.cells import preset_of
 
-    entry, path = dataset_of(config.dataset, DATASETS)
-    request = DatasetRequest(
-        name=entry.name,
-        path=path,
-        resolution=preset_of(config).resolution,
-        protocol=config.protocol or entry.protocol,
-        cache=cache_root(),
-        offline=config.offline,
-        on_bad=config.on_bad,
-        progress=wrapped,
-    )
-    dataset: Dataset = load(entry.open)(request)
-    return dataset
+    side, offline, on_bad = preset_of(config).resolution, config.offline, config.on_bad
+    entry, request = asked(config.dataset, side, config.protocol, offline=offline, on_bad=on_bad, progress=wrapped)
+    return opened(entry, request)
 
 
 def session_of(config: RunConfig, dataset: Dataset, readings: Readings | None = None) -> Session:
