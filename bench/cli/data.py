@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
-    from bench.data.dataset import Dataset, DatasetEntry, DatasetRequest
+    from bench.data.dataset import BadImages, Dataset, DatasetEntry, DatasetRequest
     from bench.data.frozen import Frozen
 
 app = typer.Typer(help="Prepare, verify, list, show and export datasets.", no_args_is_help=True)
@@ -134,30 +134,11 @@ def _open(
     may_download: bool = False,
 ) -> Dataset:
     """The dataset, prepared now where it is not yet; downloaded first where that was asked for and is allowed."""
-    from bench.core.files import cache_root
     from bench.core.progress import on_stderr
-    from bench.core.registry import load
-    from bench.data.dataset import DatasetRequest, dataset_of
-    from bench.data.datasets import DATASETS
+    from bench.data.datasets import asked, opened
 
-    entry, path = dataset_of(name, DATASETS)
-    if source is not None and path is not None:
-        raise UsageError(f"'{name}' names its path already; leave --from out.")
-    request = DatasetRequest(
-        name=entry.name,
-        path=path or (str(source) if source is not None else None),
-        resolution=resolution,
-        protocol=protocol or entry.protocol,
-        cache=cache_root(),
-        offline=offline,
-        on_bad=_policy(on_bad),
-        workers=workers,
-        progress=on_stderr(),
-    )
-    if may_download:
-        request = _brought(entry, request)
-    dataset: Dataset = load(entry.open)(request)
-    return dataset
+    entry, request = asked(name, resolution, protocol, source, offline, _policy(on_bad), workers, on_stderr())
+    return opened(entry, _brought(entry, request) if may_download else request)
 
 
 def _brought(entry: DatasetEntry, request: DatasetRequest) -> DatasetRequest:
@@ -174,7 +155,7 @@ def _brought(entry: DatasetEntry, request: DatasetRequest) -> DatasetRequest:
     return replace(request, path=str(path))
 
 
-def _policy(text: str) -> Literal["skip", "fail"]:
+def _policy(text: str) -> BadImages:
     if text == "skip":
         return "skip"
     if text == "fail":

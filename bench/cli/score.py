@@ -136,19 +136,15 @@ def is_dataset(text: str) -> bool:
 
 def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     """A split of a dataset, by name; raises :class:`UsageError` without a crop and :class:`Missing` without images."""
-    from bench.core.files import cache_root
-    from bench.core.registry import load
     from bench.data import image_sets, manifest
-    from bench.data.dataset import DatasetRequest, dataset_of
-    from bench.data.datasets import DATASETS
+    from bench.data.datasets import asked, opened
     from bench.data.frozen import as_frozen
 
     if crop is None:
         raise UsageError(f"{text} is a dataset; say at which crop and size, for example --crop ldm:256.")
     if split not in ("train", "val"):
         raise UsageError(f"--split {split} is neither train nor val.")
-    entry, path = dataset_of(text, DATASETS)
-    dataset = load(entry.open)(DatasetRequest(entry.name, path, crop.resolution, crop.protocol, cache_root()))
+    dataset = opened(*asked(text, crop.resolution, crop.protocol))
     frozen = dataset.train if split == "train" else dataset.val
     if frozen is None:
         raise Missing(f"The dataset {text} has no {split} split.")

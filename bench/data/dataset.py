@@ -47,6 +47,10 @@ class DatasetEntry:
     aliases: tuple[str, ...] = ()
 
 
+BadImages = Literal["skip", "fail"]
+"""What is done with an image that is unreadable or too small."""
+
+
 @dataclass(frozen=True)
 class DatasetRequest:
     """What the command line asks of a dataset. ``progress`` shows how far its preparation is."""
@@ -57,7 +61,7 @@ class DatasetRequest:
     protocol: str
     cache: Path
     offline: bool = False
-    on_bad: Literal["skip", "fail"] = "skip"
+    on_bad: BadImages = "skip"
     workers: int = 2
     progress: Progress = silent
 

@@ -122,6 +122,7 @@ def verify(frozen: Frozen) -> None:
 
 
 def _sampled(count: int) -> Sequence[int]:
+    # Spread from the first to the last: every run opens its images, and must not have to read all of them for that.
     return range(count) if count <= SAMPLED else [int(i) for i in np.linspace(0, count - 1, SAMPLED)]
 
 
@@ -148,6 +149,6 @@ def self_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    if not shape[0]:
+    if not shape[0]:  # an empty file cannot be mapped
         return np.empty(shape, dtype)
     return np.asarray(np.memmap(path, dtype, "r", shape=shape))

@@ -36,7 +36,7 @@ class Work:
     candidate: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
 
 
-class _Side:
+class _SetPass:
     """One image set within a pass: its batches, and the writers of its features."""
 
     def __init__(
@@ -68,7 +68,7 @@ class _Side:
                 yield torch.from_numpy(np.array(array.pixels[start : start + size]))
 
     def extract(self, images: Tensor) -> None:
-        """Feeds a batch to this side's extractors and writes what they give."""
+        """Feeds a batch to this set's extractors and writes what they give."""
         for entry, outputs in self._writers.items():
             values = self._extractors[entry](images)
             for output, writer in outputs.items():
@@ -108,22 +108,22 @@ def run(
     extractors = {name: load(entries[name].build)(device, weights) for name in {*work.reference, *work.candidate}}
     values: dict[str, list[np.ndarray]] = {name: [] for name in work.pairs}
     with ExitStack() as stack, _without_tf32():
-        sides = (
-            _Side("reference", reference if work.pairs or work.reference else (), work.reference, extractors, stack),
-            _Side("candidate", candidate if work.pairs or work.candidate else (), work.candidate, extractors, stack),
+        passes = (
+            _SetPass("reference", reference if work.pairs or work.reference else (), work.reference, extractors, stack),
+            _SetPass("candidate", candidate if work.pairs or work.candidate else (), work.candidate, extractors, stack),
         )
-        total = sum(side.count for side in sides)
+        total = sum(one_pass.count for one_pass in passes)
         advance: Advance = stack.enter_context(progress("measure", total))
-        for one, other in zip_longest(sides[0].batches(batch), sides[1].batches(batch)):
-            for side, images in ((sides[0], one), (sides[1], other)):
+        for one, other in zip_longest(passes[0].batches(batch), passes[1].batches(batch)):
+            for one_pass, images in ((passes[0], one), (passes[1], other)):
                 if images is not None:
                     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                        side.extract(images)
+                        one_pass.extract(images)
                     advance(len(images))
             for name, function in work.pairs.items():
                 values[name].append(function(one.to(device), other.to(device), tools))
-        for side in sides:
-            for writer in side.writers():
+        for one_pass in passes:
+            for writer in one_pass.writers():
                 writer.finish()
     return {name: np.concatenate(pieces) for name, pieces in values.items()}
 

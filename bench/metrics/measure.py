@@ -19,7 +19,7 @@ from bench.core.progress import Progress, silent
 from bench.errors import UsageError
 from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.metrics.feature_cache import Features, open_vectors
-from bench.metrics.signatures import Images, ImageSet, Item, Itemizer, Precision
+from bench.metrics.signatures import Images, ImageSet, PlannedMetric, Planner, Precision
 from bench.results.record import Measurement
 
 if TYPE_CHECKING:
@@ -64,17 +64,17 @@ def measure(
     networks, by default the pinned files alone.
     """
     one, other = ImageSet("the reference", reference), ImageSet("the candidate", candidate)
-    items = Itemizer(one, other, features, protocol, precision, pretrained)
-    ruler = _Ruler(one, other, items, protocol, cache)
-    asked = [items.item(entry) for entry in metrics]
-    lacking = [item for item in asked if item.reason is None and ruler.known(item) is None]
+    planner = Planner(one, other, features, protocol, precision, pretrained)
+    scorer = _Scorer(one, other, planner, protocol, cache)
+    asked = [planner.plan(entry) for entry in metrics]
+    lacking = [metric for metric in asked if metric.reason is None and scorer.known(metric) is None]
     if lacking:
-        ruler.look(lacking, features, device, batch, progress, precision, pretrained)
-    found = tuple(ruler.measurement(item) for item in asked)
-    pairs = [item for item in asked if item.entry.kind == "pair" and item.reason is None]
-    lacking_parts = {item.entry.name for item in asked if item.lacks}
+        scorer.look(lacking, features, device, batch, progress, precision, pretrained)
+    found = tuple(scorer.measurement(metric) for metric in asked)
+    pairs = [metric for metric in asked if metric.entry.kind == "pair" and metric.reason is None]
+    lacking_parts = {metric.entry.name for metric in asked if metric.lacks}
     unfit = tuple(m.name for m in found if m.reason is not None and m.name not in lacking_parts)
-    return Measured(found, {item.entry.name: ruler.values(item) for item in pairs}, unfit)
+    return Measured(found, {metric.entry.name: scorer.values(metric) for metric in pairs}, unfit)
 
 
 def extract(
@@ -92,30 +92,30 @@ def extract(
     """
     one = ImageSet("the images", images)
     nothing = MetricProtocol("", "", {})
-    ruler = _Ruler(one, one, Itemizer(one, one, entries, nothing), nothing, cache)
-    absent = ruler.absent(one, wanted)
+    scorer = _Scorer(one, one, Planner(one, one, entries, nothing), nothing, cache)
+    absent = scorer.absent(one, wanted)
     if absent:
         from bench.metrics import image_pass
 
         image_pass.run((), one.arrays, image_pass.Work(candidate=absent), entries, device, batch, progress)
-    opened = {feature: ruler.open(one, feature) for feature in wanted}
+    opened = {feature: scorer.open(one, feature) for feature in wanted}
     return {feature: values for feature, values in opened.items() if values is not None}
 
 
-def _features(items: Iterable[Item]) -> list[str]:
+def _features(metrics: Iterable[PlannedMetric]) -> list[str]:
     """The features that some metrics read, each once."""
-    return list(dict.fromkeys(item.feature for item in items if item.feature is not None))
+    return list(dict.fromkeys(metric.feature for metric in metrics if metric.feature is not None))
 
 
-class _Ruler:
+class _Scorer:
     """One measurement's cache, image pass and numbers."""
 
     def __init__(
-        self, reference: ImageSet, candidate: ImageSet, items: Itemizer, protocol: MetricProtocol, cache: Path
+        self, reference: ImageSet, candidate: ImageSet, planner: Planner, protocol: MetricProtocol, cache: Path
     ) -> None:
         self._reference = reference
         self._candidate = candidate
-        self._items = items
+        self._planner = planner
         self._protocol = protocol
         self._cache = cache
         self._features: dict[tuple[str, str], Features] = {}
@@ -124,34 +124,34 @@ class _Ruler:
 
     # -- what is kept -----------------------------------------------------------------------------------------
 
-    def known(self, item: Item) -> Mapping[str, float] | None:
+    def known(self, metric: PlannedMetric) -> Mapping[str, float] | None:
         """The numbers, when they are in the cache and whole."""
-        if item.key not in self._kept:
-            kept = _read(self._file(item), item.key)
+        if metric.key not in self._kept:
+            kept = _read(self._file(metric), metric.key)
             if kept is None:
                 return None
-            self._kept[item.key] = kept
-        numbers: Mapping[str, float] = self._kept[item.key]["numbers"]
+            self._kept[metric.key] = kept
+        numbers: Mapping[str, float] = self._kept[metric.key]["numbers"]
         return numbers
 
-    def values(self, item: Item) -> np.ndarray:
+    def values(self, metric: PlannedMetric) -> np.ndarray:
         """The per-image values of a pair metric that is known."""
-        return np.array(self._kept[item.key]["values"], dtype=np.float64)
+        return np.array(self._kept[metric.key]["values"], dtype=np.float64)
 
-    def _keep(self, item: Item, numbers: Mapping[str, float], values: Sequence[float] = ()) -> None:
-        content = {"key": item.key, "numbers": dict(numbers), "values": list(values)}
+    def _keep(self, metric: PlannedMetric, numbers: Mapping[str, float], values: Sequence[float] = ()) -> None:
+        content = {"key": metric.key, "numbers": dict(numbers), "values": list(values)}
         text = json.dumps({**content, "sha256": of_value(content)})
-        write_file(self._file(item), lambda temporary: temporary.write_text(text))
-        self._kept[item.key] = content
+        write_file(self._file(metric), lambda temporary: temporary.write_text(text))
+        self._kept[metric.key] = content
 
-    def _file(self, item: Item) -> Path:
-        return self._cache / "measured" / f"{item.key[:32]}.json"
+    def _file(self, metric: PlannedMetric) -> Path:
+        return self._cache / "measured" / f"{metric.key[:32]}.json"
 
     # -- the pass over the images -----------------------------------------------------------------------------
 
     def look(
         self,
-        items: Sequence[Item],
+        metrics: Sequence[PlannedMetric],
         entries: Mapping[str, FeatureEntry],
         device: torch.device | str,
         batch: int,
@@ -160,10 +160,10 @@ class _Ruler:
         pretrained: Pretrained | None,
     ) -> None:
         """Computes the per-image values and the features that the cache lacks."""
-        pairs = {item.key: item for item in items if item.entry.kind == "pair"}
-        wanted = {key: cast("PairFormula", item.entry.function) for key, item in pairs.items()}
-        reference = self.absent(self._reference, _features(i for i in items if i.entry.reads == "both"))
-        candidate = self.absent(self._candidate, _features(items))
+        pairs = {metric.key: metric for metric in metrics if metric.entry.kind == "pair"}
+        wanted = {key: cast("PairFormula", metric.entry.function) for key, metric in pairs.items()}
+        reference = self.absent(self._reference, _features(m for m in metrics if m.entry.reads == "both"))
+        candidate = self.absent(self._candidate, _features(metrics))
         if not (wanted or reference or candidate):
             return
         from bench.metrics import image_pass
@@ -184,7 +184,7 @@ class _Ruler:
         return absent
 
     def _folder(self, images: ImageSet, feature: str) -> Path:
-        return self._cache / "features" / self._items.feature_key(images, feature)[:32]
+        return self._cache / "features" / self._planner.feature_key(images, feature)[:32]
 
     def open(self, images: ImageSet, feature: str) -> Features | None:
         if images.statistics is not None:
@@ -199,15 +199,15 @@ class _Ruler:
 
     # -- numbers ----------------------------------------------------------------------------------------------
 
-    def measurement(self, item: Item) -> Measurement:
+    def measurement(self, metric: PlannedMetric) -> Measurement:
         """The metric's number from the cache or from features, or the reason of its absence."""
-        entry = item.entry
-        numbers = None if item.reason is not None else self.known(item)
-        reason = item.reason
+        entry = metric.entry
+        numbers = None if metric.reason is not None else self.known(metric)
+        reason = metric.reason
         if reason is None and numbers is None:
             try:
-                numbers = self._compute(item)
-                self._keep(item, numbers)
+                numbers = self._compute(metric)
+                self._keep(metric, numbers)
             except UsageError as error:
                 reason = str(error)
         return Measurement(
@@ -217,21 +217,21 @@ class _Ruler:
             higher_is_better=entry.higher_is_better,
             n=self._candidate.count,
             deviation=None if numbers is None else numbers.get(f"{entry.number}-deviation"),
-            signature=item.signature,
+            signature=metric.signature,
             reason=reason,
         )
 
-    def _compute(self, item: Item) -> Mapping[str, float]:
+    def _compute(self, metric: PlannedMetric) -> Mapping[str, float]:
         """Runs a formula on features; metrics that are numbers of one formula share the run."""
-        formula = item.entry.function, item.feature
+        formula = metric.entry.function, metric.feature
         if formula not in self._computed:
-            assert item.feature is not None
-            reference = candidate = self.open(self._candidate, item.feature)
-            if item.entry.reads == "both":
-                reference = self.open(self._reference, item.feature)
+            assert metric.feature is not None
+            reference = candidate = self.open(self._candidate, metric.feature)
+            if metric.entry.reads == "both":
+                reference = self.open(self._reference, metric.feature)
             assert reference is not None
             assert candidate is not None, "features are computed or found before numbers are asked for"
-            self._computed[formula] = cast("SetFormula", item.entry.function)(reference, candidate, self._protocol)
+            self._computed[formula] = cast("SetFormula", metric.entry.function)(reference, candidate, self._protocol)
         return self._computed[formula]
 
 

@@ -21,7 +21,7 @@ from bench.errors import UsageError
 from bench.metrics import image_pass
 from bench.metrics.entries import FeatureEntry, MetricProtocol
 from bench.metrics.feature_cache import open_vectors
-from bench.metrics.signatures import ImageSet, Itemizer
+from bench.metrics.signatures import ImageSet, Planner
 from bench.pretrained.lpips import Backbone, lpips_network
 
 if TYPE_CHECKING:
@@ -178,8 +178,8 @@ def feature_vectors(
 ) -> np.ndarray:
     """The features "extractor.output" of all images, float32 ``[N, D]``: those the set metrics have kept, or new."""
     one = ImageSet("the images", images)
-    items = Itemizer(one, one, features, protocol, pretrained=pretrained)
-    folder = cache / "features" / items.feature_key(one, feature)[:32]
+    planner = Planner(one, one, features, protocol, pretrained=pretrained)
+    folder = cache / "features" / planner.feature_key(one, feature)[:32]
     if open_vectors(folder) is None:
         extractor, _, output = feature.partition(".")
         work = image_pass.Work(candidate={extractor: {output: folder}})

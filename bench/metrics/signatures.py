@@ -76,7 +76,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
-class Item:
+class PlannedMetric:
     """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none.
 
     ``lacks`` says that the reason is something that can be fetched or installed.
@@ -90,7 +90,7 @@ class Item:
     lacks: bool = False
 
 
-class Itemizer:
+class Planner:
     """Gives every metric of one measurement its signature and its keys, by content alone."""
 
     def __init__(
@@ -109,17 +109,17 @@ class Itemizer:
         self._precision = precision
         self._pretrained = pretrained or Pretrained()
 
-    def item(self, entry: MetricEntry) -> Item:
+    def plan(self, entry: MetricEntry) -> PlannedMetric:
         """The metric with its signature and key, or with the reason of its absence."""
         feature = None if entry.features is None else self._protocol.features.get(entry.features, entry.features)
         needs = needed(entry, self._entries, self._protocol)
         lack = self._absent(feature, needs)
-        reason = self._obstacle(entry, feature) or lack
+        reason = self._unfit(entry, feature) or lack
         if reason is not None:
-            return Item(entry, feature, {}, "", reason, lacks=reason == lack)
+            return PlannedMetric(entry, feature, {}, "", reason, lacks=reason == lack)
         signature = self._signature(entry, feature, needs)
         key = of_value({**signature, "function": kept_as(entry.function), "candidate": self._candidate.digest})
-        return Item(entry, feature, signature, key, None)
+        return PlannedMetric(entry, feature, signature, key, None)
 
     def _absent(self, feature: str | None, needs: Sequence[str]) -> str | None:
         """What has to be installed or fetched."""
@@ -135,7 +135,7 @@ class Itemizer:
     def _extractor(self, feature: str) -> FeatureEntry:
         return lookup(self._entries, feature.partition(".")[0], "feature extractor")
 
-    def _obstacle(self, entry: MetricEntry, feature: str | None) -> str | None:
+    def _unfit(self, entry: MetricEntry, feature: str | None) -> str | None:
         """Why these images cannot be measured with this metric."""
         one, other = self._reference, self._candidate
         if one.statistics is not None:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.regression.gates import SPEED, Gates, Rule
-from bench.regression.numbers import Side, by_place, different, numbers, random
+from bench.regression.numbers import SeedRuns, by_place, different, numbers, random
 from bench.regression.verdicts import FAILING, Kind, Place, Verdict
 from bench.report import uncertainty
 from bench.report.load import Loaded
@@ -18,11 +18,14 @@ from bench.results.record import Tolerance
 if TYPE_CHECKING:
     import numpy as np
 
+Pair = tuple[SeedRuns, SeedRuns]
+"""The same number before and now."""
+
 
 def compare(
     baseline: Sequence[Loaded], current: Sequence[Loaded], gates: Gates, tolerances: Mapping[str, Tolerance]
 ) -> tuple[Verdict, ...]:
-    """A verdict on every row and number of both sides, in order of first appearance.
+    """A verdict on every row and number of both sets of results, in order of first appearance.
 
     ``tolerances`` come with the metrics' definitions, by metric name; ``gates`` override them.
     """
@@ -37,8 +40,8 @@ def compare(
         for stage, metric in dict.fromkeys([*old, *new]):
             rule = gates.rule(tolerances, place.dataset, place.method, metric)
             both = (old.get((stage, metric)), new.get((stage, metric)))
-            sides = (before, after) if metric in SPEED else None
-            found = _judge(place, stage, metric, both, rule, gates, sides)
+            everything = (before, after) if metric in SPEED else None
+            found = _judge(place, stage, metric, both, rule, gates, everything)
             if isinstance(found, _Case):
                 open_cases.append((len(verdicts), found))
                 found = found.verdict
@@ -73,12 +76,12 @@ def _judge(
     place: Place,
     stage: str,
     metric: str,
-    sides: tuple[Side | None, Side | None],
+    pair: tuple[SeedRuns | None, SeedRuns | None],
     rule: Rule,
     gates: Gates,
     everything: tuple[Mapping[Place, Any], Mapping[Place, Any]] | None,
 ) -> Verdict | _Case | None:
-    old, new = sides
+    old, new = pair
     if rule.ignore or old is None or not old.values:
         return None
     name = f"{place}: {metric}"
@@ -99,9 +102,15 @@ def _judge(
 
 
 def _moved(
-    place: Place, stage: str, metric: str, sides: tuple[Side, Side], rule: Rule, gates: Gates, higher: bool | None
+    place: Place,
+    stage: str,
+    metric: str,
+    pair: Pair,
+    rule: Rule,
+    gates: Gates,
+    higher: bool | None,
 ) -> _Case:
-    old, new = sides
+    old, new = pair
     move = new.mean - old.mean
     wrong = -move if higher else move
     allowed, cause = _allowed(old, new, rule, gates)
@@ -121,7 +130,7 @@ def _moved(
     return _Case(verdict, None if rule.both else differences, exceeds)
 
 
-def _allowed(old: Side, new: Side, rule: Rule, gates: Gates) -> tuple[float, str]:
+def _allowed(old: SeedRuns, new: SeedRuns, rule: Rule, gates: Gates) -> tuple[float, str]:
     """The largest of the tolerances and what it is."""
     noise = uncertainty.seed_noise(old.values, new.values, gates.seed_level, rule.seeds, gates.k)
     seeds = f"{noise.k:.2f} times the seed deviation {noise.deviation:.3g}" if noise else ""
@@ -133,11 +142,11 @@ def _allowed(old: Side, new: Side, rule: Rule, gates: Gates) -> tuple[float, str
     return max(choices, key=lambda choice: choice[0])
 
 
-def _differences(old: Side, new: Side, metric: str, sign: int) -> np.ndarray | None:
+def _differences(old: SeedRuns, new: SeedRuns, metric: str, sign: int) -> np.ndarray | None:
     """Per-image moves in the direction of ``sign``, averaged over seeds; None without values of the same images."""
     import numpy as np
 
-    before, after = (mean_over_runs([run.images for run in side.runs], metric) for side in (old, new))
+    before, after = (mean_over_runs([run.images for run in number.runs], metric) for number in (old, new))
     if before is None or after is None or not np.array_equal(before[0], after[0]):
         return None
     return sign * (after[1] - before[1])
@@ -178,13 +187,15 @@ def speed(
     place: Place,
     stage: str,
     metric: str,
-    sides: tuple[Side, Side],
+    pair: Pair,
     gates: Gates,
     everything: tuple[Mapping[Place, Any], Mapping[Place, Any]],
 ) -> Verdict:
     """Ratios to the reference method of the same run on the same machine; absolute times are never compared."""
-    old, new = sides
-    ratios = [_ratio(place, stage, metric, side, whole, gates) for side, whole in zip(sides, everything, strict=True)]
+    old, new = pair
+    ratios = [
+        _ratio(place, stage, metric, number, whole, gates) for number, whole in zip(pair, everything, strict=True)
+    ]
     verdict = Verdict(place, stage, metric, "not gated", "", False, old.mean, new.mean)
     if isinstance(ratios[0], str) or isinstance(ratios[1], str):
         why = next(r for r in ratios if isinstance(r, str))
@@ -202,7 +213,7 @@ def speed(
 
 
 def _ratio(
-    place: Place, stage: str, metric: str, side: Side, everything: Mapping[Place, Sequence[Loaded]], gates: Gates
+    place: Place, stage: str, metric: str, number: SeedRuns, everything: Mapping[Place, Sequence[Loaded]], gates: Gates
 ) -> float | str:
     """This method's number over the reference's, or why there is none."""
     pattern = gates.speed.reference
@@ -212,11 +223,11 @@ def _ratio(
         same = (other.dataset, other.preset, other.task) == (place.dataset, place.preset, place.task)
         reference = numbers(results).get((stage, metric)) if same and fnmatchcase(other.method, pattern) else None
         if reference and reference.values and reference.mean:
-            if _machine(reference) != _machine(side):
+            if _machine(reference) != _machine(number):
                 return f"{other.method} was measured on another machine"
-            return side.mean / reference.mean
+            return number.mean / reference.mean
     return f"no reference {pattern} was measured beside it"
 
 
-def _machine(side: Side) -> Any:
-    return side.runs[0].result.provenance.get("hardware")
+def _machine(number: SeedRuns) -> Any:
+    return number.runs[0].result.provenance.get("hardware")

@@ -1,4 +1,4 @@
-"""One number on one side of a comparison: its runs over training seeds."""
+"""One number of one of the compared sets of results: its runs over training seeds."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Side:
-    """One number on one side: its runs over seeds."""
+class SeedRuns:
+    """One number: its runs over training seeds."""
 
     runs: tuple[Run, ...]
 
@@ -49,7 +49,7 @@ class Side:
         return reasons[0] if reasons else "the result does not hold it"
 
 
-Numbers = Mapping[tuple[str, str], Side]
+Numbers = Mapping[tuple[str, str], SeedRuns]
 
 
 def by_place(results: Sequence[Loaded]) -> dict[Place, list[Loaded]]:
@@ -69,19 +69,19 @@ def numbers(results: Sequence[Loaded]) -> Numbers:
         for measurement in loaded.result.metrics:
             run = Run(loaded.result, measurement, images)
             found.setdefault((loaded.result.stage, measurement.name), []).append(run)
-    return {key: Side(tuple(runs)) for key, runs in found.items()}
+    return {key: SeedRuns(tuple(runs)) for key, runs in found.items()}
 
 
-def random(old: Side, new: Side) -> str:
-    """On which side random weights took part, and which; empty where they did on neither. Equal ones count as well."""
-    for side, when in ((old, "before"), (new, "now")):
-        found = stand_ins(run.measurement for run in side.runs)
+def random(old: SeedRuns, new: SeedRuns) -> str:
+    """When random weights took part, and which; empty where they never did. Equal ones count as well."""
+    for number, when in ((old, "before"), (new, "now")):
+        found = stand_ins(run.measurement for run in number.runs)
         if found:
             return f"{when} it was made with random weights in a pretrained network's place ({', '.join(found)})"
     return ""
 
 
-def different(old: Side, new: Side) -> str:
+def different(old: SeedRuns, new: SeedRuns) -> str:
     """In which fields the signatures differ, with both values; empty when none do."""
     if old.limited != new.limited:
         return f"limited by {', '.join(old.limited) or 'nothing'} before, by {', '.join(new.limited) or 'nothing'} now"

@@ -26,9 +26,6 @@ class Point:
     y: float
 
 
-Lines = Mapping[str, Sequence[tuple[float, float]]]
-"""By method, points (images seen, value)."""
-
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 """Okabe and Ito's palette, told apart with the common colour-vision deficiencies."""
 MARKERS = "osD^vP*X"

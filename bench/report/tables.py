@@ -15,11 +15,6 @@ from bench.report.table import Absent, Cell, Column, Mark, Notes, Row, Source, T
 from bench.results.record import STAND_IN, Measurement, Result, Signature, signature_difference, signature_id
 
 
-def comparison(results: Sequence[Result]) -> tuple[Table, ...]:
-    """The one table that says it all, for every dataset and preset: quality, rate, decoder cost, training."""
-    return tables(results, ("comparison",))
-
-
 def tables(results: Sequence[Result], names: Sequence[str] = tuple(SPECS)) -> tuple[Table, ...]:
     """The named tables of every dataset and preset; those without a number are left out."""
     groups: dict[tuple[str, str], list[Result]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bench.core.progress import quiet, silent
-from bench.data.dataset import Dataset, DatasetRequest
+from bench.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from bench.core.progress import Progress
@@ -33,25 +33,12 @@ def cells_of(config: RunConfig, readings: Readings | None = None) -> list[Cell]:
 
 def open_dataset(config: RunConfig, progress: Progress = silent) -> Dataset:
     """The prepared dataset; it is prepared now where it is not yet."""
-    from bench.core.files import cache_root
-    from bench.core.registry import load
-    from bench.data.dataset import dataset_of
-    from bench.data.datasets import DATASETS
+    from bench.data.datasets import asked, opened
     from bench.run.cells import preset_of
 
-    entry, path = dataset_of(config.dataset, DATASETS)
-    request = DatasetRequest(
-        name=entry.name,
-        path=path,
-        resolution=preset_of(config).resolution,
-        protocol=config.protocol or entry.protocol,
-        cache=cache_root(),
-        offline=config.offline,
-        on_bad=config.on_bad,
-        progress=progress,
-    )
-    dataset: Dataset = load(entry.open)(request)
-    return dataset
+    side, offline, on_bad = preset_of(config).resolution, config.offline, config.on_bad
+    entry, request = asked(config.dataset, side, config.protocol, offline=offline, on_bad=on_bad, progress=progress)
+    return opened(entry, request)
 
 
 def session_of(

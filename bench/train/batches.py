@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def drawn(source: Source, seed: int, step: int, count: int, flip: bool, part: slice) -> Batch:
-    """A ``part`` of the ``count`` items that a training with this seed sees at a step, on the CPU."""
+    """A ``part`` of the ``count`` images that a training with this seed sees at a step, on the CPU."""
     indices = seeding.step_indices(seed, step, count, len(source))[part]
     seeds = seeding.step_seeds(seed, step, count)[part]
     return source.batch(indices, seeding.step_flips(seed, step, count, flip)[part], seeds)

@@ -29,7 +29,7 @@ class Progressed:
     """How far a run has come: what the checkpoint holds besides weights.
 
     ``curve`` has one entry per logged point: images seen and the mean of each loss since the last point;
-    ``previews`` one per held-out preview; ``flops`` are those of one turn of each phase; ``seconds`` is training time
+    ``previews`` one per held-out preview; ``flops`` are those of one step of each phase; ``seconds`` is training time
     over all sessions of the run.
     """
 

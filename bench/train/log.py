@@ -21,7 +21,7 @@ class DivergedError(BenchError):
     """A loss became NaN or infinite."""
 
 
-class Ledger:
+class LossLog:
     """Reading a loss waits for the device, so the losses of several steps are read at once."""
 
     def __init__(self) -> None:

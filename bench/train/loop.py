@@ -21,8 +21,8 @@ from bench.core.distributed import Alone, Processes, comm
 from bench.train import batches, checkpoint
 from bench.train.checkpoint import Progressed
 from bench.train.ema import MovingAverage
-from bench.train.log import Ledger
-from bench.train.phases import Turns
+from bench.train.log import LossLog
+from bench.train.phases import OptimizerSteps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, indices: np.ndarray, flips: np.ndarray, seeds: Seeds) -> Batch:
-        """The batch of these items (int64 ``[B]``), on the CPU; where ``flips`` (bool ``[B]``) says so, mirrored."""
+        """The batch of these images (int64 ``[B]``), on the CPU; where ``flips`` (bool ``[B]``) says so, mirrored."""
         ...
 
 
@@ -131,9 +131,9 @@ class _Run:
         self.local = self.batch // self.processes.size
         self.steps = math.ceil(plan.images / self.batch)
         self.average = MovingAverage(learner.averaged) if learner.averaged else None
-        self.turns = Turns(learner.phases, self.steps, fabric, self.processes)
+        self.optimizers = OptimizerSteps(learner.phases, self.steps, fabric, self.processes)
         self.progressed = Progressed(micro_batch=min(plan.micro_batch or self.local, self.local))
-        self.ledger = Ledger()
+        self.losses = LossLog()
         self.saved_at = time.perf_counter()
         self.loader = ThreadPoolExecutor(1)
         self.log_every = max(self.steps // LOGGED_POINTS, 1)
@@ -165,17 +165,23 @@ class _Run:
         except torch.cuda.OutOfMemoryError:
             if self.progressed.micro_batch == 1:
                 raise
-            self.halve()
+        else:
+            return
+        # Not inside the handler: the exception's traceback holds the failed step's tensors, and with them the memory
+        # that restoring needs.
+        self.halve()
 
     def halve(self) -> None:
         """Goes back to the last checkpoint (the failed step may have left half of its statistics behind)."""
         import torch
 
         halved = self.progressed.micro_batch // 2
+        # Blocks cached for the larger micro-batch have sizes that the smaller one does not ask for.
         torch.cuda.empty_cache()
-        self.ledger.clear()
+        self.losses.clear()
         restored = checkpoint.restore(self.folder, self.learner, self.average)
         assert restored is not None, "start() wrote a checkpoint"
+        # No checkpoint holds what is gathered within a step, and the failed one has written to it.
         for name in self.gathered:
             self.learner.module.get_buffer(name).copy_(self.gathered[name])
         self.progressed = restored
@@ -202,13 +208,13 @@ class _Run:
         """Runs the phases that are due and keeps their losses; the first time, a phase's operations are counted."""
         losses: dict[str, Tensor] = {}
         flops, micro_batch = self.progressed.flops, self.progressed.micro_batch
-        for phase in self.turns.due(step):
+        for phase in self.optimizers.due(step):
             if phase.name in flops:
-                losses |= self.turns.take(phase, batch, step, micro_batch)
+                losses |= self.optimizers.run(phase, batch, step, micro_batch)
             else:
-                counted, flops[phase.name] = self.turns.counted(phase, batch, step, micro_batch)
+                counted, flops[phase.name] = self.optimizers.counted(phase, batch, step, micro_batch)
                 losses |= counted
-        self.ledger.add(losses)
+        self.losses.add(losses)
 
     def after(self) -> None:
         """Log, preview and checkpoint, each when due."""
@@ -217,7 +223,7 @@ class _Run:
             self.flush()
         if self.preview and step in self.preview_steps:
             self.take_preview()
-        if not len(self.ledger) and self.agreed(time.perf_counter() - self.saved_at > self.plan.save_every_seconds):
+        if not len(self.losses) and self.agreed(time.perf_counter() - self.saved_at > self.plan.save_every_seconds):
             self.save()
 
     def agreed(self, due: bool) -> bool:
@@ -227,7 +233,7 @@ class _Run:
     def flush(self) -> None:
         """Moves the kept losses into the curve; stops at the first that is not finite."""
         step = self.progressed.step
-        point = self.ledger.point(step - len(self.ledger), self.processes, self.folder)
+        point = self.losses.point(step - len(self.losses), self.processes, self.folder)
         if point is not None:
             self.progressed.curve.append({"images": float(step * self.batch), **point})
             if self.observe:
@@ -280,7 +286,7 @@ class _Run:
             batch=self.batch,
             micro_batch=done.micro_batch,
             seconds=done.seconds,
-            flops=sum(done.flops.get(phase.name, 0.0) * self.turns.count(phase) for phase in self.learner.phases),
+            flops=sum(done.flops.get(phase.name, 0.0) * self.optimizers.count(phase) for phase in self.learner.phases),
             curve=tuple(done.curve),
             previews=tuple(done.previews),
         )

@@ -1,4 +1,4 @@
-"""One optimiser's turn within a training step: gradients over the micro-batches and processes, clipped, applied."""
+"""One optimiser's step within a training step: gradients over the micro-batches and processes, clipped, applied."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Turns:
-    """The turns of all phases of a run of ``steps`` steps; learning rates are scaled from those found here."""
+class OptimizerSteps:
+    """The optimisers of all phases of a run of ``steps`` steps; learning rates are scaled from those found here."""
 
     def __init__(self, phases: Sequence[Phase], steps: int, fabric: Fabric, processes: Alone | Processes) -> None:
         self.all, self.steps, self.fabric, self.processes = phases, steps, fabric, processes
@@ -32,13 +32,13 @@ class Turns:
         return len(range(-(-phase.start // phase.every) * phase.every, self.steps, phase.every))
 
     def counted(self, phase: Phase, batch: Batch, step: int, micro_batch: int) -> tuple[dict[str, Tensor], float]:
-        """:meth:`take`, and the FLOPs it took in all processes."""
+        """:meth:`run`, and the FLOPs it took in all processes."""
         losses: dict[str, Tensor] = {}
-        flops = count_step(lambda: losses.update(self.take(phase, batch, step, micro_batch)))
+        flops = count_step(lambda: losses.update(self.run(phase, batch, step, micro_batch)))
         return losses, flops * self.processes.size
 
-    def take(self, phase: Phase, batch: Batch, step: int, micro_batch: int) -> dict[str, Tensor]:
-        """The turn of ``phase`` on this process's ``batch``; its losses by "phase/loss", means over the batch."""
+    def run(self, phase: Phase, batch: Batch, step: int, micro_batch: int) -> dict[str, Tensor]:
+        """The step of ``phase`` on this process's ``batch``; its losses by "phase/loss", means over the batch."""
         self._require_gradients(phase)
         phase.optimizer.zero_grad(set_to_none=True)
         losses = self._gradients(phase, batch, step, micro_batch)

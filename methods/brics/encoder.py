@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.autoencoder.blocks import Downsample
 from methods.brics.modulation import full_precision, run
 from methods.brics.presets import EncoderSettings
 
@@ -47,17 +48,6 @@ class Attention(nn.Module):
         q, k, v = self.qkv(self.norm(x)).reshape(n, 3, 1, c, h * w).transpose(-1, -2).unbind(1)
         mixed = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(mixed.transpose(-1, -2).reshape(n, c, h, w))
-
-
-class Downsample(nn.Module):
-    """3x3 convolution of stride two, padded by one pixel right and below."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.pad(x, (0, 1, 0, 1)))
 
 
 class Encoder(nn.Module):

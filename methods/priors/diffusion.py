@@ -140,8 +140,7 @@ class DiffusionPrior:
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
         """Codes float32 ``[N, C, h, w]``, clamped to their bounds; NaN is refused."""
         device = self.module.scale.device
-        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds)
-        labels = None if labels is None else labels.to(device)
+        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds, device)
 
         def predict(z: Tensor, t: int) -> Tensor:
             return self.noise(z, t, labels)

@@ -110,8 +110,7 @@ class GPTPrior:
     @torch.no_grad()
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
         """Codes int64 ``[N, *shape]`` of the tokenizer's vocabulary."""
-        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds)
-        labels = None if labels is None else labels.to(self.module.owner.device)
+        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds, self.module.owner.device)
         drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
         return Indices(drawn.unflatten(1, self.shape), self.module.vocab)
 

@@ -59,14 +59,16 @@ def training_labels(batch: Batch, classes: Classes | None) -> Tensor | None:
     return torch.where(dropped, classes.count, labels)
 
 
-def sampling_labels(condition: Condition | None, classes: Classes | None, seeds: Seeds) -> Tensor | None:
-    """Labels for samples, the "no class" label where a prior with classes is given none; None without classes."""
+def sampling_labels(
+    condition: Condition | None, classes: Classes | None, seeds: Seeds, device: torch.device
+) -> Tensor | None:
+    """Labels for samples; "no class" where a prior with classes is given none; None for a prior without classes."""
     if condition is not None and condition.codes is not None:
         raise UsageError("This prior can be conditioned on class labels only, not on the codes of an image.")
     labels = check_labels(None if condition is None else condition.labels, classes, len(seeds))
-    if classes is None or labels is not None:
-        return labels
-    return torch.full((len(seeds),), classes.count, dtype=torch.long)
+    if labels is None and classes is not None:
+        labels = torch.full((len(seeds),), classes.count, dtype=torch.long)
+    return None if labels is None else labels.to(device)
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,7 @@ class RQTransformerPrior:
     @torch.no_grad()
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
         """Codes int64 ``[N, *shape]``, depth last."""
-        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds)
-        labels = None if labels is None else labels.to(self.module.owner.device)
+        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds, self.module.owner.device)
         drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
         return Indices(drawn.reshape(len(seeds), *self.shape), len(self.module.codebook))
 

@@ -30,7 +30,7 @@ from bench.data import frozen
 from bench.pretrained.stand_ins import stand_in
 from bench.run.presets import PRESETS
 from bench.train.ema import MovingAverage
-from bench.train.phases import Turns
+from bench.train.phases import OptimizerSteps
 from tests.rehearsal.running import build, fabric, photographs
 from tests.rehearsal.shrink import Case, PriorCase, priors, tokenizers
 
@@ -56,12 +56,12 @@ def two_steps(learner: Learner, batch: Batch) -> list[float]:
     """Seconds of each of two steps that take every phase, the moving average included."""
     average = MovingAverage(learner.averaged) if learner.averaged else None
     first, seconds = first_step(learner), []
-    turns = Turns(learner.phases, 10**9, fabric(PRESET), Alone())
+    optimizers = OptimizerSteps(learner.phases, 10**9, fabric(PRESET), Alone())
     for step in range(first, first + STEPS):
         start = time.perf_counter()
-        due = turns.due(step) if step > first else list(learner.phases)
+        due = optimizers.due(step) if step > first else list(learner.phases)
         for phase in due:
-            for name, value in turns.take(phase, batch, step, 1).items():
+            for name, value in optimizers.run(phase, batch, step, 1).items():
                 assert torch.isfinite(value), name
         learner.after_step(step)
         if average:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from bench.data.dataset import DatasetEntry
+from pathlib import Path
+
+from bench.core.files import cache_root
+from bench.core.progress import Progress, silent
+from bench.core.registry import load
+from bench.data.dataset import BadImages, Dataset, DatasetEntry, DatasetRequest, dataset_of
+from bench.errors import UsageError
 
 _FOLDER, _LSUN = "bench.data.datasets.local:open_folder", "bench.data.datasets.lsun:open_lsun"
 _TESTSET = "bench.data.datasets.local:open_testset"
@@ -29,3 +35,32 @@ _ENTRIES = (
 )
 
 DATASETS: dict[str, DatasetEntry] = {entry.name: entry for entry in _ENTRIES}
+
+
+def asked(
+    name: str,
+    resolution: int,
+    protocol: str | None = None,
+    source: Path | None = None,
+    offline: bool = False,
+    on_bad: BadImages = "skip",
+    workers: int = 2,
+    progress: Progress = silent,
+) -> tuple[DatasetEntry, DatasetRequest]:
+    """The row of ``name`` or ``name:PATH`` and what is asked of it; without a ``protocol``, in the dataset's own.
+
+    Raises :class:`UsageError` for an unknown name, and for a path that is too much or missing.
+    """
+    entry, path = dataset_of(name, DATASETS)
+    if source is not None:
+        if path is not None:
+            raise UsageError(f"'{name}' names its path already; leave --from out.")
+        path = str(source)
+    chosen = protocol or entry.protocol
+    return entry, DatasetRequest(entry.name, path, resolution, chosen, cache_root(), offline, on_bad, workers, progress)
+
+
+def opened(entry: DatasetEntry, request: DatasetRequest) -> Dataset:
+    """The dataset, prepared now where it is not yet; raises :class:`bench.errors.Missing` with the remedy."""
+    dataset: Dataset = load(entry.open)(request)
+    return dataset

@@ -112,6 +112,8 @@ class _Block:
         norms = one.norms[rows, None]
         self.estimate = torch.addmm(other.norms[None], one.centred[rows], other.centred.T, alpha=-2).add_(norms)
         reach = norms.double().sqrt() + other.norms.max().double().sqrt()
+        # A float32 product over D values is off by at most about D halves of eps times both lengths; 16 more cover the
+        # sums around it. Generous is fine: a pair too many is computed again, a pair too few would be a wrong number.
         unit = torch.finfo(torch.float32).eps / 2 * (one.features.dimensions + 16)
         self.error = (unit * reach.square()).float()
 
@@ -119,6 +121,7 @@ class _Block:
         """Bool ``[rows, N]``: exact squared distance <= ``squared_radii`` (float64, broadcast)."""
         import torch
 
+        # Only pairs that are nearer to the radius than the estimate may be off are worth float64.
         gap = self.estimate - squared_radii.float()
         sure = gap < -self.error
         rows, columns = (gap.abs_() <= self.error).nonzero(as_tuple=True)
@@ -151,6 +154,7 @@ def _block_radii(block: _Block, rows: slice, k: int) -> np.ndarray:
     import torch
 
     index = torch.arange(rows.stop - rows.start)
+    # An image is no neighbour of itself.
     block.estimate[index, index + rows.start] = torch.inf
     count = min(k + SPARE, block.estimate.shape[1])
     nearest, columns = block.estimate.topk(count, dim=1, largest=False, sorted=True)
@@ -159,6 +163,7 @@ def _block_radii(block: _Block, rows: slice, k: int) -> np.ndarray:
     exact = np.full(nearest.shape, np.inf)
     exact[near_rows, near] = block.exact(near_rows, columns.numpy()[near_rows, near])
     radii = np.partition(exact, k - 1, axis=1)[:, k - 1]
+    # Where even the last neighbour looked at may lie within the limit there may be more behind it (many equal images).
     for row in (nearest[:, -1] <= limit[:, 0]).nonzero().flatten().tolist():
         found = (block.estimate[row] <= limit[row]).nonzero().flatten().numpy()
         distances = block.exact(np.full(len(found), row), found)

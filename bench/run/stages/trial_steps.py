@@ -29,7 +29,7 @@ from bench.train import batches, checkpoint
 from bench.train.checkpoint import Progressed
 from bench.train.ema import MovingAverage
 from bench.train.loop import LOGGED_POINTS, FitPlan, Source
-from bench.train.phases import Turns
+from bench.train.phases import OptimizerSteps
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -105,7 +105,7 @@ class _Stand:
         self.patience, self.device = patience, fabric.device
         self.steps = math.ceil(plan.images / learner.batch)
         self.average = MovingAverage(learner.averaged) if learner.averaged else None
-        self.turns = Turns(learner.phases, self.steps, fabric, Alone())
+        self.optimizers = OptimizerSteps(learner.phases, self.steps, fabric, Alone())
         self.starts = sorted({0, *(phase.start for phase in learner.phases)})
         self.whole = min(plan.micro_batch or learner.batch, learner.batch)
         self.step = 0
@@ -199,7 +199,7 @@ class _Stand:
     def turn(self, phase: Phase, batch: Batch, start: int, micro: int) -> tuple[float, float]:
         """A turn at the first step from ``start`` on at which the phase is due, and its optimiser once more alone."""
         step = -(-start // phase.every) * phase.every
-        whole = self.timed(lambda: self.turns.take(phase, batch, step, micro))
+        whole = self.timed(lambda: self.optimizers.run(phase, batch, step, micro))
         return whole, self.timed(phase.optimizer.step)
 
     def timed(self, run: Callable[[], object]) -> float:

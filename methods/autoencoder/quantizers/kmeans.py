@@ -48,6 +48,14 @@ class KMeansStart(nn.Module):
         """Whether the codebooks have been started."""
         return int(self.seen) < 0
 
+    def passes(self, vectors: Tensor, step: int, gather: bool) -> bool:
+        """Whether latents pass as they are at that step; if so, and with ``gather``, their vectors are remembered."""
+        if step >= self.steps:
+            return False
+        if gather:
+            self.gather(vectors)
+        return True
+
     @torch.no_grad()
     def gather(self, vectors: Tensor) -> None:
         """Remembers, until :meth:`apply_step`, some of the step's vectors, ``[..., D]``."""

@@ -84,9 +84,7 @@ class ResidualQuantizer(nn.Module):
         Before the k-means start the latents pass as they are and there are no codes.
         """
         vectors = z.permute(0, 2, 3, 1)
-        if self.start is not None and step < self.start.steps:
-            if gather:
-                self.start.gather(vectors)
+        if self.start is not None and self.start.passes(vectors, step, gather):
             return Quantised(z, z.new_zeros(()), None)
         with torch.no_grad():
             indices, totals, residuals = self.residual_codes(vectors.detach())

@@ -49,9 +49,7 @@ class VectorQuantizer(nn.Module):
         Before the k-means start the latents pass as they are and there are no codes.
         """
         vectors = z.permute(0, 2, 3, 1)
-        if self.start is not None and step < self.start.steps:
-            if gather:
-                self.start.gather(vectors)
+        if self.start is not None and self.start.passes(vectors, step, gather):
             return Quantised(z, z.new_zeros(()), None)
         indices = self.embedding.search(vectors)
         if gather:

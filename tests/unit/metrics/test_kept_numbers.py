@@ -12,7 +12,7 @@ from bench.metrics import METRICS
 from bench.metrics.entries import MetricProtocol
 from bench.metrics.features import FEATURES
 from bench.metrics.measure import measure
-from bench.metrics.signatures import FORMERLY, ImageSet, Itemizer
+from bench.metrics.signatures import FORMERLY, ImageSet, Planner
 
 CACHE = Path(__file__).parents[2] / "golden" / "cache"
 """A cache of before, holding the PSNR of the images below."""
@@ -39,11 +39,11 @@ def images(factor):
 
 @pytest.mark.parametrize("name", KEYS)
 def test_a_key_says_where_the_formula_was(name):
-    items = Itemizer(ImageSet("one", images(7)), ImageSet("other", images(11)), FEATURES, PROTOCOL)
+    planner = Planner(ImageSet("one", images(7)), ImageSet("other", images(11)), FEATURES, PROTOCOL)
     metric = METRICS[name]
     asked = dataclasses.replace(metric, needs=(), features=metric.features and "r64.fc2", smallest_side=1)
-    item = items.item(asked)
-    assert item.key[:16] == KEYS[name]
+    planned = planner.plan(asked)
+    assert planned.key[:16] == KEYS[name]
 
 
 def test_every_moved_formula_is_one_of_the_table():

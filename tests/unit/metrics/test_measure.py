@@ -154,7 +154,7 @@ def test_whatever_decides_features_changes_their_key(tmp_path, monkeypatch):
     from dataclasses import replace
 
     from bench.core.fetch import File
-    from bench.metrics.signatures import ImageSet, Itemizer
+    from bench.metrics.signatures import ImageSet, Planner
     from bench.pretrained.table import WEIGHTS
 
     weights = tmp_path / "net.pth"
@@ -166,7 +166,7 @@ def test_whatever_decides_features_changes_their_key(tmp_path, monkeypatch):
         weights.write_bytes(content)
         entries = {name: replace(entry, **changes) for name, entry in FEATURES.items()}
         one = ImageSet("a set", images(seed))
-        return Itemizer(one, one, entries, PROTOCOL, precision).feature_key(one, feature)
+        return Planner(one, one, entries, PROTOCOL, precision).feature_key(one, feature)
 
     keys = [
         key(),

@@ -16,7 +16,7 @@ from bench.metrics.features import FEATURES
 from bench.metrics.formulas.kid import kid
 from bench.metrics.formulas.prdc import prdc
 from bench.metrics.protocols import PROTOCOLS
-from bench.metrics.signatures import ImageSet, Itemizer
+from bench.metrics.signatures import ImageSet, Planner
 from bench.pretrained.table import WEIGHTS
 
 from .scoring import bench, pictures, scored, write
@@ -177,7 +177,7 @@ def test_protocols_share_a_signature_only_where_they_agree(tmp_path, monkeypatch
     def groups(metric):
         found = {}
         for name, protocol in PROTOCOLS.items():
-            signature = Itemizer(one, one, FEATURES, protocol).item(METRICS[metric]).signature
+            signature = Planner(one, one, FEATURES, protocol).plan(METRICS[metric]).signature
             found.setdefault(json.dumps(signature, sort_keys=True), set()).add(name)
         return sorted(map(sorted, found.values()))
 
@@ -202,8 +202,8 @@ def test_the_version_of_the_package_behind_a_network_is_in_signature_and_key(tmp
     entry, one = replace(METRICS["fid"], features=feature), ImageSet("a set", images(0))
 
     def looked_at():
-        items = Itemizer(one, one, FEATURES, PROTOCOLS["clean"])
-        return items.item(entry).signature["backend"], items.feature_key(one, feature)
+        planner = Planner(one, one, FEATURES, PROTOCOLS["clean"])
+        return planner.plan(entry).signature["backend"], planner.feature_key(one, feature)
 
     before = looked_at()
     assert before[0].startswith(f"{extractor.packages[0]} ")

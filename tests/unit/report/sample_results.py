@@ -1,5 +1,6 @@
 """Small results for the tests of tables, pages and gates."""
 
+from bench.report.tables import tables
 from bench.results.record import Measurement, Result
 
 SIGNATURE = {"metric": "psnr", "n": 64, "reference": "val#ab12"}
@@ -52,3 +53,8 @@ def usual():
         result("vqgan", "cost", [number("decoder-parameters", 420_000, False), number("decoder-gmac", 0.0123, False)]),
         result("brics", "cost", status="failed", error="the grid is too large"),
     ]
+
+
+def comparison(results):
+    """The one table that says it all, for every dataset and preset."""
+    return tables(results, ("comparison",))

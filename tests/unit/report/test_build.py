@@ -19,10 +19,10 @@ from bench.errors import IntegrityError, UsageError
 from bench.report import build, figures, plots
 from bench.report.load import load
 from bench.report.significance import with_statistics
-from bench.report.tables import comparison, tables
+from bench.report.tables import tables
 from bench.results.record import Measurement, to_json
 from bench.results.store import Place
-from tests.unit.report.sample_results import number, recon, result, usual
+from tests.unit.report.sample_results import comparison, number, recon, result, usual
 
 
 def png(pixels):

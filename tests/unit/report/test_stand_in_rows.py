@@ -13,10 +13,11 @@ from bench.report.figures import plans
 from bench.report.load import Loaded
 from bench.report.published import against_published
 from bench.report.stand_ins import apart
-from bench.report.tables import comparison, tables
+from bench.report.tables import tables
 from bench.report.writers import html, latex, text
 from bench.report.writers.model_index import model_index
 from bench.results.record import Measurement, Result
+from tests.unit.report.sample_results import comparison
 
 RANDOM = {"weights": "stand-in alexnet#0123456789ab"}
 REAL = {"weights": "alexnet-owt-7be5be79.pth#7be5be79aaaa"}

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from bench.report.columns import fixed
 from bench.report.table import Cell, Column
-from bench.report.tables import comparison, mark, tables
+from bench.report.tables import mark, tables
 from bench.report.writers.text import to_csv, to_json, to_markdown, to_text
 from bench.results.record import Measurement
-from tests.unit.report.sample_results import MISSING, SIGNATURE, number, recon, result, usual
+from tests.unit.report.sample_results import MISSING, SIGNATURE, comparison, number, recon, result, usual
 
 
 def cell(table, method, column):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,31 @@ def test_out_of_memory_halves_the_batch(source: ImageSource, tmp_path: Path, mon
     halved, report = train(source, tmp_path / "b", PLAN, ToySettings())
     assert report.micro_batch == 2
     assert difference(whole, halved) < 1e-5
+
+
+def test_the_failed_step_holds_no_memory_while_its_checkpoint_is_read(
+    source: ImageSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss, restore = ToyLearner.loss, checkpoint.restore
+    held: list[weakref.ref[torch.Tensor]] = []
+    alive: list[bool] = []
+
+    def short_of_memory(self: ToyLearner, batch, step):  # type: ignore[no-untyped-def]
+        activations = torch.zeros(8)
+        if len(batch.seeds) > 2 and step > 4:
+            held.append(weakref.ref(activations))
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return loss(self, batch, step)
+
+    def watched(*arguments):  # type: ignore[no-untyped-def]
+        alive.extend(tensor() is not None for tensor in held)
+        return restore(*arguments)
+
+    monkeypatch.setattr(ToyLearner, "loss", short_of_memory)
+    monkeypatch.setattr(checkpoint, "restore", watched)
+    train(source, tmp_path, PLAN, ToySettings())
+    assert alive
+    assert not any(alive)
 
 
 def test_a_damaged_checkpoint_is_named(source: ImageSource, tmp_path: Path) -> None:

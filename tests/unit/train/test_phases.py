@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 
 from bench.contract import Batch, Losses, Phase
 from bench.core.distributed import Alone
-from bench.train.phases import Turns
+from bench.train.phases import OptimizerSteps
 
 SLOPE = torch.tensor([3.0, 4.0])
 
@@ -24,10 +24,10 @@ def test_the_rate_is_scheduled_and_the_gradient_clipped(micro_batch: int, clip: 
     phase = Phase(
         "main", torch.optim.SGD([weight], lr=0.1), [weight], loss, schedule=lambda step, steps: step / steps, clip=clip
     )
-    turns = Turns([phase], 8, Fabric(accelerator="cpu", devices=1), Alone())
+    optimizers = OptimizerSteps([phase], 8, Fabric(accelerator="cpu", devices=1), Alone())
     images = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
     for step in (2, 4):
         before = weight.detach().clone()
-        losses = turns.take(phase, Batch(range(4), images), step, micro_batch)
+        losses = optimizers.run(phase, Batch(range(4), images), step, micro_batch)
         torch.testing.assert_close(before - weight.detach(), 0.1 * step / 8 * length * SLOPE / 5)
         assert losses["main/part"] == 2
