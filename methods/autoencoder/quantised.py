@@ -65,7 +65,7 @@ class VQModel(nn.Module):
 
 
 class VQTokenizer:
-    """Images to the indices of the nearest codes, int64 ``[N, G, G]``, and back."""
+    """Images to the indices of the nearest codes, int64 ``[N, G, G, 1]``, and back."""
 
     def __init__(self, model: VQModel, settings: VQSettings) -> None:
         self.model = model.eval().requires_grad_(False)
@@ -77,7 +77,7 @@ class VQTokenizer:
         """``images``: uint8 ``[N, 3, H, W]``, sides a multiple of the tokenizer's stride."""
         check_images(images, self.model.architecture)
         latents = self.model.latents(to_signed(images)).float()
-        return Indices(self.model.quantize.indices(latents), self.settings.n_embed)
+        return self.nearest(latents)
 
     @torch.no_grad()
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
@@ -93,12 +93,12 @@ class VQTokenizer:
     @torch.no_grad()
     def embed(self, codes: Indices) -> Tensor:
         """The code vectors, float32 ``[N, D, G, G]``: the latents that a continuous prior models."""
-        return self.model.quantize.lookup(codes.tensor)
+        return self.model.quantize.lookup(codes.tensor[..., 0])
 
     @torch.no_grad()
     def nearest(self, latents: Tensor) -> Indices:
         """The codes nearest to latents ``[N, D, G, G]``."""
-        return Indices(self.model.quantize.indices(latents), self.settings.n_embed)
+        return Indices(self.model.quantize.indices(latents)[..., None], (self.settings.n_embed,))
 
 
 def learner(settings: VQSettings, build: Build) -> AutoencoderLearner:

@@ -78,7 +78,7 @@ class RQTokenizer:
         check_images(images, self.model.architecture)
         latents = self.model.latents(to_signed(images)).float()
         indices, _, _ = self.model.quantizer.search(latents.permute(0, 2, 3, 1))
-        return Indices(indices, self.settings.n_embed)
+        return Indices(indices, (self.settings.n_embed,) * indices.shape[-1], pooled=True)
 
     @torch.no_grad()
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:

@@ -115,8 +115,9 @@ def run(cell: Cell, session: Session) -> Outcome:
 def reconstructions(cell: Cell, session: Session, device: torch.device) -> Frozen:
     """The decoded images; the manifest's "made" holds the rate and the shape of the codes they came from."""
     from bench.data.freezing import existing
-    from bench.evaluate.rate import Meter, profile
+    from bench.evaluate.rate import Meter
     from bench.evaluate.reconstruct import reconstruct
+    from bench.evaluate.usage import profile
 
     folder = session.cache / "images" / digest.of_value(images_recipe(cell, session))[:32]
     there = existing(folder)
@@ -133,7 +134,7 @@ def reconstructions(cell: Cell, session: Session, device: torch.device) -> Froze
 
     def made() -> dict[str, Any]:
         rate = [dataclasses.asdict(m) for m in meter.measurements(session.preset.resolution**2)]
-        used = {} if meter.usage is None else {"code_counts": profile(meter.usage), "code_entries": len(meter.usage)}
+        used = {} if meter.usage is None else {"code_counts": profile(meter.usage), "code_entries": meter.usage.entries}
         return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0]), **used}}}
 
     batch, noise = session.batch(), tokenizers.noise_seed(cell)
