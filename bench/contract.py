@@ -41,13 +41,20 @@ class Continuous:
 
 @dataclass(frozen=True)
 class Indices:
-    """Categorical codes: ``tensor`` is int64 ``[N, ...]`` with values in ``[0, vocab)``.
+    """Categorical codes: ``tensor`` is int64 ``[N, h, w, len(levels)]``, or ``[N, L, len(levels)]`` for a sequence.
 
-    A grid of codes is ``[N, h, w]``, a grid of residual codes ``[N, h, w, depth]``.
+    The last axis holds the symbols of a cell, symbol k in ``[0, levels[k])``: VQ has the levels ``(1024,)``, RQ
+    ``(16384,) * 4``, FSQ ``(8, 5, 5, 5)``, LFQ and BSQ ``(2,) * 18``. A cell costs ``sum(log2(levels))`` bits; nothing
+    of the size of the levels' product is ever allocated.
+
+    ``pooled`` says how the use of the codebook is counted where a cell has several symbols: over the single symbols,
+    all of the same levels (residual codes, the values of channels), or, by default, over the cells, whose symbols
+    together name one entry of an implicit codebook (FSQ, LFQ, BSQ).
     """
 
     tensor: Tensor
-    vocab: int
+    levels: tuple[int, ...]
+    pooled: bool = False
 
 
 @dataclass(frozen=True)

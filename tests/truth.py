@@ -78,21 +78,19 @@ class Palette:
         for _ in range(self.depth):
             indices.append(torch.cdist(residual.flatten(0, 2), self.colours).argmin(1).view(residual.shape[:3]))
             residual = residual - self.colours[indices[-1]]
-        stacked = torch.stack(indices, -1)
-        return Indices(stacked if self.depth > 1 else stacked[..., 0], len(self.colours))
+        return Indices(torch.stack(indices, -1), (len(self.colours),) * self.depth, pooled=True)
 
     def decode(self, codes: Indices, noise: object = None) -> Tensor:
-        stacked = codes.tensor if self.depth > 1 else codes.tensor[..., None]
-        return Pooled().decode(Continuous(self.colours[stacked].sum(3).permute(0, 3, 1, 2)))
+        return Pooled().decode(Continuous(self.colours[codes.tensor].sum(3).permute(0, 3, 1, 2)))
 
     def embed(self, codes: Indices) -> Tensor:
         """Colours around their mean, as the latents of a trained encoder are."""
-        return (self.colours - self.colours.mean(0))[codes.tensor].permute(0, 3, 1, 2)
+        return (self.colours - self.colours.mean(0))[codes.tensor[..., 0]].permute(0, 3, 1, 2)
 
     def nearest(self, latents: Tensor) -> Indices:
         flat = latents.permute(0, 2, 3, 1).flatten(0, 2) + self.colours.mean(0)
-        shape = (len(latents), *latents.shape[2:])
-        return Indices(torch.cdist(flat, self.colours).argmin(1).view(shape), len(self.colours))
+        shape = (len(latents), *latents.shape[2:], 1)
+        return Indices(torch.cdist(flat, self.colours).argmin(1).view(shape), (len(self.colours),), pooled=True)
 
 
 def palette() -> Tensor:
@@ -114,6 +112,6 @@ def noise(codes: Continuous | Indices, seed: int) -> Continuous | Indices:
     """Codes drawn evenly from all there are."""
     generator = torch.Generator().manual_seed(seed)
     if isinstance(codes, Indices):
-        return replace(codes, tensor=torch.randint(codes.vocab, codes.tensor.shape, generator=generator))
+        return replace(codes, tensor=torch.randint(codes.levels[0], codes.tensor.shape, generator=generator))
     low, high = codes.tensor.min(), codes.tensor.max()
     return replace(codes, tensor=low + (high - low) * torch.rand(codes.tensor.shape, generator=generator))

@@ -33,17 +33,37 @@ def count(codes: Codes) -> int:
 
 
 def shape(codes: Codes) -> list[int] | None:
-    """The shape of one image's codes; None for lists and bitstreams, whose length differs from image to image."""
-    return list(codes.tensor.shape[1:]) if isinstance(codes, Continuous | Indices) else None
+    """The shape of one image's codes; None for lists and bitstreams, whose length differs from image to image.
+
+    The axis of a cell's symbols is left out where there is one symbol: a grid of VQ codes is 32x32, as papers say it.
+    """
+    if isinstance(codes, Indices):
+        axes = codes.tensor.shape[1:]
+        return list(axes[:-1] if len(codes.levels) == 1 else axes)
+    return list(codes.tensor.shape[1:]) if isinstance(codes, Continuous) else None
 
 
 def grid(codes: Codes) -> list[int] | None:
     """Height and width of the grid of codes, or None where they form none."""
     if isinstance(codes, Continuous) and codes.tensor.dim() == 4:
         return list(codes.tensor.shape[2:])
-    if isinstance(codes, Indices) and codes.tensor.dim() in (3, 4):
+    if isinstance(codes, Indices) and codes.tensor.dim() == 4:
         return list(codes.tensor.shape[1:3])
     return None
+
+
+def places(codes: Indices) -> int:
+    """The number of cells of an image, each with one symbol per level.
+
+    Raises :class:`UsageError` where the last axis is not that of the levels: whatever is counted would be wrong.
+    """
+    shape = tuple(codes.tensor.shape)
+    if not codes.levels or len(shape) < 3 or shape[-1] != len(codes.levels):
+        raise UsageError(
+            f"Index codes with the levels {codes.levels} have the shape {shape}; their last axis must hold the "
+            "symbols of a cell, one per level: [N, h, w, len(levels)] or [N, length, len(levels)]."
+        )
+    return math.prod(shape[1:-1])
 
 
 def to(codes: Codes, device: torch.device | str) -> Codes:
@@ -72,7 +92,7 @@ def take(codes: Codes, indices: Sequence[int] | np.ndarray | Tensor) -> Codes:
 
 
 def concat(parts: Sequence[Codes]) -> Codes:
-    """Joins codes along the image axis; all must be of one kind with the same vocabulary, bounds and size."""
+    """Joins codes along the image axis; all must be of one kind with the same levels, bounds and size."""
     import torch
 
     if not parts:
@@ -96,7 +116,7 @@ def _meaning(codes: Codes) -> tuple[object, ...]:
     if isinstance(codes, Continuous):
         return ("continuous", tuple(codes.tensor.shape[1:]), codes.low, codes.high)
     if isinstance(codes, Indices):
-        return ("indices", tuple(codes.tensor.shape[1:]), codes.vocab)
+        return ("indices", tuple(codes.tensor.shape[1:]), codes.levels, codes.pooled)
     if isinstance(codes, Sparse):
         return ("sparse", codes.shape, codes.size)
     return ("stream", codes.size)
@@ -118,7 +138,8 @@ def to_arrays(codes: Codes) -> dict[str, np.ndarray]:
         bounds = [math.nan if b is None else b for b in (codes.low, codes.high)]
         return {"kind": kind, "tensor": tensor.numpy(), "bounds": np.array(bounds)}
     if isinstance(codes, Indices):
-        return {"kind": kind, "tensor": codes.tensor.detach().cpu().numpy(), "vocab": np.array(codes.vocab)}
+        levels, pooled = np.array(codes.levels, np.int64), np.array(codes.pooled)
+        return {"kind": kind, "tensor": codes.tensor.detach().cpu().numpy(), "levels": levels, "pooled": pooled}
     if isinstance(codes, Sparse):
         triples = [t.detach().cpu().numpy() for t in codes.triples]
         lengths = np.array([len(t) for t in triples], np.int64)
@@ -147,7 +168,9 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Codes:
         low, high = (None if math.isnan(b) else b for b in arrays["bounds"].tolist())
         return Continuous(torch.from_numpy(arrays["tensor"].copy()), low, high)
     if kind == "indices":
-        return Indices(torch.from_numpy(arrays["tensor"].copy()), int(arrays["vocab"]))
+        return Indices(
+            torch.from_numpy(arrays["tensor"].copy()), tuple(arrays["levels"].tolist()), bool(arrays["pooled"])
+        )
     if kind == "sparse":
         joined = torch.from_numpy(arrays["triples"].copy())
         triples = torch.split(joined, arrays["lengths"].tolist())
@@ -169,13 +192,16 @@ def _pair(array: np.ndarray) -> tuple[int, int]:
 def checked(codes: Codes, origin: str) -> Codes:
     """The codes themselves, after making sure that every value is one the decoder can take.
 
-    Raises :class:`UsageError` naming ``origin`` for NaN or infinity, for a value outside the bounds and for an index
-    outside the vocabulary.
+    Raises :class:`UsageError` naming ``origin`` for NaN or infinity, for a value outside the bounds, for an index
+    outside its levels or vocabulary and for indices whose last axis is not that of the levels.
     """
     if isinstance(codes, Continuous):
         _check_continuous(codes, origin)
     if isinstance(codes, Indices):
-        _check_range(codes.tensor, codes.vocab, f"The indices of {origin}")
+        places(codes)
+        for symbol, level in enumerate(codes.levels):
+            which = f" as symbol {symbol} of a cell" if len(codes.levels) > 1 else ""
+            _check_range(codes.tensor[..., symbol], level, f"The indices of {origin}{which}")
     if isinstance(codes, Sparse):
         for triples in codes.triples:
             for column, vocab in enumerate(codes.shape):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.core.progress import Progress
 
-VERSION = 1
+VERSION = 2
 ROWS = 1024
 """Images in a block of codes."""
 
@@ -139,7 +139,7 @@ def meaning(codes: Codes) -> dict[str, Any]:
     if isinstance(codes, Continuous):
         return {"kind": kind, "low": codes.low, "high": codes.high}
     if isinstance(codes, Indices):
-        return {"kind": kind, "vocab": codes.vocab}
+        return {"kind": kind, "levels": codes.levels, "pooled": codes.pooled}
     if isinstance(codes, Sparse):
         return {"kind": kind, "shape": codes.shape, "size": codes.size}
     raise UsageError("No prior can be trained on bitstreams; choose a tokenizer that gives codes.")
@@ -149,7 +149,7 @@ def packed(codes: Codes) -> np.ndarray:
     """Codes as one array: indices in the smallest integer type, lists as int32 (image, channel, position, value)."""
     arrays = codec.to_arrays(codes)
     if isinstance(codes, Indices):
-        return arrays["tensor"].astype(np.min_scalar_type(codes.vocab - 1))
+        return arrays["tensor"].astype(np.min_scalar_type(max(codes.levels) - 1))
     if isinstance(codes, Sparse):
         image = np.repeat(np.arange(len(arrays["lengths"])), arrays["lengths"])
         return np.concatenate([image[:, None], arrays["triples"]], 1).astype(np.int32)
@@ -165,5 +165,6 @@ def unpacked(rows: Sequence[np.ndarray], meaning: dict[str, Any]) -> Codes:
         return Sparse(triples, tuple(meaning["shape"]), tuple(meaning["size"]))
     stacked = np.stack(rows)
     if meaning["kind"] == "indices":
-        return Indices(torch.from_numpy(stacked.astype(np.int64)), meaning["vocab"])
+        symbols = torch.from_numpy(stacked.astype(np.int64))
+        return Indices(symbols, tuple(meaning["levels"]), meaning["pooled"])
     return Continuous(torch.from_numpy(stacked), meaning["low"], meaning["high"])

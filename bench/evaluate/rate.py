@@ -1,4 +1,4 @@
-"""What counts as a bit: the rate of codes of every kind, and how a codebook is used.
+"""What counts as a bit: the rate of codes of every kind.
 
 The rate is that of a fixed-length code, so it needs no statistics: every symbol costs the logarithm of its alphabet; a
 list of triples is channels (with a stop token), positions and values. A finished bitstream costs its bytes. Continuous
@@ -10,20 +10,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import log2
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.contract import Codes, Continuous, Indices, Sparse, Stream
+from bench.core import codes as codes_of
 from bench.errors import UsageError
+from bench.evaluate.usage import Use, codebook, use
 from bench.results.record import Measurement, Signature
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 DEPTHS = range(1, 17)
-PROFILE = 256
-"""Numbers that say how a codebook is used, whatever its size."""
 FIXED_LENGTH, WHOLE_FILE, PAYLOAD = "fixed-length code", "whole file", "file without its header"
 
 
@@ -40,9 +36,9 @@ def bits_per_image(codes: Codes, bit_depth: int | None = None) -> np.ndarray:
         stop, body = log2(channels + 1), log2(positions) + log2(values)
         return np.array([(len(t) + 1) * stop + len(t) * body for t in codes.triples])
     count = len(codes.tensor)
-    elements = codes.tensor[0].numel() if count else 0
     if isinstance(codes, Indices):
-        return np.full(count, elements * log2(codes.vocab))
+        return np.full(count, codes_of.places(codes) * sum(log2(level) for level in codes.levels))
+    elements = codes.tensor[0].numel() if count else 0
     _bounds(codes)
     if bit_depth is None:
         raise UsageError("Continuous codes have a rate only at a bit depth; name one, for example 8.")
@@ -82,8 +78,8 @@ def _depth(bit_depth: int) -> int:
 class Meter:
     """Streaming rate of one tokenizer's codes over a set of images.
 
-    For :class:`Indices` it also counts how often each entry was used, positions and depths pooled. All codes given to
-    one meter are of one kind.
+    For :class:`Indices` it also counts how often each entry was used (:class:`bench.evaluate.usage.Use`), positions
+    pooled. All codes given to one meter are of one kind.
     """
 
     def __init__(self, bit_depth: int | None = None) -> None:
@@ -91,15 +87,15 @@ class Meter:
         self._bits: list[np.ndarray] = []
         self._payload: list[np.ndarray] = []
         self._kind: type | None = None
-        self._usage: np.ndarray | None = None
+        self._usage: Use | None = None
         self._absent: str | None = None
 
     def update(self, codes: Codes) -> None:
         """Adds a batch of codes."""
         self._kind = type(codes)
         if isinstance(codes, Indices):
-            counts = usage(codes.tensor, codes.vocab)
-            self._usage = counts if self._usage is None else self._usage + counts
+            counted = use(codes)
+            self._usage = counted if self._usage is None else self._usage.joined(counted)
         if isinstance(codes, Continuous):
             self._absent = _why_no_rate(codes, self._bit_depth)
         if self._absent is None:
@@ -112,15 +108,14 @@ class Meter:
         return np.concatenate([np.empty(0), *self._bits])
 
     @property
-    def usage(self) -> np.ndarray | None:
-        """How often each entry was used so far, int64 ``[vocab]``; None for codes that are no indices."""
+    def usage(self) -> Use | None:
+        """How often each entry was used so far; None for codes that are no indices."""
         return self._usage
 
     def measurements(self, pixels: int) -> tuple[Measurement, ...]:
         """Rate, and payload rate, codebook use and entropy where they apply, for images of ``pixels`` pixels each.
 
-        ``codebook-use`` is the share of entries used at least once; ``codebook-entropy`` the entropy of their
-        frequencies in bits (at most log2 of the vocabulary).
+        Codebook use and entropy are those of :func:`bench.evaluate.usage.codebook`.
         """
         rates = [*self._rates("", self.bits, pixels)]
         if self._kind is Stream:
@@ -145,38 +140,3 @@ def _why_no_rate(codes: Continuous, bit_depth: int | None) -> str | None:
     if codes.low is None or codes.high is None:
         return "The codes are continuous and unbounded: they have no rate."
     return None if bit_depth else "The codes are continuous; they have a rate only at a named bit depth."
-
-
-def usage(indices: Tensor, vocab: int) -> np.ndarray:
-    """How often each of ``vocab`` entries occurs, int64 ``[vocab]``."""
-    counts = indices.reshape(-1).cpu().bincount(minlength=vocab)
-    return counts.numpy().astype(np.int64)
-
-
-def profile(counts: np.ndarray, most: int = PROFILE) -> list[float]:
-    """The uses of a codebook's entries, most used first; a larger codebook's as ``most`` equal shares of the entries.
-
-    A share whose ends fall within an entry gets the part of that entry's uses that lies in it: the sum is that of
-    ``counts`` (int64 ``[vocab]``).
-    """
-    falling = np.sort(counts)[::-1].astype(np.float64)
-    if len(falling) <= most:
-        return [float(value) for value in falling]
-    reached = np.concatenate([[0.0], np.cumsum(falling)])
-    edges = np.linspace(0, len(falling), most + 1)
-    return [float(value) for value in np.diff(np.interp(edges, np.arange(len(reached)), reached))]
-
-
-def codebook(counts: np.ndarray) -> tuple[Measurement, ...]:
-    """``codebook-use`` and ``codebook-entropy`` of the entries' frequencies (int64 ``[vocab]``)."""
-    total = int(counts.sum())
-    frequencies = counts[counts > 0] / max(total, 1)
-    signature: Signature = {"vocabulary": len(counts), "positions": "pooled"}
-    values = {
-        "codebook-use": (float((counts > 0).mean()), "share of entries"),
-        "codebook-entropy": (float(-(frequencies * np.log2(frequencies)).sum()), "bits per index"),
-    }
-    return tuple(
-        Measurement(name, value, unit, higher_is_better=True, n=total, signature=signature)
-        for name, (value, unit) in values.items()
-    )

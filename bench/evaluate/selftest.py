@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.contract import Codes, Continuous, Indices, Tokenizer
 from bench.core import codes as codes_of
+from bench.errors import UsageError
 from bench.evaluate import rate
 
 if TYPE_CHECKING:
@@ -55,12 +56,19 @@ def _kind(codes: Codes, images: int) -> str | None:
 
 def _bounds(codes: Codes) -> str | None:
     if isinstance(codes, Indices):
-        low, high = int(codes.tensor.min()), int(codes.tensor.max())
-        return None if low >= 0 and high < codes.vocab else f"indices {low}..{high} with a vocabulary of {codes.vocab}"
+        return _levels(codes)
     if isinstance(codes, Continuous):
         low_value, high_value = float(codes.tensor.min()), float(codes.tensor.max())
         fits = (codes.low is None or low_value >= codes.low) and (codes.high is None or high_value <= codes.high)
         return None if fits else f"values {low_value:g}..{high_value:g} outside [{codes.low}, {codes.high}]"
+    return None
+
+
+def _levels(codes: Indices) -> str | None:
+    try:
+        codes_of.checked(codes, "encode")
+    except UsageError as error:
+        return str(error)
     return None
 
 

@@ -84,7 +84,7 @@ class QuantisedModel(nn.Module):
 
 
 class QuantisedTokenizer:
-    """Images to codes, int64 ``[N, G, G]``, residual ones ``[N, G, G, depth]``, and back."""
+    """Images to codes, int64 ``[N, G, G, depth]`` with a depth of 1 for plain vector quantisation, and back."""
 
     def __init__(self, model: QuantisedModel, settings: QuantisedSettings) -> None:
         self.model = model.eval().requires_grad_(False)
@@ -116,7 +116,8 @@ class QuantisedTokenizer:
     @torch.no_grad()
     def nearest(self, latents: Tensor) -> Indices:
         """The codes of latents ``[N, D, G, G]``."""
-        return Indices(self.model.bottleneck.search(latents), self.settings.n_embed)
+        bottleneck = self.model.bottleneck
+        return Indices(bottleneck.search(latents), bottleneck.levels, bottleneck.pooled)
 
 
 def learner(settings: QuantisedSettings, build: Build) -> AutoencoderLearner:

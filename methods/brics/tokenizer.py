@@ -50,7 +50,8 @@ class BricsTokenizer:
         bits = self.model.settings.bits
         if bits is None:
             return Continuous(keys, 0.0, 1.0)
-        return Indices((keys * (2**bits - 1)).round().long().permute(0, 2, 3, 1), 2**bits)
+        symbols = (keys * (2**bits - 1)).round().long().permute(0, 2, 3, 1)
+        return Indices(symbols, (2**bits,) * symbols.shape[-1], pooled=True)
 
     @torch.no_grad()
     def posterior(self, images: Tensor) -> Posterior:
@@ -76,7 +77,7 @@ def _keys(codes: Codes) -> Tensor:
     if isinstance(codes, Continuous):
         return codes.tensor
     if isinstance(codes, Indices):
-        return codes.tensor.permute(0, 3, 1, 2).float() / (codes.vocab - 1)
+        return codes.tensor.permute(0, 3, 1, 2).float() / (codes.levels[0] - 1)
     raise UsageError(f"BRICS decodes continuous codes or rounded ones, not {type(codes).__name__}.")
 
 

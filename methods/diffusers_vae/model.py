@@ -82,7 +82,7 @@ def tokenizer(settings: Settings, build: Build) -> DiffusersTokenizer:
 
 
 class DiffusersTokenizer:
-    """Images to latents float32 ``[N, C, h, w]``, unbounded, or to indices int64 ``[N, h, w]``, and back."""
+    """Images to latents float32 ``[N, C, h, w]``, unbounded, or to indices int64 ``[N, h, w, 1]``, and back."""
 
     def __init__(self, model: Any, settings: Settings, resolution: int, device: torch.device) -> None:
         self.model = model.eval().requires_grad_(False)
@@ -119,13 +119,13 @@ class DiffusersTokenizer:
             return Continuous(latents.float())
         _, _, (_, _, indices) = self.model.quantize(latents)
         n, _, height, width = latents.shape
-        return Indices(indices.reshape(n, height, width), self.model.config["num_vq_embeddings"])
+        return Indices(indices.reshape(n, height, width, 1), (self.model.config["num_vq_embeddings"],))
 
     @torch.no_grad()
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
         """Float32 ``[N, 3, H, W]`` in [0, 1]; there is no noise to turn on."""
         if isinstance(codes, Indices):
-            shape = (*codes.tensor.shape, self.model.quantize.vq_embed_dim)
+            shape = (*codes.tensor.shape[:3], self.model.quantize.vq_embed_dim)
             latents = self.model.quantize.get_codebook_entry(codes.tensor.reshape(-1), shape)
             decoded = self.model.decode(latents, force_not_quantize=True, return_dict=False)[0]
         else:

@@ -33,7 +33,7 @@ class Downsample:
     def encode(self, images: Tensor) -> Indices:
         """uint8 ``[N, 3, H, W]`` to int64 ``[N, G, G, 3]`` in 0..255: the mean of each cell, rounded."""
         means = F.adaptive_avg_pool2d(to_unit(images), self.grid)
-        return Indices(to_uint8(means).permute(0, 2, 3, 1).long(), 256)
+        return Indices(to_uint8(means).permute(0, 2, 3, 1).long(), (256,) * 3, pooled=True)
 
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
         """Float32 ``[N, 3, R, R]`` in [0, 1], R the resolution it was built for; there is no noise to turn on."""

@@ -81,7 +81,7 @@ class EmbeddedDiffusionPrior:
 
     @torch.no_grad()
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
-        """Codes int64 ``[N, h, w]``."""
+        """Codes int64 ``[N, h, w, 1]``."""
         vectors = self.inner.sample(seeds, condition)
         assert isinstance(vectors, Continuous)
         return self.tokenizer.nearest(vectors.tensor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from bench.contract import Batch, Codes, Condition, Indices, Losses, Phase, Seeds
 from bench.core import digest
+from bench.core.codes import places
 from bench.errors import UsageError
 from methods.priors import common
 from methods.priors import labels as labelling
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class GPTModel(nn.Module):
-    """Codes ``[N, T]`` to logits ``[N, T, vocab]``, each position seeing the ones before it and the class.
+    """Symbols ``[N, T]`` to logits ``[N, T, vocab]``, each position seeing the ones before it and the class.
 
     The sequence begins with the embedding of the class, or of "no class".
     """
@@ -74,11 +76,12 @@ class GPTLearner:
     """Trains a :class:`GPTPrior` by maximum likelihood."""
 
     def __init__(self, settings: GPT, build: Build, tokenizer: Tokenizer, codes: Codes) -> None:
-        """``codes`` are some of the training set's; they tell shape and vocabulary."""
+        """``codes`` are some of the training set's; they tell shape and levels."""
         self.settings, self.tokenizer_revision = settings, tokenizer.revision
         example = _indices(codes)
-        self.shape, self.vocab = tuple(example.tensor.shape[1:]), example.vocab
-        model = GPTModel(settings, math.prod(self.shape), example.vocab, tokenizer.revision)
+        self.none = replace(example, tensor=example.tensor[:0])
+        length = math.prod(example.tensor.shape[1:])
+        model = GPTModel(settings, length, example.levels[0], tokenizer.revision)
         self.module: GPTModel = model.to(build.device)
         self.batch = settings.optimisation.batch
         self.averaged = common.averaged(self.module, settings.optimisation)
@@ -97,25 +100,30 @@ class GPTLearner:
     def finish(self) -> GPTPrior:
         """The prior; refuses weights that were loaded from another tokenizer's prior."""
         common.check_owner(self.module.owner, self.tokenizer_revision)
-        return GPTPrior(self.module.eval(), self.settings, self.shape, self.tokenizer_revision)
+        return GPTPrior(self.module.eval(), self.settings, self.none, self.tokenizer_revision)
 
 
 class GPTPrior:
     """Samples index codes."""
 
-    def __init__(self, module: GPTModel, settings: GPT, shape: tuple[int, ...], tokenizer_revision: str) -> None:
-        self.module, self.settings, self.shape, self.tokenizer_revision = module, settings, shape, tokenizer_revision
+    def __init__(self, module: GPTModel, settings: GPT, none: Indices, tokenizer_revision: str) -> None:
+        """``none`` are codes of no images: the shape and levels of the samples."""
+        self.module, self.settings, self.none, self.tokenizer_revision = module, settings, none, tokenizer_revision
         self.revision = digest.of_weights(module.state_dict(), settings)
 
     @torch.no_grad()
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
-        """Codes int64 ``[N, *shape]`` of the tokenizer's vocabulary."""
+        """Codes of the tokenizer's shape and levels."""
         labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds, self.module.owner.device)
         drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
-        return Indices(drawn.unflatten(1, self.shape), self.module.vocab)
+        return replace(self.none, tensor=drawn.unflatten(1, self.none.tensor.shape[1:]))
 
 
 def _indices(codes: Codes | None) -> Indices:
+    """The codes, whose symbols are modelled one after the other: all of a cell, then those of the next."""
     if not isinstance(codes, Indices):
         raise UsageError("A GPT prior needs index codes; this tokenizer gives others.")
+    if len(set(codes.levels)) != 1:
+        raise UsageError(f"A GPT prior needs symbols of equal levels, not {codes.levels}; choose another prior.")
+    places(codes)
     return codes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from bench.contract import Batch, Codes, Condition, Indices, Losses, Phase, Seeds
 from bench.core import digest, seeding
+from bench.core.codes import places
 from bench.errors import UsageError
 from methods.priors import common
 from methods.priors import labels as labelling
@@ -31,13 +33,13 @@ class RQTransformerLearner:
     def __init__(
         self, settings: RQTransformer, build: Build, tokenizer: Tokenizer, codes: Codes, codebook: Tensor
     ) -> None:
-        """``codes`` tell the shape; ``codebook`` float ``[vocab, channels]`` is the one that all depths share."""
+        """``codes`` tell shape and levels; ``codebook``, float ``[vocab, channels]``, is shared by all depths."""
         self.settings, self.tokenizer_revision = settings, tokenizer.revision
         example = _stacked(codes)
-        if example.vocab != len(codebook):
-            raise UsageError(f"The codes have {example.vocab} values but the codebook {len(codebook)} vectors.")
-        self.shape = tuple(example.tensor.shape[1:])
-        size = (math.prod(self.shape[:-1]), self.shape[-1])
+        if set(example.levels) != {len(codebook)}:
+            raise UsageError(f"The codes have the levels {example.levels} but the codebook {len(codebook)} vectors.")
+        self.none = replace(example, tensor=example.tensor[:0])
+        size = (places(example), len(example.levels))
         self.module: RQModel = RQModel(settings, size, codebook, tokenizer.revision).to(build.device)
         self.batch = settings.optimisation.batch
         self.averaged = common.averaged(self.module, settings.optimisation)
@@ -63,7 +65,7 @@ class RQTransformerLearner:
     def finish(self) -> RQTransformerPrior:
         """The prior; refuses weights that were loaded from another tokenizer's prior."""
         common.check_owner(self.module.owner, self.tokenizer_revision)
-        return RQTransformerPrior(self.module.eval(), self.settings, self.shape, self.tokenizer_revision)
+        return RQTransformerPrior(self.module.eval(), self.settings, self.none, self.tokenizer_revision)
 
 
 def soft_targets(residual: Tensor, codebook: Tensor, temperature: float) -> Tensor:
@@ -96,21 +98,21 @@ def soften(codes: Tensor, codebook: Tensor, temperature: float, seeds: Seeds) ->
 class RQTransformerPrior:
     """Samples stacked index codes."""
 
-    def __init__(
-        self, module: RQModel, settings: RQTransformer, shape: tuple[int, ...], tokenizer_revision: str
-    ) -> None:
-        self.module, self.settings, self.shape, self.tokenizer_revision = module, settings, shape, tokenizer_revision
+    def __init__(self, module: RQModel, settings: RQTransformer, none: Indices, tokenizer_revision: str) -> None:
+        """``none`` are codes of no images: the shape and levels of the samples."""
+        self.module, self.settings, self.none, self.tokenizer_revision = module, settings, none, tokenizer_revision
         self.revision = digest.of_weights(module.state_dict(), settings)
 
     @torch.no_grad()
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
-        """Codes int64 ``[N, *shape]``, depth last."""
+        """Codes of the tokenizer's shape and levels, depth last."""
         labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds, self.module.owner.device)
         drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
-        return Indices(drawn.reshape(len(seeds), *self.shape), len(self.module.codebook))
+        return replace(self.none, tensor=drawn.reshape(len(seeds), *self.none.tensor.shape[1:]))
 
 
 def _stacked(codes: Codes | None) -> Indices:
-    if not isinstance(codes, Indices) or codes.tensor.ndim < 3:
+    if not isinstance(codes, Indices):
         raise UsageError("An RQ-Transformer needs stacked index codes [N, h, w, depth]; this tokenizer gives others.")
+    places(codes)
     return codes

@@ -91,12 +91,12 @@ def main() -> None:
     diffusion = DiffusionLearner(Diffusion(UNET, PLAN, steps=20), BUILD, Tokenizer(), codes).finish()
     compare("bare loop, harness", lambda: bare_loop(diffusion, 16), lambda: diffusion.sample(range(16)), repeats)
 
-    tokens = Indices(torch.randint(1024, (2, 16, 16)), 1024)
+    tokens = Indices(torch.randint(1024, (2, 16, 16, 1)), (1024,))
     gpt = GPTLearner(GPT(4, 4, 256, PLAN), BUILD, Tokenizer(), tokens).finish()
     assert torch.equal(gpt.sample(range(2)).tensor.flatten(1), uncached_gpt(gpt, range(2)))
     compare("GPT cached, uncached", lambda: gpt.sample(range(8)), lambda: uncached_gpt(gpt, range(8)), repeats)
 
-    stacks = Indices(torch.randint(1024, (2, 8, 8, 4)), 1024)
+    stacks = Indices(torch.randint(1024, (2, 8, 8, 4)), (1024,) * 4, pooled=True)
     shape = RQTransformer(4, 2, 4, 256, PLAN)
     rq = RQTransformerLearner(shape, BUILD, Tokenizer(), stacks, torch.randn(1024, 32)).finish()
     assert torch.equal(rq.sample(range(2)).tensor.flatten(1, 2), uncached_rq(rq, range(2)))

@@ -122,8 +122,9 @@ def run(job: Job) -> Outcome:
 def reconstructions(job: Job) -> Frozen:
     """The decoded images; the manifest's "made" holds the rate and the shape of the codes they came from."""
     from bench.data.freezing import existing
-    from bench.evaluate.rate import Meter, profile
+    from bench.evaluate.rate import Meter
     from bench.evaluate.reconstruct import reconstruct
+    from bench.evaluate.usage import profile
 
     folder = job.session.cache / "images" / digest.of_value(images_recipe(job))[:32]
     there = existing(folder)
@@ -140,7 +141,7 @@ def reconstructions(job: Job) -> Frozen:
 
     def made() -> dict[str, Any]:
         rate = [dataclasses.asdict(m) for m in meter.measurements(job.session.preset.resolution**2)]
-        used = {} if meter.usage is None else {"code_counts": profile(meter.usage), "code_entries": len(meter.usage)}
+        used = {} if meter.usage is None else {"code_counts": profile(meter.usage), "code_entries": meter.usage.entries}
         return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0]), **used}}}
 
     session, noise = job.session, tokenizers.noise_seed(job.cell)

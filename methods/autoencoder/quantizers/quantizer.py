@@ -26,10 +26,17 @@ class Quantizer(Protocol):
 
     - ``key``: its name inside official checkpoints.
     - ``loss_name``: its loss in the training log.
+    - ``pooled``: as :attr:`bench.contract.Indices.pooled`.
     """
 
     key: str
     loss_name: str
+    pooled: bool
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Of the symbols of a cell, as in :class:`bench.contract.Indices`."""
+        ...
 
     @property
     def codebook(self) -> Tensor:
@@ -37,7 +44,7 @@ class Quantizer(Protocol):
         ...
 
     def search(self, z: Tensor) -> Tensor:
-        """Latents float32 ``[N, D, G, G]`` to codes, int64 ``[N, G, G]`` or ``[N, G, G, depth]``."""
+        """Latents float32 ``[N, D, G, G]`` to codes, int64 ``[N, G, G, len(levels)]``."""
         ...
 
     def lookup(self, indices: Tensor) -> Tensor:

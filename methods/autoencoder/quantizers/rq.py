@@ -24,7 +24,7 @@ class ResidualQuantizer(nn.Module):
     See :class:`methods.autoencoder.quantizers.quantizer.Quantizer`.
     """
 
-    key, loss_name = "quantizer", "commitment"
+    key, loss_name, pooled = "quantizer", "commitment", True
 
     def __init__(self, settings: RQSettings, seed: int) -> None:
         super().__init__()
@@ -45,6 +45,11 @@ class ResidualQuantizer(nn.Module):
     def distinct(self) -> list[Codebook]:
         """Each codebook once."""
         return self.books[:1] if self.settings.shared else self.books
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """One symbol per depth."""
+        return (self.settings.n_embed,) * self.settings.depth
 
     @property
     def codebook(self) -> Tensor:

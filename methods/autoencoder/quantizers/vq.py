@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class VectorQuantizer(nn.Module):
     """One codebook; key name ``embedding.weight``. See :class:`methods.autoencoder.quantizers.quantizer.Quantizer`."""
 
-    key, loss_name = "quantize", "codebook"
+    key, loss_name, pooled = "quantize", "codebook", False
 
     def __init__(self, settings: VQSettings, seed: int) -> None:
         super().__init__()
@@ -31,17 +31,22 @@ class VectorQuantizer(nn.Module):
             self.start = KMeansStart(settings.kmeans_at, 4 * settings.n_embed, settings.embed_dim, seed)
 
     @property
+    def levels(self) -> tuple[int, ...]:
+        """One symbol a cell."""
+        return (self.settings.n_embed,)
+
+    @property
     def codebook(self) -> Tensor:
         """The code vectors, float32 ``[K, D]``."""
         return self.embedding.codes
 
     def search(self, z: Tensor) -> Tensor:
-        """Latents ``[N, D, G, G]`` to the nearest codes, int64 ``[N, G, G]``."""
-        return self.embedding.search(z.permute(0, 2, 3, 1))
+        """Latents ``[N, D, G, G]`` to the nearest codes, int64 ``[N, G, G, 1]``."""
+        return self.embedding.search(z.permute(0, 2, 3, 1))[..., None]
 
     def lookup(self, indices: Tensor) -> Tensor:
-        """Codes int64 ``[N, G, G]`` to their vectors ``[N, D, G, G]``."""
-        return self.embedding(indices).permute(0, 3, 1, 2).contiguous()
+        """Codes int64 ``[N, G, G, 1]`` to their vectors ``[N, D, G, G]``."""
+        return self.embedding(indices[..., 0]).permute(0, 3, 1, 2).contiguous()
 
     def forward(self, z: Tensor, step: int, gather: bool) -> Quantised:
         """Quantised latents with a straight-through gradient, the weighted loss, and the codes.
@@ -54,7 +59,7 @@ class VectorQuantizer(nn.Module):
         indices = self.embedding.search(vectors)
         if gather:
             self.embedding.gather(vectors, indices)
-        code = self.lookup(indices)
+        code = self.lookup(indices[..., None])
         return Quantised(straight_through(z, code), self.settings.codebook_weight * self.loss(z, code), indices)
 
     def after_step(self, step: int, comm: Comm) -> None:

@@ -20,7 +20,7 @@ def unbounded():
 
 
 def indices():
-    return Indices(torch.arange(12).reshape(3, 4), 12)
+    return Indices(torch.arange(12).reshape(3, 2, 2, 1), (12,))
 
 
 def sparse():
@@ -79,7 +79,7 @@ def test_a_number_outside_is_refused(make):
 
 def test_codes_of_different_meaning_do_not_join():
     with pytest.raises(UsageError, match="different meaning"):
-        codec.concat([indices(), Indices(torch.zeros(1, 4, dtype=torch.long), 13)])
+        codec.concat([indices(), Indices(torch.zeros(1, 2, 2, 1, dtype=torch.long), (13,))])
     with pytest.raises(UsageError, match="different meaning"):
         codec.concat([continuous(), indices()])
     with pytest.raises(UsageError, match="no images"):
@@ -105,7 +105,7 @@ def test_values_that_no_decoder_takes_are_refused():
     with pytest.raises(UsageError, match="leave their bounds"):
         codec.checked(Continuous(torch.full((1, 1), 1.5), 0.0, 1.0), "P")
     with pytest.raises(UsageError, match=r"outside 0\.\.3"):
-        codec.checked(Indices(torch.tensor([[4]]), 4), "P")
+        codec.checked(Indices(torch.tensor([[[4]]]), (4,)), "P")
     with pytest.raises(UsageError, match="Column 2"):
         codec.checked(Sparse((torch.tensor([[0, 0, 9]]),), (1, 1, 4), (8, 8)), "P")
     for make in EVERY:

@@ -34,7 +34,7 @@ class Means:
 
 
 def as_indices(values):
-    return Indices(values.round().long(), 300)
+    return Indices(values.round().long().permute(0, 2, 3, 1), (300,) * 3)
 
 
 def as_lists(values):

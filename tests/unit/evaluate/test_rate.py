@@ -9,7 +9,8 @@ from scipy.stats import entropy
 
 from bench.contract import Continuous, Indices, Sparse, Stream
 from bench.errors import UsageError
-from bench.evaluate.rate import Meter, bits_per_image, codebook, payload_bits_per_image, profile, quantise_uniform
+from bench.evaluate.rate import Meter, bits_per_image, payload_bits_per_image, quantise_uniform
+from bench.evaluate.usage import Use, codebook, profile
 
 KEYS = Continuous(torch.rand(3, 4, 8, 8, generator=torch.Generator().manual_seed(0)), 0.0, 1.0)
 
@@ -19,7 +20,7 @@ def values(meter: Meter, pixels: int = 64) -> dict[str, float | None]:
 
 
 def test_indices_cost_the_logarithm_of_the_vocabulary() -> None:
-    codes = Indices(torch.zeros(2, 8, 8, 4, dtype=torch.int64), 16384)
+    codes = Indices(torch.zeros(2, 8, 8, 4, dtype=torch.int64), (16384,) * 4)
     np.testing.assert_array_equal(bits_per_image(codes), [256 * 14.0] * 2)
 
 
@@ -80,7 +81,7 @@ def test_the_meter_counts_codebook_use_and_entropy() -> None:
     rng = torch.Generator().manual_seed(1)
     batches = [torch.randint(0, 11, (2, 4, 4), generator=rng) for _ in range(3)]
     for batch in batches:
-        meter.update(Indices(batch, 13))
+        meter.update(Indices(batch[..., None], (13,)))
     counts = np.bincount(torch.cat(batches).flatten().numpy(), minlength=13)
     found = values(meter)
     assert found["codebook-use"] == pytest.approx((counts > 0).mean())
@@ -90,11 +91,11 @@ def test_the_meter_counts_codebook_use_and_entropy() -> None:
 
 def test_the_profile_of_a_codebook_is_falling_and_keeps_the_sum() -> None:
     counts = np.array([0, 5, 1, 4])
-    assert profile(counts) == [5, 4, 1, 0]
-    assert profile(counts, 2) == [9, 1]
-    uneven = profile(counts, 3)  # ends at 4/3 and 8/3 entries
+    assert profile(Use(4, counts)) == [5, 4, 1, 0]
+    assert profile(Use(4, counts), 2) == [9, 1]
+    uneven = profile(Use(4, counts), 3)  # ends at 4/3 and 8/3 entries
     assert uneven == pytest.approx([5 + 4 / 3, 4 * 2 / 3 + 2 / 3, 1 / 3])
-    large = profile(np.arange(16384))
+    large = profile(Use(16384, np.arange(16384)))
     assert len(large) == 256
     assert sum(large) == 16383 * 16384 / 2
     assert large[0] == sum(range(16384 - 64, 16384))
@@ -102,16 +103,16 @@ def test_the_profile_of_a_codebook_is_falling_and_keeps_the_sum() -> None:
 
 def test_the_meter_gives_the_counts_of_indices_alone() -> None:
     meter = Meter()
-    meter.update(Indices(torch.tensor([[0, 2], [2, 2]]), 4))
+    meter.update(Indices(torch.tensor([[0, 2], [2, 2]])[..., None], (4,)))
     assert meter.usage is not None
-    assert meter.usage.tolist() == [1, 0, 3, 0]
+    assert meter.usage.counts.tolist() == [1, 0, 3, 0]
     other = Meter(8)
     other.update(KEYS)
     assert other.usage is None
 
 
 def test_a_uniformly_used_codebook_has_full_entropy() -> None:
-    use, bits = codebook(np.full(64, 3))
+    use, bits = codebook(Use(64, np.full(64, 3)))
     assert (use.value, bits.value) == (1.0, pytest.approx(6.0))
 
 

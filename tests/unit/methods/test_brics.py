@@ -115,7 +115,7 @@ def test_keys_of_few_bits_are_the_nearest_levels():
         product = tokenizer(replace(SMOKE, bits=bits, grids=replace(SMOKE.grids, init=1.0)))
         codes = product.encode(pictures(4))
         assert isinstance(codes, Indices)
-        assert codes.vocab == 2**bits
+        assert codes.levels == (2**bits,) * 4
         assert bits_per_image(codes).tolist() == [8 * 8 * 4 * bits] * 4
         nearest = quantise_uniform(keys, bits)
         torch.testing.assert_close(product.decode(codes), plain.decode(nearest))

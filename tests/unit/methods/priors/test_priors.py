@@ -50,11 +50,13 @@ def continuous(count=8, low=None, high=None):
 
 
 def grid(count=8, vocab=12):
-    return Indices(torch.randint(vocab, (count, 3, 4), generator=torch.Generator().manual_seed(0)), vocab)
+    return Indices(torch.randint(vocab, (count, 3, 4, 1), generator=torch.Generator().manual_seed(0)), (vocab,))
 
 
 def stack(count=8, vocab=12):
-    return Indices(torch.randint(vocab, (count, 2, 2, 3), generator=torch.Generator().manual_seed(0)), vocab)
+    return Indices(
+        torch.randint(vocab, (count, 2, 2, 3), generator=torch.Generator().manual_seed(0)), (vocab,) * 3, True
+    )
 
 
 def codebook(vocab=12):
@@ -333,8 +335,11 @@ def test_the_revision_follows_weights_and_settings():
         (diffusion, grid(), "needs continuous codes"),
         (diffusion, Continuous(torch.randn(2, 3, 5, 4)), "divisible by 2"),
         (gpt, continuous(), "needs index codes"),
-        (rq, Indices(torch.zeros(2, 3, dtype=torch.long), 12), "stacked index codes"),
-        (rq, Indices(torch.zeros(2, 2, 2, 3, dtype=torch.long), 99), "99 values but the codebook 12"),
+        (rq, continuous(), "stacked index codes"),
+        (rq, Indices(torch.zeros(2, 3, dtype=torch.long), (12,)), "last axis must hold the symbols"),
+        (gpt, Indices(torch.zeros(2, 3, 2, dtype=torch.long), (12,)), "last axis must hold the symbols"),
+        (gpt, Indices(torch.zeros(2, 3, 2, dtype=torch.long), (8, 5)), "symbols of equal levels"),
+        (rq, Indices(torch.zeros(2, 2, 2, 3, dtype=torch.long), (99,) * 3), "99, 99, 99.* but the codebook 12"),
     ],
 )
 def test_codes_of_another_kind_are_refused(make, codes, message):
@@ -384,14 +389,15 @@ class Embedding(Named):
         return torch.randn(12, 3, generator=torch.Generator().manual_seed(2)) * 3
 
     def embed(self, codes):
-        return self.vectors()[codes.tensor].movedim(-1, 1)
+        return self.vectors()[codes.tensor[..., 0]].movedim(-1, 1)
 
     def nearest(self, latents):
-        return Indices(torch.cdist(latents.movedim(1, -1).flatten(0, 2), self.vectors()).argmin(1).view(-1, 4, 4), 12)
+        nearest = torch.cdist(latents.movedim(1, -1).flatten(0, 2), self.vectors()).argmin(1)
+        return Indices(nearest.view(-1, 4, 4, 1), (12,))
 
 
 def test_diffusion_over_code_vectors_gives_the_nearest_codes():
-    codes = Indices(torch.randint(12, (8, 4, 4), generator=torch.Generator().manual_seed(0)), 12)
+    codes = Indices(torch.randint(12, (8, 4, 4, 1), generator=torch.Generator().manual_seed(0)), (12,))
     tokenizer = Embedding()
     torch.manual_seed(0)
     learner = EmbeddedDiffusionLearner(DIFFUSION, build(), tokenizer, codes)
@@ -401,6 +407,6 @@ def test_diffusion_over_code_vectors_gives_the_nearest_codes():
     torch.testing.assert_close(learner.phases[0].loss(batch, 0).total, plain.loss(vectors, 0).total)
     drawn = learner.finish().sample([4, 5])
     assert torch.equal(drawn.tensor, tokenizer.nearest(plain.finish().sample([4, 5]).tensor).tensor)
-    assert drawn.vocab == 12
+    assert drawn.levels == (12,)
     with pytest.raises(UsageError, match="index codes with vectors"):
         EmbeddedDiffusionLearner(DIFFUSION, build(), tokenizer, continuous())
