@@ -30,9 +30,6 @@ EXAMPLES = 16
 NOTHING_MADE: dict[str, Any] = {"rate": [], "facts": {}}
 """What is known of the codes behind ready-made reconstructions."""
 
-RATE_BITS = 8
-"""The bit depth at which the rate of bounded continuous codes is stated ("8-bit keys")."""
-
 TRAINING_IMAGES = 5_000
 """At most this many training images give the statistics."""
 
@@ -58,7 +55,8 @@ def images_recipe(cell: Cell, session: Session) -> dict[str, Any]:
     """What decides the reconstructed pixels."""
     made = {"ready": external.identity(cell)} if external.has(cell, "recons") else tokenizers.identity(cell, session)
     images = session.val.digest
-    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": images, **tokenizers.noise_recipe(cell)}
+    decoding = {**tokenizers.noise_recipe(cell), **tokenizers.depth_recipe(cell)}
+    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": images, **decoding}
 
 
 def weights_at_hand(metric: MetricEntry, session: Session) -> list[str]:
@@ -103,6 +101,7 @@ def run(cell: Cell, session: Session) -> Outcome:
             "images": len(reference),
             **made["facts"],
             **tokenizers.noise_facts(cell),
+            **tokenizers.depth_recipe(cell),
         },
         per_image=measured.per_image,
         pictures={
@@ -124,7 +123,8 @@ def reconstructions(cell: Cell, session: Session, device: torch.device) -> Froze
     if there is not None:
         return there
     tokenizer = tokenizers.tokenizer(cell, session, device)
-    meter = Meter(RATE_BITS)
+    depth = tokenizers.bit_depth(cell)
+    meter = Meter(depth)
     first: list[Codes] = []
 
     def see(codes: Codes) -> None:
@@ -138,7 +138,7 @@ def reconstructions(cell: Cell, session: Session, device: torch.device) -> Froze
         return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0]), **used}}}
 
     batch, noise = session.batch(), tokenizers.noise_seed(cell)
-    return reconstruct(tokenizer, session.val, folder, device, batch, see, session.progress, made, noise)
+    return reconstruct(tokenizer, session.val, folder, device, batch, see, session.progress, made, noise, depth)
 
 
 def code_facts(codes: Codes) -> dict[str, Any]:
