@@ -346,6 +346,9 @@ class MethodEntry:
       in the image after each part of their list, for codes that are lists.
     - ``decoding_noise(settings) -> Mapping[str, float]``: by name, the standard deviations of the noise that decoding
       has in the method's paper, empty where these settings have none. A row asks for it with the option ``noise=true``.
+    - ``bit_depth(settings) -> int | None``: for bounded continuous codes, the bits to which each value is rounded
+      before it is decoded, and which the rate counts: rate and distortion are of one thing. Without it, or where it
+      gives None, continuous codes are decoded as they are and have no rate.
     - ``rates(settings, build) -> RateModel``: rates of the codes beyond the fixed-length one.
     - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
     - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.pretrained.weights`) in its losses.
@@ -371,6 +374,7 @@ class MethodEntry:
     given: str | None = None
     placement: str | None = None
     decoding_noise: str | None = None
+    bit_depth: str | None = None
     rates: str | None = None
     parts: str | None = None
     networks: str | None = None

@@ -63,6 +63,18 @@ def quantise_uniform(codes: Continuous, bit_depth: int) -> Continuous:
     return replace(codes, tensor=(levels * (high - low) + low).to(codes.tensor.dtype))
 
 
+def rounded(codes: Codes, bit_depth: int | None) -> Codes:
+    """The codes that a rate at ``bit_depth`` is that of: :func:`quantise_uniform`, or as they are where it is None.
+
+    Raises :class:`UsageError` for a bit depth of codes that are not continuous.
+    """
+    if bit_depth is None:
+        return codes
+    if not isinstance(codes, Continuous):
+        raise UsageError(f"A bit depth of {bit_depth} is for continuous codes, not for {type(codes).__name__}.")
+    return quantise_uniform(codes, bit_depth)
+
+
 def _bounds(codes: Continuous) -> tuple[float, float]:
     if codes.low is None or codes.high is None:
         raise UsageError("Unbounded continuous codes have no rate: no uniform levels can be laid between their bounds.")

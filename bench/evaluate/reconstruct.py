@@ -13,6 +13,7 @@ from bench.core.images import ImageArray
 from bench.data.freezing import Block, Writer
 from bench.data.frozen import Frozen
 from bench.errors import BenchError
+from bench.evaluate.rate import rounded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +33,15 @@ def reconstruct(
     progress: Progress,
     facts: Callable[[], Mapping[str, Any]],
     noise_seed: int | None = None,
+    bit_depth: int | None = None,
 ) -> Frozen:
     """The reconstructions of ``reference``, uint8 ``[N, 3, H, W]``, frozen in ``folder``.
 
     ``see`` is shown every batch of codes, on the CPU; ``facts()`` is asked at the end, for the manifest.
-    ``noise_seed`` turns the paper's decoding noise on; that of image i is seeded with ``noise_seed + i``. Raises
-    :class:`BenchError` when the tokenizer gives NaN or images of another size.
+    ``noise_seed`` turns the paper's decoding noise on; that of image i is seeded with ``noise_seed + i``. Continuous
+    codes are rounded to ``bit_depth`` bits before they are shown and decoded (:func:`bench.evaluate.rate.rounded`).
+    Raises :class:`BenchError` when the tokenizer gives NaN or images of another size, :class:`UsageError` for a bit
+    depth of codes that have no bounds.
     """
     import torch
 
@@ -46,7 +50,7 @@ def reconstruct(
         writer = Writer(folder, height, width)
         for first in range(0, len(reference), batch):
             pixels = torch.from_numpy(reference.pixels[first : first + batch].copy()).to(device)
-            codes = tokenizer.encode(pixels)
+            codes = rounded(tokenizer.encode(pixels), bit_depth)
             see(codes_of.to(codes, "cpu"))
             seeds = None if noise_seed is None else [noise_seed + i for i in range(first, first + len(pixels))]
             decoded = tokenizer.decode(codes, seeds)

@@ -166,6 +166,20 @@ def noise_seed(cell: Cell) -> int | None:
     return seeding.derive(cell.seed, "decoding") if cell.decoding.noise else None
 
 
+def bit_depth(cell: Cell) -> int | None:
+    """To how many bits the reconstructions' continuous codes are rounded; None for as they are."""
+    if cell.entry.bit_depth is None:
+        return None
+    depth: int | None = registry.load(cell.entry.bit_depth)(cell.settings)
+    return depth
+
+
+def depth_recipe(cell: Cell) -> dict[str, Any]:
+    """What recipes and facts say of the bit depth: nothing where there is none."""
+    depth = bit_depth(cell)
+    return {} if depth is None else {"bit_depth": depth}
+
+
 def encoded(
     tokenizer: Tokenizer, array: ImageArray, batch: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Codes]]:

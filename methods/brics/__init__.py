@@ -15,6 +15,7 @@ ENTRY = MethodEntry(
     prior_learner="methods.brics.prior:learner",
     prior_encoder="methods.brics.prior:encoder",
     decoding_noise="methods.brics.presets:decoding_noise",
+    bit_depth="methods.brics.presets:bit_depth",
     parts="methods.brics.parts:parts",
     networks="methods.brics.presets:networks",
     source="methods.brics:source.toml",

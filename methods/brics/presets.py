@@ -156,6 +156,9 @@ _PAPER = Settings(code_side=64, code_channels=4, encoder=EncoderSettings(attenti
 _RESOLUTION = {"smoke": 32, "small": 64, "medium": 128, "paper": 256}
 _PRESETS = {"smoke": _SMOKE, "small": _SMALL, "medium": _MEDIUM, "paper": _PAPER}
 
+KEY_BITS = 8
+"""Bits of a key in the rate of continuous keys, and in the images decoded from them."""
+
 _PAPER_GRIDS = {
     "16x16x8": GridSettings(coarsest=4),
     "32x32x8": GridSettings(coarsest=4),
@@ -171,6 +174,11 @@ def decoding_noise(settings: Settings) -> dict[str, float]:
         **({"keys": settings.key_noise} if settings.key_noise else {}),
         **({"synthesis": 1.0} if settings.synthesis_noise else {}),
     }
+
+
+def bit_depth(settings: Settings) -> int | None:
+    """8-bit keys; keys that the setting ``bits`` rounds already are indices."""
+    return KEY_BITS if settings.bits is None else None
 
 
 def networks(settings: Settings) -> tuple[str, ...]:

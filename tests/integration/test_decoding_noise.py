@@ -28,7 +28,7 @@ def number(result: dict, name: str) -> float:
 @pytest.mark.usefixtures("toy")
 def test_bits_and_noise_are_rows_of_one_training(tmp_path: Path, command: Command, shared_cache: Path) -> None:
     before, out = trained(shared_cache), tmp_path / "r"
-    methods = "brics:bits=8,brics:bits=4,brics:bits=4,noise=true"
+    methods = "brics,brics:bits=8,brics:bits=4,brics:bits=4,noise=true"
     done = command("run", "--methods", methods, *SMALL, "--out", str(out))
     assert done.code == 0, done.err
     assert len(trained(shared_cache) - before) == 1
@@ -40,6 +40,11 @@ def test_bits_and_noise_are_rows_of_one_training(tmp_path: Path, command: Comman
     assert len({result["facts"]["reconstructions"] for result in (eight, four, noisy)}) == 3
     assert [number(r, "bits-per-image") for r in (eight, four, noisy)] == [8 * 8 * 4 * bits for bits in (8, 4, 4)]
     assert noisy["method"] in done.out
+    assert found["brics"]["facts"]["bit_depth"] == 8
+    assert "bit_depth" not in {**eight["facts"], **noisy["facts"]}
+    assert found["brics"]["facts"]["reconstructions"] == eight["facts"]["reconstructions"]
+    assert number(found["brics"], "bits-per-image") == number(eight, "bits-per-image")
+    assert number(found["brics"], "psnr") == number(eight, "psnr")
 
 
 @pytest.mark.usefixtures("toy")

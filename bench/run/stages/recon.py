@@ -31,9 +31,6 @@ EXAMPLES = 16
 NOTHING_MADE: dict[str, Any] = {"rate": [], "facts": {}}
 """What is known of the codes behind ready-made reconstructions."""
 
-RATE_BITS = 8
-"""The bit depth at which the rate of bounded continuous codes is stated ("8-bit keys")."""
-
 TRAINING_IMAGES = 5_000
 """At most this many training images give the statistics."""
 
@@ -59,13 +56,8 @@ def images_recipe(job: Job) -> dict[str, Any]:
     """What decides the reconstructed pixels."""
     made = {"ready": external.identity(job.cell)} if external.has(job.cell, "recons") else job.tokenizer.identity
     images = job.session.val.digest
-    return {
-        "stage": "recon",
-        "version": VERSION,
-        "tokenizer": made,
-        "images": images,
-        **tokenizers.noise_recipe(job.cell),
-    }
+    decoding = {**tokenizers.noise_recipe(job.cell), **tokenizers.depth_recipe(job.cell)}
+    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": images, **decoding}
 
 
 def weights_at_hand(metric: MetricEntry, session: Session) -> list[str]:
@@ -110,6 +102,7 @@ def run(job: Job) -> Outcome:
             "images": len(reference),
             **made["facts"],
             **tokenizers.noise_facts(job.cell),
+            **tokenizers.depth_recipe(job.cell),
         },
         per_image=measured.per_image,
         pictures={
@@ -131,7 +124,8 @@ def reconstructions(job: Job) -> Frozen:
     if there is not None:
         return there
     tokenizer = job.tokenizer.open()
-    meter = Meter(RATE_BITS)
+    depth = tokenizers.bit_depth(job.cell)
+    meter = Meter(depth)
     first: list[Codes] = []
 
     def see(codes: Codes) -> None:
@@ -144,8 +138,9 @@ def reconstructions(job: Job) -> Frozen:
         used = {} if meter.usage is None else {"code_counts": profile(meter.usage), "code_entries": meter.usage.entries}
         return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0]), **used}}}
 
-    session, noise = job.session, tokenizers.noise_seed(job.cell)
-    return reconstruct(tokenizer, session.val, folder, job.device, session.batch(), see, session.progress, made, noise)
+    session, noise, batch = job.session, tokenizers.noise_seed(job.cell), job.session.batch()
+    progress = session.progress
+    return reconstruct(tokenizer, session.val, folder, job.device, batch, see, progress, made, noise, depth)
 
 
 def code_facts(codes: Codes) -> dict[str, Any]:
