@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from bench.contract import MethodEntry
@@ -88,6 +88,38 @@ def foreign(method: Method, entry: MethodEntry, cache: Path, readings: Readings)
 def content(entry: MethodEntry, path: Path, readings: Readings) -> Any:
     """What the method's ``identify`` and ``checkpoint`` are given of a foreign file: read once, or the path itself."""
     return path if entry.read is None else readings.content(path, load(entry.read))
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What a reader found in a foreign file, where it says what that was; ``facts`` go into the result."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The file that was read, and what was left out of it."""
+        ...
+
+    @property
+    def prior(self) -> Sequence[str]:
+        """The prefixes of a second stage's keys, none for a tokenizer alone."""
+        ...
+
+
+def described(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> Described | None:
+    """What is known of the foreign weights of a row; None for a row without, and for a reader that says nothing."""
+    path = foreign(method, entry, cache, readings)
+    found = None if path is None else content(entry, path, readings)
+    return found if isinstance(found, Described) else None
+
+
+def check_prior(method: Method, entry: MethodEntry, cache: Path, readings: Readings) -> None:
+    """Raises :class:`UsageError` for a file with a published prior: another would be trained in its place."""
+    found = described(method, entry, cache, readings)
+    if found is not None and found.prior:
+        raise UsageError(
+            f"'{method.label}' holds a second stage ({', '.join(found.prior)}), which cannot be loaded yet; ask for "
+            "--stages recon,cost, or save the tokenizer in a file of its own to train a new prior on it."
+        )
 
 
 def published_resolution(method: Method, entry: MethodEntry) -> int | None:

@@ -51,6 +51,8 @@ def problems(config: RunConfig, readings: Readings | None = None) -> tuple[list[
     for cell in cells:
         attempt(lambda cell=cell: check_resolution(cell, config))
         attempt(lambda cell=cell: checkpoints.find(cell.method, cell.entry, cache_root(), known))
+        if "prior" in cell.stages:
+            attempt(lambda cell=cell: checkpoints.check_prior(cell.method, cell.entry, cache_root(), known))
     for dataset in datasets:
         notes.extend(remarks(dataset))
         attempt(lambda dataset=dataset: found.extend(beforehand.problems(cells, session_of(config, dataset, known))))

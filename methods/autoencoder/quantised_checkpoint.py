@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from methods.autoencoder.checkpoint_files import Foreign
+from methods.autoencoder.checkpoint_files import Foreign, chosen
 from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, expect, load_strictly, variant, widths
 from methods.autoencoder.model import place
 from methods.autoencoder.quantised import VQModel, VQTokenizer
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def checkpoint(settings: VQSettings, build: Build, foreign: Foreign) -> VQTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
+    foreign = chosen(foreign, settings.ema)
     check(foreign, build.resolution)
     own = as_settings(settings, foreign, build.resolution)
     model = VQModel(own.architecture(build.resolution), own, build.seed)
@@ -43,6 +44,7 @@ def identify(
     settings: VQSettings, resolution: int, foreign: Foreign, table: Mapping[str, VQSettings]
 ) -> tuple[VQSettings, str | None]:
     """``settings`` with the checkpoint's widths and codebook, and the variant of ``table`` that it holds."""
+    foreign = chosen(foreign, settings.ema)
     check(foreign, resolution)
     published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
     return as_settings(settings, foreign, resolution), variant(published, table)

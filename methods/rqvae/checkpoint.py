@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from methods.autoencoder.checkpoint_files import Foreign
+from methods.autoencoder.checkpoint_files import Foreign, chosen
 from methods.autoencoder.checkpoint_widths import (
     PUBLISHED,
     check_resolution,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 def checkpoint(settings: RQSettings, build: Build, foreign: Foreign) -> RQTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
+    foreign = chosen(foreign, settings.ema)
     check(foreign, build.resolution)
     own = as_settings(settings, foreign, build.resolution)
     model = RQModel(own.architecture(build.resolution), own, build.seed)
@@ -54,6 +55,7 @@ def check(foreign: Foreign, resolution: int) -> None:
 
 def identify(settings: RQSettings, resolution: int, foreign: Foreign) -> tuple[RQSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
+    foreign = chosen(foreign, settings.ema)
     check(foreign, resolution)
     published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
     return as_settings(settings, foreign, resolution), variant(published, TABLE["paper"])

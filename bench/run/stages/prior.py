@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.contract import Prior, Tokenizer
 from bench.core import digest, registry
 from bench.results.record import Measurement, Signature
+from bench.run import checkpoints
 from bench.run.cells import Cell
 from bench.run.session import Outcome, Session, head
 from bench.run.settings import settings_until
@@ -64,6 +65,7 @@ def run(cell: Cell, session: Session) -> Outcome:
 
 
 def _train(cell: Cell, session: Session, where: Path, budget: fit.Budget) -> dict[str, Any]:
+    checkpoints.check_prior(cell.method, cell.entry, session.cache, session.readings)
     device = session.device()
     tokenizer = tokenizers.tokenizer(cell, session, device)
     source = codes_of_training_set(cell, tokenizer, session, device)

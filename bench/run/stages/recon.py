@@ -103,6 +103,7 @@ def run(cell: Cell, session: Session) -> Outcome:
             "images": len(reference),
             **made["facts"],
             **tokenizers.noise_facts(cell),
+            **tokenizers.weight_facts(cell, session),
         },
         per_image=measured.per_image,
         pictures={

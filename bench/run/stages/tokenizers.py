@@ -103,6 +103,12 @@ def noise_seed(cell: Cell) -> int | None:
     return seeding.derive(cell.seed, "decoding") if cell.decoding.noise else None
 
 
+def weight_facts(cell: Cell, session: Session) -> dict[str, Any]:
+    """What a result says of foreign weights: the file, what was left out of it; nothing for a row without."""
+    found = checkpoints.described(cell.method, cell.entry, session.cache, session.readings)
+    return {} if found is None else {"weights": dict(found.facts)}
+
+
 def encoded(
     tokenizer: Tokenizer, array: ImageArray, batch: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Codes]]:
