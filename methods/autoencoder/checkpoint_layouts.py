@@ -126,7 +126,7 @@ def _inner(state: State, origin: str) -> tuple[dict[str, Tensor], list[str]]:
     """The tokenizer's part without any prefix, and the keys outside of it."""
     found, outside = dict(state), []
     while "encoder.conv_in.weight" not in found:
-        wrapper = next((p for p in WRAPPERS if any(p in key for key in found)), None)
+        wrapper = next((p for p in WRAPPERS if any(_without(key, p) != key for key in found)), None)
         inner = next((p for p in INNER if any(key.startswith(p) for key in found)), None)
         if wrapper is not None:
             renamed = {key: _without(key, wrapper) for key in found}

@@ -98,6 +98,7 @@ def as_matrices(state: State) -> State:
     return {key: value[:, :, 0, 0] if key.endswith(pointwise) else value for key, value in state.items()}
 
 
+ONE = torch.ones(1)
 ALIGNED = {"foundation_model.blocks.0.weight": torch.ones(2), "linear_proj.weight": torch.ones(2, 2)}
 LOSS = {"loss.discriminator.main.0.weight": torch.ones(1), "loss.logvar": torch.ones(())}
 
@@ -111,10 +112,7 @@ LAYOUTS: dict[str, Callable[[State], Any]] = {
     "torch.compile": lambda s: prefixed(s, "_orig_mod."),
     "compiled and parallel": lambda s: prefixed(s, "module._orig_mod."),
     "compiled parts": compiled_parts,
-    "first_stage_model": lambda s: (
-        {"state_dict": {**prefixed(s, "first_stage_model."), "cond_stage_model.w": ALIGNED}}
-        | {"state_dict": prefixed(s, "first_stage_model.")}
-    ),
+    "first_stage_model": lambda s: {"state_dict": prefixed(s, "first_stage_model.") | {"cond_stage_model.a": ONE}},
     "vae": lambda s: prefixed(s, "vae."),
     "parallel first stage": lambda s: prefixed(s, "module.first_stage_model."),
     "matrices": as_matrices,
@@ -237,9 +235,15 @@ def test_what_is_ambiguous_is_refused(tmp_path: Path) -> None:
     torch.save({"model": one, "state_dict": other}, tmp_path / "two.ckpt")
     with pytest.raises(UsageError, match=r"several state dicts \(state_dict, model\)"):
         loaded(tmp_path / "two.ckpt")
-    torch.save(prefixed(one, "vae.module.") | prefixed(other, "module.vae."), tmp_path / "twice.ckpt")
-    with pytest.raises(IntegrityError, match=r"with and without 'module\.'|does not fit"):
+    torch.save(prefixed(one, "module.vae.") | prefixed(other, "vae."), tmp_path / "twice.ckpt")
+    with pytest.raises(IntegrityError, match=r"the same weights with and without 'module\.'"):
         loaded(tmp_path / "twice.ckpt")
+
+
+def test_a_prefix_in_the_middle_of_a_name_is_none(tmp_path: Path) -> None:
+    torch.save({"net.module.weight": torch.ones(1)}, tmp_path / "net.pt")
+    with pytest.raises(UsageError, match=r"its weights begin with net\.module\.weight"):
+        read(tmp_path / "net.pt")
 
 
 @pytest.mark.parametrize(
