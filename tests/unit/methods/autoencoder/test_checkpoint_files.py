@@ -1,6 +1,8 @@
 """Foreign checkpoints: what is read, what is refused, and in which words."""
 
 import io
+import json
+import os
 import tarfile
 import zipfile
 from collections import OrderedDict
@@ -10,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.contract import Build
 from bench.core.distributed import Alone
 from bench.errors import BenchError, IntegrityError, UsageError
@@ -20,6 +24,7 @@ from bench.run.plugins import with_plugins
 from methods import METHODS
 from methods.autoencoder.checkpoint_files import read
 from methods.autoencoder.quantised import VQModel
+from methods.autoencoder.quantised import learner as vq_learner
 from methods.autoencoder.quantised_checkpoint import checkpoint as vq_checkpoint
 from methods.autoencoder.quantised_settings import RQSettings, VQSettings
 from methods.kl_ldm.checkpoint import checkpoint as kl_checkpoint
@@ -228,3 +233,77 @@ def test_an_image_size_that_the_tokenizer_cannot_take_is_refused(tmp_path: Path)
     tokenizer = load_vq(VQ, BUILD, tmp_path / "model.ckpt")
     with pytest.raises(BenchError, match="33 x 32 are not multiples of 2"):
         tokenizer.encode(torch.zeros(1, 3, 33, 32, dtype=torch.uint8))
+
+
+def lasts(folder: Path, times: dict[str, int]) -> dict[str, VQModel]:
+    """Ends of a training run with their times of change; each a model of its own seed."""
+    found = {}
+    for seed, (name, time) in enumerate(times.items()):
+        found[name] = VQModel(VQ.architecture(32), VQ, seed=seed)
+        (folder / name).parent.mkdir(exist_ok=True)
+        torch.save({"state_dict": found[name].state_dict()}, folder / name)
+        os.utime(folder / name, (time, time))
+    return found
+
+
+def test_a_continued_run_gives_its_newest_end_and_names_it(tmp_path: Path):
+    models = lasts(tmp_path, {"last.ckpt": 10, "last-v1.ckpt": 20, "last-v10.ckpt": 40, "last-v9.ckpt": 30})
+    foreign = read(tmp_path)
+    assert foreign.facts["file"] == "last-v10.ckpt"
+    expected = models["last-v10.ckpt"].state_dict()["quantize.embedding.weight"]
+    assert torch.equal(foreign.state["quantize.embedding.weight"], expected)
+
+
+def test_ends_whose_numbers_and_times_disagree_are_refused(tmp_path: Path):
+    lasts(tmp_path, {"last.ckpt": 20, "last-v1.ckpt": 10})
+    with pytest.raises(UsageError, match=r"last-v1\.ckpt is older than last\.ckpt; name the file"):
+        read(tmp_path)
+    assert read(tmp_path / "last.ckpt").facts["file"] == "last.ckpt"
+
+
+def test_the_ends_of_several_runs_ask_for_the_file(tmp_path: Path):
+    lasts(tmp_path, {"a/last.ckpt": 10, "b/last.ckpt": 20})
+    with pytest.raises(UsageError, match=r"there is: a/last\.ckpt, b/last\.ckpt\. Name the file"):
+        read(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path):
+    (tmp_path / "model.ckpt").mkdir()
+    with pytest.raises(BenchError, match=r"model\.ckpt"):
+        read(tmp_path / "model.ckpt")
+
+
+def second_stage(path: Path) -> Path:
+    state = {f"first_stage_model.{key}": value for key, value in vq_model().state_dict().items()}
+    state |= {"model.diffusion_model.input_blocks.0.weight": torch.ones(2), "cond_stage_model.a": torch.ones(1)}
+    torch.save({"state_dict": state}, path)
+    return path
+
+
+def test_a_published_prior_is_refused_where_another_would_be_trained(tmp_path: Path, cache: Path):
+    path = second_stage(tmp_path / "ldm,v=1.ckpt")
+    method = f"vqgan@{path}"
+    common = ["validate", "--preset", "smoke", "--dataset", "photos", "--out", str(tmp_path / "out"), "-m", method]
+    done = CliRunner().invoke(app, [*common, "--stages", "prior,sample,gen"])
+    assert done.exit_code != 0
+    assert "holds a second stage (model.), which cannot be loaded yet" in str(done.exception) + done.output
+    done = CliRunner().invoke(app, [*common, "--stages", "recon,cost"])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_result_says_which_file_it_is_of_and_what_was_left_out(tmp_path: Path, cache: Path):
+    path = second_stage(tmp_path / "ldm.ckpt")
+    arguments = ["run", "--preset", "smoke", "--dataset", "photos", "--out", str(tmp_path / "out"), "--stages", "recon"]
+    done = CliRunner().invoke(app, [*arguments, "--eval-limit", "8", "-m", f"vqgan@{path}"])
+    assert done.exit_code == 0, done.output
+    (result,) = (tmp_path / "out").rglob("vqgan*/**/recon.json")
+    assert json.loads(result.read_text())["facts"]["weights"] == {
+        "file": "ldm.ckpt",
+        "moving_averages": False,
+        "dropped": {"model.": 1, "cond_stage_model.": 1},
+    }
+
+
+def test_averages_of_weights_that_are_trained_here_are_refused():
+    with pytest.raises(UsageError, match=r"ema=true is for weights of a file"):
+        vq_learner(replace(VQ, ema=True), BUILD)
