@@ -20,6 +20,9 @@ from bench.results.record import Result
 from bench.results.store import read
 from bench.run.method_string import Method
 
+LEAST = 100_000
+"""Bytes that a published checkpoint has at least."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -151,7 +154,7 @@ def checkpoint_pin(checkpoint: Mapping[str, str]) -> File:
     """A checkpoint's ``url``, ``pin`` and ``pin_source``; ``file`` names it where the address does not."""
     url = checkpoint.get("url")
     name = checkpoint.get("file") or Path(unquote(urlsplit(url or "").path)).name
-    return File(name, url, checkpoint.get("pin", "none"), checkpoint.get("pin_source", ""))
+    return File(name, url, checkpoint.get("pin", "none"), checkpoint.get("pin_source", ""), LEAST)
 
 
 def checkpoint_file(

@@ -158,7 +158,7 @@ def _latents(model: Any, pixels: Tensor) -> Tensor:
 
 
 def parts(settings: Settings, build: Build) -> Sequence[Part]:
-    """Bare encoder and decoder of the configuration, where possible on the meta device, given what the model itself gives them."""
+    """Bare encoder and decoder on the meta device, where that is possible, given what the model itself gives them."""
     made, config, kind = _kind(settings)
     with torch.device("meta" if kind.meta else "cpu"), torch.no_grad():
         model = made.from_config(config).eval()
