@@ -19,9 +19,13 @@ def fetch(
     metrics: Annotated[list[str] | None, typer.Option(help="metrics whose networks are wanted, or 'all'")] = None,
     protocol: Annotated[str | None, typer.Option(help="metric protocol (list protocols)")] = None,
     bundle: Annotated[Path | None, typer.Option(help="put the files there, for a machine without network")] = None,
+    allow_http: Annotated[
+        bool, typer.Option("--allow-http", help="take unencrypted addresses of files without a pinned digest")
+    ] = False,
     plugin: Annotated[list[str] | None, typer.Option(help="a Python file that defines a method")] = None,
 ) -> None:
     """Bring weights to this machine; a file that is there and intact is not fetched again."""
+    from bench.core.downloads import Limits
     from bench.core.fetch import obtain
     from bench.core.progress import on_stderr
 
@@ -30,7 +34,7 @@ def fetch(
         raise UsageError("Nothing is named; try: python -m bench fetch --metrics all")
     progress = on_stderr()
     for file in files:
-        typer.echo(str(obtain(file, bundle, progress)))
+        typer.echo(str(obtain(file, bundle, progress, Limits(plain=allow_http))))
     if bundle is not None:
         typer.echo(f"On the other machine set BENCH_WEIGHTS to the copy of {bundle}.", err=True)
 

@@ -1,22 +1,18 @@
-"""Files from the network: downloaded once, resumed after an interruption, verified, renamed into place. No torch."""
+"""Files from the network: downloaded once, verified, renamed into place. No torch."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock
-
-from bench.core.digest import CHUNK, of_file
-from bench.core.files import cache_root
+from bench.core import downloads, formats
+from bench.core.digest import of_file
+from bench.core.downloads import LIMITS, Limits
+from bench.core.files import cache_root, locked
 from bench.core.progress import Progress, silent
-from bench.errors import BenchError, IntegrityError, Missing
+from bench.errors import IntegrityError, Missing
 
 
 @dataclass(frozen=True)
@@ -24,19 +20,18 @@ class File:
     """One published file.
 
     ``pin`` is ``sha256:HEX``, ``sha256-prefix:HEX``, ``md5:HEX`` or ``none``; ``pin_source`` says where the digest
-    was published. Without a pin, the first download records the digest beside the file and signatures say unpinned.
+    was published. Without a pin, the first download records the digest beside the file and signatures say unpinned; it
+    has to have ``least`` bytes and the format that its name says.
     """
 
     name: str
     url: str | None
     pin: str
     pin_source: str
+    least: int = 1
 
 
 WEIGHTS_VARIABLE = "BENCH_WEIGHTS"
-
-TIMEOUT = 60.0
-"""Seconds without a byte before a download is given up."""
 
 
 def weights_folder() -> Path:
@@ -44,97 +39,57 @@ def weights_folder() -> Path:
     return cache_root() / "weights"
 
 
-def obtain(file: File, folder: Path | None = None, progress: Progress = silent) -> Path:
+def obtain(file: File, folder: Path | None = None, progress: Progress = silent, limits: Limits = LIMITS) -> Path:
     """The verified file in ``folder`` (default: the cache), downloaded unless it is there.
 
-    Raises :class:`IntegrityError` for a wrong digest, :class:`BenchError` when the network fails; what has arrived
-    by then is kept and continued by the next call.
+    Raises :class:`IntegrityError` for a wrong digest or, without a pin, for what is no such file, of which nothing is
+    kept; :class:`BenchError` when the network fails: what has arrived by then is kept and continued by the next call.
     """
     folder = weights_folder() if folder is None else folder
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / file.name
-    with FileLock(folder / f".{file.name}.lock"):
+    with locked(path):
         if not path.is_file():
-            _bring(file, path, progress)
+            _bring(file, path, progress, limits)
         verify(path, file)
     return path
 
 
-def _bring(file: File, path: Path, progress: Progress) -> None:
+def _bring(file: File, path: Path, progress: Progress, limits: Limits) -> None:
     part = path.with_name(f"{path.name}.part")
     here = next((f / file.name for f in folders() if (f / file.name).is_file()), None)
-    if here is not None:
-        shutil.copyfile(here, part)
-    elif file.url is None:
-        raise Missing(f"{file.name} has no public address; put it into a folder named in {WEIGHTS_VARIABLE}.")
-    else:
-        _download(file, part, progress)
+    try:
+        if here is not None:
+            shutil.copyfile(here, part)
+        elif file.url is None:
+            raise Missing(f"{file.name} has no public address; put it into a folder named in {WEIGHTS_VARIABLE}.")
+        else:
+            pinned = file.pin != "none"
+            downloads.download(file.url, part, pinned, replace(limits, plain=limits.plain or pinned), progress)
+        _check(part, file, str(file.url or here))
+    except IntegrityError:
+        part.unlink(missing_ok=True)
+        downloads.version_of(part).unlink(missing_ok=True)
+        raise
+    downloads.version_of(part).unlink(missing_ok=True)
     if file.pin == "none":
         path.with_name(f"{path.name}.sha256").write_text(f"{of_file(part)}\n")
-    _version(part).unlink(missing_ok=True)
-    try:
-        verify(part, file)
-    except IntegrityError as error:
-        part.unlink()
-        raise IntegrityError(f"{file.url or here} is not the pinned {file.name} and was not kept: {error}") from error
     os.replace(part, path)
 
 
-def _download(file: File, part: Path, progress: Progress) -> None:
-    """Appends what is missing to ``part``, or starts over where the server has another version by now.
-
-    The server's validator of the version that was begun is kept beside ``part``; a file without a pin is continued
-    only with one, because no digest would tell that two versions were joined.
-    """
-    url, version = str(file.url), _version(part)
-    have = part.stat().st_size if part.exists() and (version.exists() or file.pin != "none") else 0
-    request = urllib.request.Request(url, headers={"User-Agent": "image-tokenizer-bench"})
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-        if version.exists():
-            request.add_header("If-Range", version.read_text())
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            continued = answer.status == 206
-            if not continued:
-                part.unlink(missing_ok=True)
-                _note_version(answer, version)
-            _receive(answer, part, have if continued else 0, progress)
-    except urllib.error.HTTPError as error:
-        if error.code != 416 or not have:
-            raise BenchError(f"{url} cannot be downloaded (HTTP {error.code} {error.reason}).") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise BenchError(
-            f"{url} cannot be downloaded ({error}); run the same command again to resume, or on a machine with "
-            f"network run it with --bundle DIR and set {WEIGHTS_VARIABLE}=DIR here."
-        ) from error
-
-
-def _version(part: Path) -> Path:
-    return part.with_name(f"{part.name}.version")
-
-
-def _note_version(answer: Any, version: Path) -> None:
-    """Keeps the strong ETag or the date of an answer (RFC 9110, section 13.1.5)."""
-    tag = answer.headers.get("ETag") or ""
-    validator = tag if tag.startswith('"') else answer.headers.get("Last-Modified")
-    if validator:
-        version.write_text(validator)
-    else:
-        version.unlink(missing_ok=True)
-
-
-def _receive(answer: Any, part: Path, have: int, progress: Progress) -> None:
-    length = int(answer.headers.get("Content-Length") or 0)
-    with part.open("ab" if have else "wb") as file, progress(f"fetch {part.stem}", have + length) as advance:
-        advance(have)
-        received = 0
-        while piece := answer.read(CHUNK):
-            file.write(piece)
-            received += len(piece)
-            advance(len(piece))
-    if length and received != length:
-        raise OSError(f"{received} of {length} bytes arrived")
+def _check(part: Path, file: File, origin: str) -> None:
+    """Raises :class:`IntegrityError` for a wrong digest, or without a pin for what cannot be such a file."""
+    if file.pin != "none":
+        try:
+            verify(part, file)
+        except IntegrityError as error:
+            raise IntegrityError(f"{origin} is not the pinned {file.name} and was not kept: {error}") from error
+        return
+    size = part.stat().st_size
+    if size < file.least:
+        raise IntegrityError(f"{origin} has {size:,} bytes, {file.name} at least {file.least:,}; it was not kept.")
+    said = formats.misfit(part, file.name)
+    if said is not None:
+        raise IntegrityError(f"{origin} is no {Path(file.name).suffix} file ({said}); it was not kept.")
 
 
 def folders() -> list[Path]:

@@ -1,9 +1,9 @@
 """Foreign PyTorch checkpoints, read by torch's own restricted unpickler (``weights_only=True``).
 
-A training framework's checkpoint holds more than tensors: callbacks, configurations, optimisers. What a file asks for is
-listed before anything is loaded; a name of a known framework then stands for an inert placeholder, and any other name
-(``os.system``, ``builtins.eval`` ...) refuses the file. Archives of TorchScript hold code and are refused by the names
-of their members, files from before torch 1.6 by anything in them but plain pickles.
+A training framework's checkpoint holds more than tensors: callbacks, configurations, optimisers. What a file asks for
+is listed before anything is loaded; a name of a known framework then stands for an inert placeholder, and any other
+name (``os.system``, ``builtins.eval`` ...) refuses the file. Archives of TorchScript hold code and are refused by the
+names of their members.
 
 What this cannot prevent:
 
@@ -50,22 +50,10 @@ FRAMEWORKS = frozenset(
 """Packages whose classes may occur; nothing of them is imported, a placeholder stands for each."""
 
 CONTAINERS = frozenset(
-    ("builtins", name)
-    for name in (
-        "dict",
-        "list",
-        "tuple",
-        "int",
-        "float",
-        "bool",
-        "str",
-        "bytes",
-        "frozenset",
-        "slice",
-        "range",
-        "object",
-    )
-) | {("collections", "defaultdict")}
+    {("builtins", name) for name in ("dict", "list", "tuple", "frozenset", "slice", "range", "object")}
+    | {("builtins", name) for name in ("int", "float", "bool", "str", "bytes")}
+    | {("collections", "defaultdict")}
+)
 """Types that configurations and optimisers name and that hold no weights; they are placeholders as well."""
 
 DICTIONARIES = frozenset(("defaultdict", "AttributeDict", "AttrDict", "EasyDict", "Dict"))
@@ -78,8 +66,9 @@ SCRIPT_FOLDER = "code"
 ZIP = b"PK\x03\x04"
 """How the files of torch 1.6 and later begin."""
 
-ALLOWED_BY_TORCH = ("collections.OrderedDict", "collections.Counter", "_codecs.encode") + tuple(
-    f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("bytearray", "set", "complex")
+ALLOWED_BY_TORCH = frozenset(
+    {"collections.OrderedDict", "collections.Counter", "_codecs.encode"}
+    | {f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("bytearray", "set", "complex")}
 )
 """What torch reads beside names of its own."""
 
@@ -101,6 +90,7 @@ class DictionaryPlaceholder:
     """Stands for a framework's class that is filled like a ``dict``: torch fills a counter without calling methods."""
 
     def __new__(cls, *arguments: object) -> Any:
+        """An empty counter, whatever the file gives."""
         return Counter()
 
 
@@ -116,7 +106,7 @@ def load(path: Path, name: str) -> Any:
     try:
         zipped = is_zip(path)
         wanted = _wanted_by_zip(path) if zipped else _wanted_by_legacy(path)
-        placeholders = [_placeholder(full_name) for full_name in sorted(wanted)]
+        placeholders: list[Any] = [_placeholder(full_name) for full_name in sorted(wanted)]
         with safe_globals(placeholders):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except IntegrityError as error:

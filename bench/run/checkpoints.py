@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from bench.contract import MethodEntry
@@ -19,6 +19,9 @@ from bench.errors import Missing, UsageError
 from bench.results.record import Result
 from bench.results.store import read
 from bench.run.method_string import Method
+
+LEAST = 100_000
+"""Bytes that a published checkpoint has at least."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,28 @@ def content(entry: MethodEntry, path: Path, readings: Readings) -> Any:
     return path if entry.read is None else readings.content(path, load(entry.read))
 
 
+@runtime_checkable
+class Described(Protocol):
+    """What a reader found in a foreign file, where it says what that was; ``facts`` go into the result."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The file that was read, and what was left out of it."""
+        ...
+
+    @property
+    def prior(self) -> Sequence[str]:
+        """The prefixes of a second stage's keys, none for a tokenizer alone."""
+        ...
+
+
+def described(entry: MethodEntry, weights: Named, readings: Readings) -> Described | None:
+    """What is known of the foreign weights of a row; None for a row without, and for a reader that says nothing."""
+    path = weights.foreign
+    found = None if path is None else content(entry, path, readings)
+    return found if isinstance(found, Described) else None
+
+
 def published_resolution(method: Method, entry: MethodEntry) -> int | None:
     """The resolution of the named checkpoint, where it is one of ``source.toml``."""
     checkpoint = source(entry).get("checkpoints", {}).get(method.weights, {})
@@ -141,7 +166,7 @@ def checkpoint_pin(checkpoint: Mapping[str, str]) -> File:
     """A checkpoint's ``url``, ``pin`` and ``pin_source``; ``file`` names it where the address does not."""
     url = checkpoint.get("url")
     name = checkpoint.get("file") or Path(unquote(urlsplit(url or "").path)).name
-    return File(name, url, checkpoint.get("pin", "none"), checkpoint.get("pin_source", ""))
+    return File(name, url, checkpoint.get("pin", "none"), checkpoint.get("pin_source", ""), LEAST)
 
 
 def checkpoint_file(

@@ -11,6 +11,7 @@ from bench.core.progress import quiet, silent
 from bench.core.readings import Readings
 from bench.data.dataset import Dataset
 from bench.errors import UsageError
+from bench.run import tokenizers
 from bench.run.job import Job, job_of
 from bench.run.opening import cells_of, open_dataset, session_of
 
@@ -80,6 +81,8 @@ def prepare(config: RunConfig, progress: Progress = silent, say: Callable[[str],
     for cell in cells:
         attempt(partial(check_resolution, cell, config))
         attempt(cell.weights.found)
+        if "prior" in cell.stages:
+            attempt(partial(tokenizers.check_prior, cell, readings))
     jobs: list[Job] = []
     for dataset in datasets:
         notes.extend(remarks(dataset))

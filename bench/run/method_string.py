@@ -3,13 +3,15 @@
 The canonical print is row label and, escaped, folder name. The first bare word after ``:`` is the variant. In a
 comma-separated list a piece of the form ``k=v`` continues the method before it. Methods that take the rest
 (``samples:``, ``recons:``, ``diffusers:``) take everything after the first ``:`` as their variant, verbatim.
+What follows ``@`` is first tried as the path of a file or folder, commas, colons and ``=`` included.
 ``jpeg:q=5..95`` sweeps: a range ``A..B[..STEP]`` (step 10 where none is given) stands for one method per value.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.errors import UsageError
@@ -62,7 +64,7 @@ def _split(text: str, greedy: Collection[str]) -> list[str]:
     if text.partition(":")[0].strip() in greedy:
         return [text.strip()]
     pieces: list[str] = []
-    for raw in text.split(","):
+    for raw in _comma_separated(text):
         piece = raw.strip()
         if not piece:
             continue
@@ -73,12 +75,33 @@ def _split(text: str, greedy: Collection[str]) -> list[str]:
     return pieces
 
 
+def _comma_separated(text: str) -> Iterator[str]:
+    """The pieces between commas, but for commas within the path of a file that exists."""
+    rest = text
+    while rest:
+        before, at, after = rest.partition("@")
+        path = _existing(after) if "," not in before else ""
+        end = rest.find(",", len(before) + len(at) + len(path) if path else 0)
+        yield rest if end < 0 else rest[:end]
+        rest = "" if end < 0 else rest[end + 1 :]
+
+
+def _existing(text: str) -> str:
+    """The longest beginning of the text, up to its end, a comma or a colon, that is a file or folder; "" for none."""
+    ends = sorted({len(text), *(match.start() for match in re.finditer("[,:]", text))}, reverse=True)
+    beginnings = (text[:end].rstrip() for end in ends if end)
+    return next((path for path in beginnings if path and os.path.exists(os.path.expanduser(path))), "")
+
+
 def _parse(text: str, greedy: Collection[str]) -> Method:
     name, _, rest = text.partition(":")
     if name.strip() in greedy:
         return Method(name.strip(), variant=rest or None)
-    head, options = _without_options(text)
+    before, at, after = text.partition("@")
+    path = _existing(after)
+    head, options = _without_options(before + at + after[len(path) :] if path else text)
     head, at, weights = head.partition("@")
+    weights = path + weights
     name, colon, variant = head.partition(":")
     if not _NAME.fullmatch(name) or (colon and not variant) or (at and not weights) or ":" in variant:
         raise UsageError(f"'{text}' is not a method; write name[:variant][@weights][:k=v,...].")

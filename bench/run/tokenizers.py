@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.contract import Codes, Tokenizer
 from bench.core import digest, registry, seeding
 from bench.core.images import ImageArray
+from bench.core.readings import Readings
 from bench.errors import UsageError
 from bench.results import record
 from bench.run import checkpoints
@@ -164,6 +165,22 @@ def noise_facts(cell: Cell) -> dict[str, Any]:
 def noise_seed(cell: Cell) -> int | None:
     """The seed of the reconstructions' noise, to which an image's number is added; None for no noise."""
     return seeding.derive(cell.seed, "decoding") if cell.decoding.noise else None
+
+
+def weight_facts(cell: Cell, readings: Readings) -> dict[str, Any]:
+    """What a result says of foreign weights: the file, what was left out of it; nothing for a row without."""
+    found = checkpoints.described(cell.entry, cell.weights, readings)
+    return {} if found is None else {"weights": dict(found.facts)}
+
+
+def check_prior(cell: Cell, readings: Readings) -> None:
+    """Raises :class:`UsageError` for a file with a published prior: another would be trained in its place."""
+    found = checkpoints.described(cell.entry, cell.weights, readings)
+    if found is not None and found.prior:
+        raise UsageError(
+            f"'{cell.label}' holds a second stage ({', '.join(found.prior)}), which cannot be loaded yet; ask for "
+            "--stages recon,cost, or save the tokenizer in a file of its own to train a new prior on it."
+        )
 
 
 def bit_depth(cell: Cell) -> int | None:

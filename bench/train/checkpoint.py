@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core import digest
 from bench.core.files import write_file
 from bench.errors import IntegrityError, UsageError
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.pt"
 FINAL = "final.safetensors"
+DIGEST = "sha256"
+"""The name, in the header of finished weights, of the digest of their names, types, shapes and bytes."""
 
 
 @dataclass
@@ -108,21 +111,30 @@ def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     from safetensors.torch import save_file
 
     try:
-        save_file(tensors, path)
+        save_file(tensors, path, {DIGEST: digest.of_weights(tensors, None)})
     except SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         raise (OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))) from error
 
 
 def read_final(path: Path) -> dict[str, Tensor]:
-    """Finished weights on the CPU, mapped from the file; raises :class:`IntegrityError` for a damaged one."""
-    from safetensors import SafetensorError
+    """Finished weights on the CPU, mapped from the file and compared with the digest that it carries.
+
+    Raises :class:`IntegrityError` for a file in which anything has changed.
+    """
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            carried = (file.metadata() or {}).get(DIGEST)
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise IntegrityError(f"{path} is damaged ({error}); train it again with --overwrite.") from error
+    if carried != digest.of_weights(tensors, None):
+        said = "carries no digest of its weights" if carried is None else "does not have the digest that it carries"
+        raise IntegrityError(f"{path} is damaged ({said}); train it again with --overwrite.")
+    return tensors
 
 
 def load_final(path: Path, learner: Learner, read: Callable[[Path], Mapping[str, Tensor]] = read_final) -> None:

@@ -43,8 +43,8 @@ def _widths(a: Architecture) -> list[int]:
     return [a.ch * m for m in a.ch_mult]
 
 
-def _attends(a: Architecture, level: int) -> bool:
-    return a.resolution // a.patch // 2**level in a.attn_resolutions
+def _attends(a: Architecture, level: int, sides: tuple[int, ...]) -> bool:
+    return a.resolution // a.patch // 2**level in sides
 
 
 class Encoder(nn.Module):
@@ -58,7 +58,7 @@ class Encoder(nn.Module):
         self.down = nn.ModuleList()
         for i, width in enumerate(widths):
             before = widths[i - 1] if i else a.ch
-            level = Level([before] + [width] * a.num_res_blocks, _attends(a, i), a)
+            level = Level([before] + [width] * a.num_res_blocks, _attends(a, i, a.attn_resolutions), a)
             if i < len(widths) - 1:
                 level.downsample = Downsample(width)
             self.down.append(level)
@@ -84,10 +84,11 @@ class Decoder(nn.Module):
         self.mid = Middle(widths[-1], a)
         # Built from the deepest level to the first, as published, so that one seed gives one initialisation;
         # stored by level, so that the keys count from the finest resolution.
+        sides = a.attn_resolutions if a.decoder_attn_resolutions is None else a.decoder_attn_resolutions
         levels: list[Level] = []
         for i in reversed(range(len(widths))):
             before = widths[i + 1] if i < len(widths) - 1 else widths[-1]
-            level = Level([before] + [widths[i]] * (a.num_res_blocks + 1), _attends(a, i), a)
+            level = Level([before] + [widths[i]] * (a.num_res_blocks + 1), _attends(a, i, sides), a)
             if i > 0:
                 level.upsample = Upsample(widths[i])
             levels.insert(0, level)

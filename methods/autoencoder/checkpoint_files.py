@@ -1,53 +1,75 @@
 """Foreign checkpoints: a bare file, a published archive, or a training run's folder, as weights and configuration.
 
-Reads what taming-transformers, latent-diffusion and rq-vae-transformer write. Weights are mapped from their file, so
+Reads what taming-transformers, latent-diffusion, rq-vae-transformer and trainers built on them write, in the layouts of
+:mod:`methods.autoencoder.checkpoint_layouts`. Weights are mapped from their file, so
 that a tokenizer beside a second stage of many GB costs its own memory alone. What an archive holds is unpacked, one
 member at a time, to a nameless temporary file: no path inside an archive matters.
 """
 
 from __future__ import annotations
 
+import re
 import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from bench.errors import BenchError, IntegrityError, UsageError
 from bench.pretrained import unpickle
+from methods.autoencoder.checkpoint_layouts import Layout, tokenizer_layout, unwrapped
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WEIGHTS = (".ckpt", ".pt", ".pth", ".safetensors")
+WEIGHTS = (".ckpt", ".pt", ".pth", ".safetensors", ".ckpt.tar", ".pt.tar", ".pth.tar")
+"""``.pth.tar`` is what many trainers call a file of weights; no archive is meant."""
 CONFIGURATIONS = (".yaml", ".yml")
-PREFERRED = ("last.ckpt", "model.ckpt", "model.pt")
-"""Which of several weight files is meant: the end of a training run, or the only one of a publication."""
+PREFERRED = ("model.ckpt", "model.pt")
+"""Which of several weight files is meant: the only one of a publication."""
+LAST = re.compile(r"last(?:-v(\d+))?\.ckpt")
+"""The end of a training run; PyTorch Lightning counts the runs that were continued in the same folder."""
 
 
 PIECE = 1 << 24
 """Bytes of an archive's member that are in memory at a time."""
-IGNORED = ("loss.", "model_ema.")
-"""Training's own networks (discriminator, LPIPS) and latent-diffusion's averages are not part of a tokenizer."""
-INNER = "first_stage_model."
-"""The prefix of a tokenizer inside the checkpoint of a second stage."""
 
 
 @dataclass(frozen=True)
 class Foreign:
     """``state``: a tokenizer's weights under the official key names. ``resolution``: from the configuration, if any.
 
-    The tensors are mapped from the file where its format allows that; nobody may write to them.
+    ``averaged`` are the moving averages that a file has beside them; ``raw`` False: it has nothing else, and ``state``
+    are the averages. ``facts`` say for the result which file was read and what of it. ``prior`` names the parts of a
+    second stage in the file. The tensors are mapped from the file where its format allows that; nobody may write to
+    them.
     """
 
     origin: str
     state: Mapping[str, Tensor]
     resolution: int | None
+    averaged: Mapping[str, Tensor] | None = None
+    raw: bool = True
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    prior: tuple[str, ...] = ()
+
+
+def chosen(foreign: Foreign, ema: bool) -> Foreign:
+    """The weights of the last step, as the papers of these tokenizers evaluate them, or with ``ema`` their averages.
+
+    (taming-transformers and latent-diffusion train them without averages; the rFID of RQ-VAE's release is measured
+    with those of the last step.) Raises :class:`UsageError` where the file does not have them.
+    """
+    if ema and foreign.averaged is None:
+        raise UsageError(f"{foreign.origin} has no moving averages of the weights; leave ema out.")
+    if not ema and not foreign.raw:
+        raise UsageError(f"{foreign.origin} has moving averages of the weights alone; add the option ema=true.")
+    return foreign if not ema else replace(foreign, state=foreign.averaged or {})
 
 
 Member = tuple[str, Callable[[], AbstractContextManager[Path]]]
@@ -61,8 +83,15 @@ def read(path: Path) -> Foreign:
     """
     members = list(_members(path))
     resolution = _resolution(members)
-    name, state = _tokenizer(path, members)
-    return Foreign(str(path) if path.name == name else f"{path}: {name}", state, resolution)
+    name, (layout, raw, averaged) = _tokenizer(path, members)
+    facts = {
+        "file": name,
+        "moving_averages": averaged,
+        "dropped": dict(layout.dropped),
+        **({"identity": list(layout.identity)} if layout.identity else {}),
+    }
+    origin = str(path) if path.name == name else f"{path}: {name}"
+    return Foreign(origin, layout.state, resolution, layout.averaged, raw, facts, layout.prior)
 
 
 def _members(path: Path) -> Iterator[Member]:
@@ -70,9 +99,9 @@ def _members(path: Path) -> Iterator[Member]:
     wanted = (*WEIGHTS, *CONFIGURATIONS)
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.suffix in wanted and file.is_file():
+            if file.name.endswith(wanted) and file.is_file():
                 yield str(file.relative_to(path)), partial(_itself, file)
-    elif path.suffix in WEIGHTS:
+    elif path.name.endswith(WEIGHTS):
         yield path.name, partial(_itself, path)
     elif path.suffix == ".zip":
         yield from _zip_members(path)
@@ -138,63 +167,80 @@ def _readable(path: Path) -> Iterator[None]:
         raise IntegrityError(f"{path} is a damaged archive ({error}); fetch it again.") from error
 
 
-def _tokenizer(path: Path, members: list[Member]) -> tuple[str, dict[str, Tensor]]:
-    """Name and weights of the one tokenizer among the weight files: of the preferred name, or the only one."""
+Found = tuple[Layout, bool, bool]
+"""A tokenizer, whether the file has weights of the last step, and whether it has averages."""
+
+
+def _tokenizer(path: Path, members: list[Member]) -> tuple[str, Found]:
+    """Name and content of the one tokenizer among the weight files: of the preferred name, or the only one."""
     weights = [m for m in members if m[0].endswith(WEIGHTS)]
-    preferred = [m for name in PREFERRED for m in weights if PurePosixPath(m[0]).name == name][:1]
-    if len(weights) == 1 or preferred:
+    preferred = _last(path, weights) or [m for m in weights if PurePosixPath(m[0]).name in PREFERRED]
+    if len(weights) == 1 or len(preferred) == 1:
         name, content = (preferred or weights)[0]
-        return name, tokenizer_state(_state(content, f"{path}: {name}"), f"{path}: {name}")
-    found = [(name, state) for name, content in weights if (state := _attempt(content, f"{path}: {name}")) is not None]
+        return name, _layout(content, f"{path}: {name}")
+    tried = preferred or weights
+    found = [(name, layout) for name, content in tried if (layout := _attempt(content, f"{path}: {name}")) is not None]
     if len(found) == 1:
         return found[0]
     names = ", ".join(name for name, _ in (found or weights)[:5]) or "none"
     raise UsageError(f"{path} must hold one tokenizer's checkpoint; there is: {names}. Name the file itself.")
 
 
-def _attempt(content: Callable[[], AbstractContextManager[Path]], origin: str) -> dict[str, Tensor] | None:
+def _last(path: Path, weights: list[Member]) -> list[Member]:
+    """The end of a training run: of ``last.ckpt``, ``last-v1.ckpt`` ... in one folder the one of the highest number.
+
+    Raises :class:`UsageError` where it is older than another, so that number and time name different files.
+    """
+    ends: dict[PurePosixPath, list[tuple[int, Member]]] = {}
+    for member in weights:
+        place = PurePosixPath(member[0])
+        if match := LAST.fullmatch(place.name):
+            ends.setdefault(place.parent, []).append((int(match[1] or 0), member))
+    latest = [max(found, key=lambda pair: pair[0])[1] for found in ends.values()]
+    for found, (name, _) in zip(ends.values(), latest, strict=True):
+        others = [other for _, (other, _) in found if other != name]
+        if path.is_dir() and any((path / o).stat().st_mtime_ns > (path / name).stat().st_mtime_ns for o in others):
+            raise UsageError(f"{path}: {name} is older than {', '.join(others)}; name the file that is meant.")
+    return latest
+
+
+def _attempt(content: Callable[[], AbstractContextManager[Path]], origin: str) -> Found | None:
     """The tokenizer in a weight file, None where it holds something else (a second stage, a discriminator)."""
     try:
-        return tokenizer_state(_state(content, origin), origin)
+        return _layout(content, origin)
     except UsageError:
         return None
 
 
-def _state(file: Callable[[], AbstractContextManager[Path]], origin: str) -> Mapping[str, Tensor]:
-    """The state dict of a checkpoint, wherever its framework put it."""
-    import torch
+def _layout(content: Callable[[], AbstractContextManager[Path]], origin: str) -> Found:
+    """The tokenizer's part of a weight file, in float32."""
+    raw, averaged = _states(content, origin)
+    layout = tokenizer_layout(raw, averaged, origin)
+    averages = None if layout.averaged is None else _float(layout.averaged)
+    found = replace(layout, state=_float(layout.state), averaged=averages)
+    return found, raw is not None, averages is not None
+
+
+def _float(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def _states(
+    file: Callable[[], AbstractContextManager[Path]], origin: str
+) -> tuple[Mapping[str, Tensor] | None, Mapping[str, Tensor] | None]:
+    """The state dicts of a checkpoint, of the last step and of the averages, wherever its framework put them."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     with file() as path:
-        if origin.endswith(".safetensors"):
-            try:
-                return load_file(path)
-            except SafetensorError as error:
-                raise IntegrityError(f"{origin} is damaged ({error}); fetch it again.") from error
-        content = unpickle.load(path, origin)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(v, torch.Tensor) for v in content.values()):
+        try:
+            content = load_file(path) if origin.endswith(".safetensors") else unpickle.load(path, origin)
+        except (SafetensorError, OSError) as error:
+            raise IntegrityError(f"{origin} is damaged or cannot be read ({error}); fetch it again.") from error
+    raw, averaged = unwrapped(content, origin)
+    if raw is None and averaged is None:
         raise IntegrityError(f"{origin} holds no state dict; name a checkpoint of a tokenizer.")
-    return content
-
-
-def tokenizer_state(state: Mapping[str, Tensor], origin: str) -> dict[str, Tensor]:
-    """The tokenizer's part of a state dict, in float32; that of a second stage's checkpoint without its prefix.
-
-    Raises :class:`UsageError` for a checkpoint of another family.
-    """
-    inner = {key.removeprefix(INNER): value for key, value in state.items() if key.startswith(INNER)}
-    kept = {key: value for key, value in (inner or state).items() if not key.startswith(IGNORED)}
-    if any(key.startswith(("quantize.embed.", "quantize.proj.")) for key in kept):
-        raise UsageError(f"{origin} is a Gumbel-softmax VQGAN, which is not supported.")
-    if "decoder.mid_block.resnets.0.conv1.weight" in kept or "decoder.conv_norm_out.weight" in kept:
-        raise UsageError(f"{origin} is in the format of diffusers; write diffusers:PATH with its folder.")
-    if "encoder.conv_in.weight" not in kept or not any(key.startswith("decoder.") for key in kept):
-        known = ", ".join(list(kept)[:3])
-        raise UsageError(f"{origin} is not a VQGAN, LDM or RQ-VAE tokenizer; its weights begin with {known}.")
-    return {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
+    return raw, averaged
 
 
 def _resolution(members: list[Member]) -> int | None:

@@ -44,13 +44,15 @@ def widths(settings: S, state: State, resolution: int, origin: str) -> S:
         embed_dim = state["post_quant_conv.weight"].shape[1]
     except KeyError as error:
         raise IntegrityError(f"{origin} lacks the key {error}; it is no complete tokenizer.") from error
-    attending = [i for i in range(levels) if f"encoder.down.{i}.attn.0.q.weight" in state]
+    attending = tuple(resolution // 2**i for i in range(levels) if f"encoder.down.{i}.attn.0.q.weight" in state)
+    decoding = tuple(resolution // 2**i for i in range(levels) if f"decoder.up.{i}.attn.0.q.weight" in state)
     return replace(
         settings,
         ch=ch,
         ch_mult=tuple(width // ch for width in per_level),
         num_res_blocks=count(state, r"encoder\.down\.0\.block\.(\d+)\."),
-        attn_resolutions=tuple(resolution // 2**i for i in attending),
+        attn_resolutions=attending,
+        decoder_attn_resolutions=None if decoding == attending else decoding,
         z_channels=z_channels,
         embed_dim=embed_dim,
         mid_attention="encoder.mid.attn_1.q.weight" in state,
@@ -86,9 +88,10 @@ def _network(settings: AutoencoderSettings) -> tuple[object, ...]:
     """What decides the weights' shapes. Attention at a side that no level has decides nothing."""
     sides = [PUBLISHED // 2**level for level in range(len(settings.ch_mult))]
     attending = [side for side in sides if side in settings.attn_resolutions]
+    decoding = settings.decoder_attn_resolutions
     sizes = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name in ("n_embed", "depth")}
     names = ("ch", "ch_mult", "num_res_blocks", "z_channels", "embed_dim", "mid_attention")
-    return (attending, sizes, *(getattr(settings, name) for name in names))
+    return (attending, decoding, sizes, *(getattr(settings, name) for name in names))
 
 
 def check_resolution(found: int | None, wanted: int, origin: str) -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from bench.contract import Averaged, Batch, Losses, Phase
 from bench.core.images import to_signed
+from bench.errors import UsageError
 from methods.autoencoder.discriminator import NLayerDiscriminator
 from methods.autoencoder.losses import adaptive_weight, hinge_discriminator, hinge_generator, with_gradient
 
@@ -37,6 +38,10 @@ class AutoencoderLearner:
         build: Build,
         product: Callable[[], Tokenizer],
     ) -> None:
+        if settings.ema:
+            raise UsageError(
+                "The option ema=true is for weights of a file (NAME@FILE); leave it out where they are trained."
+            )
         self.model, self.settings, self.comm, self.product = model, settings, build.comm, product
         self.channels_last = build.channels_last
         self.batch = settings.batch

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from methods.autoencoder.checkpoint_files import Foreign
+from methods.autoencoder.checkpoint_files import Foreign, chosen
 from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, count, expect, load, variant, widths
 from methods.autoencoder.model import place
 from methods.autoencoder.quantised import QuantisedModel, QuantisedTokenizer
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def checkpoint(settings: QuantisedSettings, build: Build, foreign: Foreign) -> QuantisedTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
+    foreign = chosen(foreign, settings.ema)
     check(settings, foreign, build.resolution)
     own = as_settings(settings, foreign, build.resolution)
     model = QuantisedModel(own.architecture(build.resolution), own, build.seed)
@@ -55,6 +56,7 @@ def identify(
     settings: QuantisedSettings, resolution: int, foreign: Foreign, table: Mapping[str, QuantisedSettings]
 ) -> tuple[QuantisedSettings, str | None]:
     """``settings`` with the checkpoint's widths and codebooks, and the variant of ``table`` that it holds."""
+    foreign = chosen(foreign, settings.ema)
     check(settings, foreign, resolution)
     published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
     return as_settings(settings, foreign, resolution), variant(published, table)

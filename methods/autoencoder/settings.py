@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from bench.contract import RECON_FIELD
 from bench.errors import UsageError
 
 PUBLISHED_RATE = 4.5e-6
@@ -22,6 +23,7 @@ class Architecture:
     - ``mid_attention``: the attention block between the two middle residual blocks (absent in ``vq-f4-noattn``).
     - ``double_z``: the encoder gives mean and log-variance.
     - ``attention``: "fused" (scaled_dot_product_attention) or "matmul" (two matrix products, as published).
+    - ``decoder_attn_resolutions``: where the decoder attends, if not where the encoder does (KL-16 of MAR: nowhere).
     - ``checkpointing``: recompute each residual block in the backward pass instead of keeping its activations.
     """
 
@@ -39,6 +41,7 @@ class Architecture:
     out_ch: int = 3
     attention: Literal["fused", "matmul"] = "fused"
     checkpointing: bool = False
+    decoder_attn_resolutions: tuple[int, ...] | None = None
 
     @property
     def stride(self) -> int:
@@ -66,6 +69,7 @@ class AutoencoderSettings:
       there is no discriminator.
     - ``lr`` per step of ``batch`` images, Adam with ``betas``; ``schedule`` "constant" or, after ``warmup`` steps,
       "cosine" to zero. ``clip`` is the largest gradient norm.
+    - ``ema``: of foreign weights the moving averages and not those of the last step; nothing else is changed by it.
     """
 
     ch: int = 128
@@ -79,6 +83,8 @@ class AutoencoderSettings:
     norm_groups: int = 32
     attention: Literal["fused", "matmul"] = "fused"
     checkpointing: bool = False
+    decoder_attn_resolutions: tuple[int, ...] | None = None
+    ema: bool = field(default=False, metadata=RECON_FIELD)
 
     reconstruction: Literal["l1", "mse"] = "l1"
     reduction: Literal["mean", "sum"] = "mean"
@@ -110,6 +116,7 @@ class AutoencoderSettings:
             norm_groups=self.norm_groups,
             attention=self.attention,
             checkpointing=self.checkpointing,
+            decoder_attn_resolutions=self.decoder_attn_resolutions,
         )
 
 

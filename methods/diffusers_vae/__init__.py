@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bench.core.digest import of_file, of_value
 from bench.errors import UsageError
 
 WEIGHTS = "diffusion_pytorch_model*.safetensors"
+NAME = re.compile(r"diffusion_pytorch_model(?:\.([\w]+))?(?:-\d+-of-\d+)?\.safetensors")
 SUBFOLDERS = ("", "vae", "vqvae", "first_stage")
 """Where the autoencoder may lie: in the folder itself, or in one of a whole pipeline."""
 
@@ -18,11 +20,13 @@ SUBFOLDERS = ("", "vae", "vqvae", "first_stage")
 class Settings:
     """``source``: a local folder, or a repository of the Hugging Face hub, with the autoencoder in ``subfolder``.
 
+    ``variant`` is the word in the names of its weight files (``fp16``), None where there are files without one.
     ``digest`` is that of a local folder's configuration and weights; a repository has none before it is downloaded.
     """
 
     source: str
     subfolder: str = ""
+    variant: str | None = None
     digest: str | None = None
 
 
@@ -36,11 +40,25 @@ def settings(preset: str, variant: str | None) -> Settings:
             raise UsageError(f"diffusers: there is no folder {variant}, and it is no repository OWNER/NAME.")
         return Settings(variant)
     for subfolder in SUBFOLDERS:
-        files = sorted((folder / subfolder).glob(WEIGHTS))
-        if files and (folder / subfolder / "config.json").is_file():
+        found = _by_variant(folder / subfolder)
+        if found and (folder / subfolder / "config.json").is_file():
+            if None not in found and len(found) > 1:
+                names = ", ".join(str(name) for name in found)
+                raise UsageError(f"diffusers: {variant} has weights of several kinds ({names}); keep one of them.")
+            word, files = (None, found[None]) if None in found else next(iter(found.items()))
             digests = [of_file(file) for file in (folder / subfolder / "config.json", *files)]
-            return Settings(variant, subfolder, of_value(digests))
+            return Settings(variant, subfolder, word, of_value(digests))
     raise UsageError(f"diffusers: {variant} has no config.json with {WEIGHTS}, nor a sub-folder vae that has.")
+
+
+def _by_variant(folder: Path) -> dict[str | None, list[Path]]:
+    """The weight files of a folder by the word in their names: ``diffusion_pytorch_model.fp16.safetensors``."""
+    found: dict[str | None, list[Path]] = {}
+    for file in sorted(folder.glob(WEIGHTS)):
+        match = NAME.fullmatch(file.name)
+        if match:
+            found.setdefault(match[1], []).append(file)
+    return found
 
 
 ENTRY = MethodEntry(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,12 +14,10 @@ from bench.core.digest import of_weights
 from bench.core.images import from_signed, to_signed
 from bench.errors import BenchError, IntegrityError, Missing, UsageError
 from methods.diffusers_vae import Settings
+from methods.diffusers_vae.classes import CLASSES, Kind
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Seeds
-
-DISCRETE = ("VQModel",)
-"""Classes whose codes are indices; all others give real-valued latents, of a distribution its mode."""
 
 
 def load(settings: Settings) -> Any:
@@ -27,11 +26,12 @@ def load(settings: Settings) -> Any:
     Raises :class:`Missing` without the library or the files, :class:`UsageError` for what is no autoencoder, and
     :class:`IntegrityError` for missing or unexpected weights.
     """
-    kind, _ = _kind(settings)
+    made, _, _ = _kind(settings)
     try:
-        model, info = kind.from_pretrained(
+        model, info = made.from_pretrained(
             settings.source,
             subfolder=settings.subfolder,
+            variant=settings.variant,
             use_safetensors=True,
             output_loading_info=True,
             low_cpu_mem_usage=False,
@@ -48,8 +48,8 @@ def load(settings: Settings) -> Any:
     return model.float()
 
 
-def _kind(settings: Settings) -> tuple[Any, dict[str, Any]]:
-    """The class that the configuration names, and the configuration."""
+def _kind(settings: Settings) -> tuple[Any, dict[str, Any], Kind]:
+    """The class that the configuration names, the configuration, and how such a class is called."""
     try:
         import diffusers
     except ImportError as error:
@@ -62,12 +62,15 @@ def _kind(settings: Settings) -> tuple[Any, dict[str, Any]]:
             f"diffusers: {settings.source} cannot be read ({reason}); download the repository and name its folder."
         ) from error
     name = str(config.get("_class_name"))
-    kind = getattr(diffusers, name, None)
-    if kind is None or not ("Autoencoder" in name or name in DISCRETE):
+    kind, made = CLASSES.get(name), getattr(diffusers, name, None)
+    if kind is None or made is None:
         raise UsageError(
-            f"diffusers: {settings.source} holds the class '{name}', which is no autoencoder of diffusers."
+            f"diffusers: {settings.source} holds the class '{name}', which is no image autoencoder that is known here; "
+            f"there are {', '.join(CLASSES)}."
         )
-    return kind, config
+    if kind.needs is not None and importlib.util.find_spec(kind.needs) is None:
+        raise Missing(f"diffusers: {name} needs {kind.needs}; run: pip install {kind.needs}")
+    return made, config, kind
 
 
 def tokenizer(settings: Settings, build: Build) -> DiffusersTokenizer:
@@ -86,7 +89,7 @@ class DiffusersTokenizer:
 
     def __init__(self, model: Any, settings: Settings, resolution: int, device: torch.device) -> None:
         self.model = model.eval().requires_grad_(False)
-        self.discrete = type(model).__name__ in DISCRETE
+        self.kind = CLASSES[type(model).__name__]
         self.resolution = resolution
         self.revision = of_weights(
             model.state_dict(), [type(model).__name__, str(sorted(model.config.items(), key=str))]
@@ -98,7 +101,7 @@ class DiffusersTokenizer:
         black = torch.zeros(1, 3, self.resolution, self.resolution, dtype=torch.uint8, device=device)
         try:
             shape = self.decode(self.encode(black)).shape
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
             reason = " ".join(str(error).split())[:160]
             raise BenchError(
                 f"diffusers: {source} does not take images of {self.resolution} pixels ({reason}); "
@@ -113,10 +116,9 @@ class DiffusersTokenizer:
     @torch.no_grad()
     def encode(self, images: Tensor) -> Codes:
         """``images``: uint8 ``[N, 3, H, W]``. The mode of the posterior, or the nearest codes."""
-        first = self.model.encode(to_signed(images), return_dict=False)[0]
-        latents = first if isinstance(first, Tensor) else first.mode()
-        if not self.discrete:
-            return Continuous(latents.float())
+        latents = _latents(self.model, _given(images, self.kind))
+        if not self.kind.discrete:
+            return Continuous((latents.squeeze(2) if self.kind.time else latents).float())
         _, _, (_, _, indices) = self.model.quantize(latents)
         n, _, height, width = latents.shape
         return Indices(indices.reshape(n, height, width, 1), (self.model.config["num_vq_embeddings"],))
@@ -125,30 +127,62 @@ class DiffusersTokenizer:
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
         """Float32 ``[N, 3, H, W]`` in [0, 1]; there is no noise to turn on."""
         if isinstance(codes, Indices):
-            shape = (*codes.tensor.shape[:3], self.model.quantize.vq_embed_dim)
-            latents = self.model.quantize.get_codebook_entry(codes.tensor.reshape(-1), shape)
-            decoded = self.model.decode(latents, force_not_quantize=True, return_dict=False)[0]
+            decoded = self._looked_up(codes)
         else:
             assert isinstance(codes, Continuous)
-            decoded = self.model.decode(codes.tensor, return_dict=False)[0]
-        return from_signed(decoded.float()).clamp(0, 1)
+            latents = codes.tensor.unsqueeze(2) if self.kind.time else codes.tensor
+            decoded = self.model.decode(latents, return_dict=False)[0]
+        pixels = (decoded.squeeze(2) if self.kind.time else decoded).float()
+        return (from_signed(pixels) if self.kind.low else pixels).clamp(0, 1)
+
+    def _looked_up(self, codes: Indices) -> Tensor:
+        """Images of indices; some models look their vectors up themselves."""
+        indices, shape = codes.tensor.reshape(-1), (*codes.tensor.shape[:3], self.model.quantize.vq_embed_dim)
+        itself = self.model.config["lookup_from_codebook"]
+        given = indices if itself else self.model.quantize.get_codebook_entry(indices, shape)
+        decoded: Tensor = self.model.decode(given, force_not_quantize=True, return_dict=False, shape=shape)[0]
+        return decoded
+
+
+def _given(images: Tensor, kind: Kind) -> Tensor:
+    """Images as the class takes them."""
+    pixels = to_signed(images) if kind.low else images.float() / 255
+    return pixels.unsqueeze(2) if kind.time else pixels
+
+
+def _latents(model: Any, pixels: Tensor) -> Tensor:
+    """What the model encodes images to, of a distribution its mode."""
+    first = model.encode(pixels, return_dict=False)[0]
+    latents: Tensor = first if isinstance(first, Tensor) else first.mode()
+    return latents
 
 
 def parts(settings: Settings, build: Build) -> Sequence[Part]:
-    """Bare encoder and decoder of the configuration, on the meta device."""
-    kind, config = _kind(settings)
-    with torch.device("meta"):
-        model = kind.from_config(config).eval()
-        images = torch.empty(1, 3, build.resolution, build.resolution)
-        first = model.encode(images, return_dict=False)[0]
-        latents = first if isinstance(first, Tensor) else first.mode()
-        given = torch.empty(1, model.config["latent_channels"], *latents.shape[2:])
-    encoder, decoder = model.encoder, model.decoder
-    codebook = _size(model.quantize) if kind.__name__ in DISCRETE else 0
+    """Bare encoder and decoder on the meta device, where that is possible, given what the model itself gives them."""
+    made, config, kind = _kind(settings)
+    with torch.device("meta" if kind.meta else "cpu"), torch.no_grad():
+        model = made.from_config(config).eval()
+        black = torch.empty(1, 3, build.resolution, build.resolution, dtype=torch.uint8)
+        encode = _call(model.encoder, lambda: _latents(model, _given(black, kind)))
+        latents = _latents(model, _given(black, kind))
+        options = {"force_not_quantize": True} if kind.discrete and not config.get("lookup_from_codebook") else {}
+        decode = _call(model.decoder, lambda: model.decode(latents, **options))
+    codebook = _size(model.quantize) if kind.discrete else 0
     return (
-        Part("encoder", "encoder", lambda: encoder(images), {"network": _size(encoder)}),
-        Part("decoder", "decoder", lambda: decoder(given), {"network": _size(decoder), "codebook": codebook}),
+        Part("encoder", "encoder", encode, {"network": _size(model.encoder)}),
+        Part("decoder", "decoder", decode, {"network": _size(model.decoder), "codebook": codebook}),
     )
+
+
+def _call(module: nn.Module, around: Callable[[], object]) -> Callable[[], object]:
+    """The call of ``module`` that happens within ``around``, to be repeated; without caches of earlier frames."""
+    seen: list[tuple[Any, dict[str, Any]]] = []
+    hook = module.register_forward_pre_hook(lambda _, args, named: seen.append((args, named)), with_kwargs=True)
+    around()
+    hook.remove()
+    args, named = seen[0]
+    without = {name: value for name, value in named.items() if not name.startswith("feat_")}
+    return lambda: module(*args, **without)
 
 
 def _size(module: nn.Module) -> int:

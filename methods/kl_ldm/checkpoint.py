@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from methods.autoencoder.checkpoint_files import Foreign
+from methods.autoencoder.checkpoint_files import Foreign, chosen
 from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, expect, load, variant, widths
 from methods.autoencoder.model import place
 from methods.kl_ldm.model import KLModel, KLTokenizer
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def checkpoint(settings: KLSettings, build: Build, foreign: Foreign) -> KLTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
+    foreign = chosen(foreign, settings.ema)
     check(foreign, build.resolution)
     own = widths(settings, foreign.state, build.resolution, foreign.origin)
     model = KLModel(own.architecture(build.resolution, double_z=True), own)
@@ -32,6 +33,7 @@ def check(foreign: Foreign, resolution: int) -> None:
 
 def identify(settings: KLSettings, resolution: int, foreign: Foreign) -> tuple[KLSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
+    foreign = chosen(foreign, settings.ema)
     check(foreign, resolution)
     published = widths(settings, foreign.state, foreign.resolution or PUBLISHED, foreign.origin)
     own = widths(settings, foreign.state, resolution, foreign.origin)

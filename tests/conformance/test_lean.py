@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bench.contract import Build, Learner
+from bench.core.digest import of_weights
 from bench.core.distributed import Alone
 from bench.core.registry import load
 from bench.errors import UsageError
@@ -166,6 +167,6 @@ def test_the_product_s_part_is_loaded_strictly(change, words: str, vgg: Path, tm
     path = tmp_path / checkpoint.FINAL
     state = load_file(path)
     change(state)
-    save_file(state, path)
+    save_file(state, path, {checkpoint.DIGEST: of_weights(state, None)})
     with pytest.raises(UsageError, match=words):
         checkpoint.load_final(path, lean(lambda built: tokenizer_learner("vqgan", "medium", built)))

@@ -19,8 +19,8 @@ from tests.toys import smoke
 
 OPENED = SimpleNamespace(paths=None)
 """Every path that Python opens, while somebody listens; an audit hook cannot be taken away again."""
-ONCE = 3
-"""Opened to be hashed, to see which format it has, and to be mapped."""
+ONCE = 5
+"""Opened to be hashed, to see its format, its members and the names that its pickle asks for, and to be mapped."""
 
 
 def hear(event: str, arguments: tuple[object, ...]) -> None:

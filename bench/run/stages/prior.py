@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.contract import Prior, Tokenizer
 from bench.core import digest, registry
 from bench.results.record import Measurement, Signature
+from bench.run import tokenizers
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome, head
@@ -64,6 +65,7 @@ def run(job: Job) -> Outcome:
 
 
 def _train(job: Job, where: Path, budget: fit.Budget) -> dict[str, Any]:
+    tokenizers.check_prior(job.cell, job.session.readings)
     tokenizer = job.tokenizer.open()
     source = codes_of_training_set(job, tokenizer)
 

@@ -103,6 +103,7 @@ def run(job: Job) -> Outcome:
             **made["facts"],
             **tokenizers.noise_facts(job.cell),
             **tokenizers.depth_recipe(job.cell),
+            **tokenizers.weight_facts(job.cell, job.session.readings),
         },
         per_image=measured.per_image,
         pictures={

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,20 @@ def test_folder_names_are_injective_and_portable(one: str, other: str) -> None:
 
 def test_options_are_sorted() -> None:
     assert Method("a", options=(("b", "1"), ("c", "2"))).label == "a:b=1,c=2"
+
+
+def test_a_path_after_the_at_sign_is_tried_as_a_path_first(tmp_path: Path) -> None:
+    for name in ("plain.ckpt", "a,b=1.ckpt", "a:k=2,c=3.ckpt", "epoch=3-step=4.ckpt"):
+        (tmp_path / name).touch()
+    (tmp_path / "a").touch()
+    odd = [f"vqgan@{tmp_path / name}" for name in ("a,b=1.ckpt", "a:k=2,c=3.ckpt", "epoch=3-step=4.ckpt")]
+    found = parse_list([",".join([odd[0], "jpeg:q=50", f"{odd[1]}:ema=true,ch=3", odd[2], "kl-ldm:f8"])], ())
+    assert [(m.name, m.weights and Path(m.weights).name, dict(m.options)) for m in found] == [
+        ("vqgan", "a,b=1.ckpt", {}),
+        ("jpeg", None, {"q": "50"}),
+        ("vqgan", "a:k=2,c=3.ckpt", {"ema": "true", "ch": "3"}),
+        ("vqgan", "epoch=3-step=4.ckpt", {}),
+        ("kl-ldm", None, {}),
+    ]
+    (absent,) = parse_list([f"vqgan@{tmp_path / 'absent.ckpt'}:ch=3"], ())
+    assert absent == Method("vqgan", None, str(tmp_path / "absent.ckpt"), (("ch", "3"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -18,6 +19,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 
 from bench.contract import Build
+from bench.core.digest import of_weights
 from bench.core.distributed import Alone
 from bench.core.progress import silent
 from bench.data import frozen
@@ -197,12 +199,31 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
         ({name: t for name, t in state.items() if name != first}, f"'{first}' is missing"),
         ({**state, first: torch.zeros(7, 7)}, rf"'{first}' has the shape \(7, 7\) instead of"),
     ):
-        save_file(change, path)
+        save_file(change, path, {checkpoint.DIGEST: of_weights(change, None)})
         with pytest.raises(UsageError, match=words):
             checkpoint.load_final(path, made)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(IntegrityError, match="damaged"):
         checkpoint.load_final(path, made)
+
+
+def test_a_changed_byte_in_finished_weights_is_found_wherever_it_is(tmp_path: Path) -> None:
+    checkpoint.save_final(tmp_path, learner(ToySettings()))
+    path = tmp_path / checkpoint.FINAL
+    whole, kept = path.read_bytes(), checkpoint.read_final(path)
+    for position in {*range(0, len(whole), max(len(whole) // 150, 1)), len(whole) - 1}:
+        for flipped in (1, 32):
+            path.write_bytes(whole[:position] + bytes([whole[position] ^ flipped]) + whole[position + 1 :])
+            with contextlib.suppress(IntegrityError):
+                found = checkpoint.read_final(path)
+                assert found.keys() == kept.keys(), position
+                assert all(torch.equal(found[name], kept[name]) for name in kept), position
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(IntegrityError, match="does not have the digest that it carries"):
+        checkpoint.read_final(path)
+    save_file(kept, path)
+    with pytest.raises(IntegrityError, match="carries no digest"):
+        checkpoint.read_final(path)
 
 
 def test_previews_do_not_change_the_weights(source: ImageSource, tmp_path: Path) -> None:
