@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,25 @@ def sync(path: Path) -> None:
     """Waits until the file's content is on the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def identity(status: os.stat_result) -> list[int]:
+    """What tells a file from what lay under its name before: device, inode, size, times of content and of inode, in ns.
+
+    ``cp -p`` and ``rsync -t`` restore the first of the times; nothing but the system's clock sets the second.
+    """
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def regular(path: Path) -> os.stat_result:
+    """The state of a regular file; raises :class:`UsageError` for a device, a pipe or what cannot be reached."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"{path} is no regular file; give a file on a disk, not a device, a pipe or a folder.")
+    return status
 
 
 def folder_name(label: str) -> str:
