@@ -34,12 +34,13 @@ def prepare(
     on_bad: OnBad = "skip",
     offline: Annotated[bool, typer.Option("--offline", help="open no connection")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="threads that decode")] = 2,
+    verify: Annotated[bool, typer.Option("--verify", help="read every source file again, changed or not")] = False,
 ) -> None:
     """Decode, crop and resize a dataset once, into the cache; an interrupted preparation goes on where it was."""
     from bench.core.files import cache_root
     from bench.data import prepared
 
-    dataset = _open(name, resolution, protocol, source, on_bad, offline, workers, may_download=True)
+    dataset = _open(name, resolution, protocol, source, on_bad, offline, workers, may_download=True, verify=verify)
     prepared.remember(cache_root(), dataset)
     for line in _described(dataset):
         typer.echo(line)
@@ -132,6 +133,7 @@ def _open(
     offline: bool = False,
     workers: int = 2,
     may_download: bool = False,
+    verify: bool = False,
 ) -> Dataset:
     """The dataset, prepared now where it is not yet; downloaded first where that was asked for and is allowed."""
     from bench.core.files import cache_root
@@ -152,6 +154,7 @@ def _open(
         on_bad=_policy(on_bad),
         workers=workers,
         progress=_progress,
+        verify=verify,
     )
     if may_download:
         request = _brought(entry, request)
@@ -234,6 +237,8 @@ def _set_line(folder: Path) -> str:
 
 def _described(dataset: Dataset) -> Iterator[str]:
     """What was prepared, and everything odd about it."""
+    from bench.data import manifest
+
     facts = dataset.facts
     yield f"{dataset.name}: {dataset.resolution} px, protocol {dataset.protocol}, split: {facts['split']}"
     for part in ("train", "val"):
@@ -246,6 +251,9 @@ def _described(dataset: Dataset) -> Iterator[str]:
             yield f"    {note}: {count}"
         if about["bad"]:
             yield f"    left out: {about['bad']} bad images, for example: {about['bad_examples'][0]}"
+    ignored = manifest.ignored(facts)
+    if ignored:
+        yield f"  {ignored}"
     if facts["duplicates"]["count"]:
         names = ", ".join(facts["duplicates"]["examples"][:3])
         yield f"  {facts['duplicates']['count']} validation images are also in training, for example {names}"

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 _LOW_BYTES = {
     **{f"{mode};16{order}": f"{mode};16{other}" for mode in ("RGB", "RGBA", "RGBX") for order, other in ("BL", "LB")},
@@ -20,14 +20,15 @@ _LOW_BYTES = {
 """
 
 
-def read(image: Image.Image, data: bytes) -> tuple[np.ndarray, tuple[str, ...]] | None:
+def read(image: ImageFile.ImageFile, data: bytes) -> tuple[np.ndarray, tuple[str, ...]] | None:
     """Colour of 16 bits to uint8 ``[H, W, 3]`` by the rule for grey, and its notes; None for any other image.
 
     Raises ValueError for 16-bit colour whose low bytes Pillow does not give: to cut them off would be another rule.
     """
     mode = _raw_mode(image)
     if mode[-4:-1] != ";16" or image.mode.startswith("I"):
-        return _refuse_deep_jpeg2000(image, data)
+        _refuse_deep_jpeg2000(image, data)
+        return None
     if mode not in _LOW_BYTES:
         raise ValueError(f"16-bit colour of the kind {mode} is not read; save it as an RGB PNG")
     with Image.open(io.BytesIO(data), formats=(str(image.format),)) as other:
@@ -38,7 +39,7 @@ def read(image: Image.Image, data: bytes) -> tuple[np.ndarray, tuple[str, ...]] 
     return rounded(high.astype(np.uint32) * 256 + low), notes
 
 
-def _raw_mode(image: Image.Image) -> str:
+def _raw_mode(image: ImageFile.ImageFile) -> str:
     arguments = image.tile[0].args if image.tile else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
@@ -47,7 +48,7 @@ def _with_raw_mode(arguments: Any, mode: str) -> Any:
     return (mode, *arguments[1:]) if isinstance(arguments, tuple) else mode
 
 
-def _refuse_deep_jpeg2000(image: Image.Image, data: bytes) -> None:
+def _refuse_deep_jpeg2000(image: ImageFile.ImageFile, data: bytes) -> None:
     """Raises ValueError for JPEG 2000 colour of more than 8 bits, which Pillow shifts instead of scaling."""
     start = data.find(b"\xff\x4f\xff\x51") if image.format == "JPEG2000" else -1
     depth = (data[start + 42] & 0x7F) + 1 if 0 <= start < len(data) - 42 else 8

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from filelock import FileLock
 from bench.errors import BenchError, UsageError
 
 CACHE_VARIABLE = "BENCH_CACHE"
+CLOCK_TICK, COARSE_TICK = 100_000_000, 2_000_000_000
+"""Nanoseconds within which two changes of a file may carry one time; the second where times are whole seconds."""
 
 
 @contextmanager
@@ -97,6 +100,12 @@ def identity(status: os.stat_result) -> list[int]:
     ``cp -p`` and ``rsync -t`` restore the first of the times; nothing but the system's clock sets the second.
     """
     return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def settled(changed: int) -> bool:
+    """Whether a file that changed at this time (ns) would show a further change: the clock has ticked since."""
+    tick = CLOCK_TICK if changed % 1_000_000_000 else COARSE_TICK
+    return time.time_ns() - changed > tick
 
 
 def regular(path: Path) -> os.stat_result:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from bench.core import deep_colour
 from bench.errors import BenchError, UsageError
@@ -58,6 +58,9 @@ EXTENSIONS = frozenset(
 
 What else lies beside them is counted by its ending and said (:attr:`bench.data.readers.files.Members.left_out`).
 """
+
+DECODING = 2
+"""The version of the rules by which files become pixels; in every cache's key. 2: 16-bit colour is rounded."""
 
 LARGEST_PIXELS = 1 << 27
 """An image of more pixels (134 million) is refused before it is decoded: a decompression bomb or a mistake."""
@@ -160,7 +163,7 @@ def _reason(error: BaseException) -> str:
     return text[:160] or type(error).__name__
 
 
-def _file_notes(image: Image.Image, data: bytes) -> tuple[str, ...]:
+def _file_notes(image: ImageFile.ImageFile, data: bytes) -> tuple[str, ...]:
     notes = []
     if image.format == "PNG" and data[24:25] == b"\x10":
         notes.append("16-bit")
@@ -173,7 +176,7 @@ def _file_notes(image: Image.Image, data: bytes) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _ppm_largest(image: Image.Image) -> int:
+def _ppm_largest(image: ImageFile.ImageFile) -> int:
     """The largest sample value that a PPM or PGM file declares; 255 where Pillow reads it as it lies."""
     arguments = image.tile[0].args if image.tile else ()
     return int(arguments[1]) if isinstance(arguments, tuple) and len(arguments) > 1 else 255

@@ -48,7 +48,10 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class DatasetRequest:
-    """What the command line asks of a dataset. ``progress`` wraps an iterable for the progress bar."""
+    """What the command line asks of a dataset. ``progress`` wraps an iterable for the progress bar.
+
+    ``verify`` reads every source file again, whatever is remembered of its digest.
+    """
 
     name: str
     path: str | None
@@ -58,6 +61,7 @@ class DatasetRequest:
     offline: bool = False
     on_bad: Literal["skip", "fail"] = "skip"
     workers: int = 2
+    verify: bool = False
     progress: Callable[[Iterator[Any], str, int], Iterator[Any]] | None = None
 
 
