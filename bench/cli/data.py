@@ -11,7 +11,7 @@ import typer
 from bench.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
-    from bench.data.dataset import BadImages, Dataset, DatasetEntry, DatasetRequest
+    from bench.data.dataset import Dataset, DatasetEntry, DatasetRequest
     from bench.data.frozen import Frozen
 
 app = typer.Typer(help="Prepare, verify, list, show and export datasets.", no_args_is_help=True)
@@ -34,12 +34,13 @@ def prepare(
     on_bad: OnBad = "skip",
     offline: Annotated[bool, typer.Option("--offline", help="open no connection")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="threads that decode")] = 2,
+    verify: Annotated[bool, typer.Option("--verify", help="read every source file again, changed or not")] = False,
 ) -> None:
     """Decode, crop and resize a dataset once, into the cache; an interrupted preparation goes on where it was."""
     from bench.core.files import cache_root
     from bench.data import prepared
 
-    dataset = _open(name, resolution, protocol, source, on_bad, offline, workers, may_download=True)
+    dataset = _open(name, resolution, protocol, source, on_bad, offline, workers, may_download=True, verify=verify)
     prepared.remember(cache_root(), dataset)
     for line in _described(dataset):
         typer.echo(line)
@@ -132,12 +133,16 @@ def _open(
     offline: bool = False,
     workers: int = 2,
     may_download: bool = False,
+    verify: bool = False,
 ) -> Dataset:
     """The dataset, prepared now where it is not yet; downloaded first where that was asked for and is allowed."""
     from bench.core.progress import on_stderr
+    from bench.data.dataset import bad_images
     from bench.data.datasets import asked, opened
 
-    entry, request = asked(name, resolution, protocol, source, offline, _policy(on_bad), workers, on_stderr())
+    entry, request = asked(
+        name, resolution, protocol, source, offline, bad_images(on_bad), workers, on_stderr(), verify
+    )
     return opened(entry, _brought(entry, request) if may_download else request)
 
 
@@ -153,14 +158,6 @@ def _brought(entry: DatasetEntry, request: DatasetRequest) -> DatasetRequest:
         return request
     path: Path = load(entry.download)(request, request.progress)
     return replace(request, path=str(path))
-
-
-def _policy(text: str) -> BadImages:
-    if text == "skip":
-        return "skip"
-    if text == "fail":
-        return "fail"
-    raise UsageError(f"--on-bad is skip or fail, not '{text}'.")
 
 
 def _split(dataset: Dataset, split: str) -> Frozen:
@@ -213,6 +210,8 @@ def _set_line(folder: Path) -> str:
 
 def _described(dataset: Dataset) -> Iterator[str]:
     """What was prepared, and everything odd about it."""
+    from bench.data import manifest
+
     facts = dataset.facts
     yield f"{dataset.name}: {dataset.resolution} px, protocol {dataset.protocol}, split: {facts['split']}"
     for part in ("train", "val"):
@@ -225,6 +224,9 @@ def _described(dataset: Dataset) -> Iterator[str]:
             yield f"    {note}: {count}"
         if about["bad"]:
             yield f"    left out: {about['bad']} bad images, for example: {about['bad_examples'][0]}"
+    ignored = manifest.ignored(facts)
+    if ignored:
+        yield f"  {ignored}"
     if facts["duplicates"]["count"]:
         names = ", ".join(facts["duplicates"]["examples"][:3])
         yield f"  {facts['duplicates']['count']} validation images are also in training, for example {names}"

@@ -14,7 +14,9 @@ from bench.errors import Missing, NotComparable, UsageError
 
 if TYPE_CHECKING:
     from bench.core.progress import Progress
-    from bench.data.image_sets import Crop, ImageFiles
+    from bench.data.dataset import BadImages
+    from bench.data.image_sets import ImageFiles
+    from bench.data.set_decoding import Crop
     from bench.metrics.entries import MetricEntry, MetricProtocol
     from bench.metrics.feature_cache import Statistics
     from bench.metrics.measure import Measured
@@ -37,6 +39,8 @@ def score(
     bf16: Annotated[bool, typer.Option("--bf16", help="run feature extractors in bfloat16; in the signature")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="fail where weights are missing")] = False,
     stand_in: Annotated[bool, typer.Option("--stand-in", help="random weights for absent networks; marked")] = False,
+    on_bad: Annotated[str, typer.Option("--on-bad", help="skip or fail when an image cannot be used")] = "fail",
+    verify: Annotated[bool, typer.Option("--verify", help="read every file again, changed or not")] = False,
     json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
     per_image: Annotated[Path | None, typer.Option(help="write per-image values to this CSV file")] = None,
 ) -> int:
@@ -45,6 +49,7 @@ def score(
     from bench.core.progress import on_stderr
     from bench.core.registry import lookup
     from bench.data import image_sets
+    from bench.data.dataset import bad_images
     from bench.metrics import METRICS, expand
     from bench.metrics.features import FEATURES
     from bench.metrics.measure import measure
@@ -56,8 +61,9 @@ def score(
     progress = on_stderr()
     cropped = image_sets.parse_crop(crop)
     cache = cache_root()
-    candidate = image_sets.open_set(fake.expanduser(), cache, cropped, progress)
-    reference = _reference(real, split, cropped, progress)
+    bad = bad_images(on_bad)
+    candidate = image_sets.open_set(fake.expanduser(), cache, cropped, progress, bad, verify)
+    reference = _reference(real, split, cropped, progress, bad, verify)
     if not isinstance(reference, image_sets.ImageFiles):
         _same_protocol(reference, entries, chosen, explicit=bool(metrics))
         if bf16:
@@ -65,7 +71,8 @@ def score(
         if stand_in:
             raise NotComparable("Kept statistics are of real networks; leave --stand-in out, or give the images.")
     entries = _comparable(reference, candidate, entries, explicit=bool(metrics))
-    for remark in image_sets.remarks(reference if isinstance(reference, image_sets.ImageFiles) else None, candidate):
+    remarks = list(image_sets.remarks(reference if isinstance(reference, image_sets.ImageFiles) else None, candidate))
+    for remark in remarks:
         typer.echo(f"note: {remark}", err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
     images = reference.arrays if isinstance(reference, image_sets.ImageFiles) else reference
@@ -73,7 +80,7 @@ def score(
     measured = measure(
         images, candidate.arrays, entries, FEATURES, chosen, device, cache, batch, progress, precision, found
     )
-    typer.echo(_as_json(measured, chosen) if json else _as_text(measured, chosen))
+    typer.echo(_as_json(measured, chosen, remarks) if json else _as_text(measured, chosen))
     if per_image is not None:
         _write_values(per_image, candidate, measured)
     return _verdict(measured, explicit=bool(metrics), strict=strict)
@@ -94,17 +101,28 @@ def _comparable(
     return [entry for entry in entries if entry.kind != "pair"]
 
 
-def _reference(text: str, split: str, crop: Crop | None, progress: Progress) -> ImageFiles | Statistics:
+def _reference(
+    text: str, split: str, crop: Crop | None, progress: Progress, on_bad: BadImages, verify: bool
+) -> ImageFiles | Statistics:
     """A path, statistics by name, or a dataset by name."""
-    from bench.core.files import cache_root
+    from bench.core.files import cache_root, regular
     from bench.data import image_sets
+    from bench.data.readers import npz
     from bench.metrics import reference_statistics
 
     path = Path(text).expanduser()
-    if path.suffix == ".npz" and reference_statistics.holds_statistics(path):
-        return _statistics(reference_statistics.read(path), crop)
+    if path.suffix == ".npz" and path.exists() and not path.is_dir():
+        regular(path)
+        if reference_statistics.holds_statistics(path):
+            if not npz.holds_images(path):
+                return _statistics(reference_statistics.read(path), crop)
+            typer.echo(
+                "note: the reference holds images and mu and sigma, as ADM's files do: the images are measured; "
+                "for its own mu and sigma, take them over first: python -m bench stats import",
+                err=True,
+            )
     if path.exists():
-        return image_sets.open_set(path, cache_root(), crop, progress)
+        return image_sets.open_set(path, cache_root(), crop, progress, on_bad, verify)
     if text in reference_statistics.names(cache_root()):
         return _statistics(reference_statistics.find(text, cache_root()), crop)
     if is_dataset(text):
@@ -203,11 +221,13 @@ def _number(measurement: Measurement) -> str:
     return f"{text} {measurement.unit}".rstrip()
 
 
-def _as_json(measured: Measured, protocol: MetricProtocol) -> str:
+def _as_json(measured: Measured, protocol: MetricProtocol, remarks: Sequence[str]) -> str:
     rows: list[dict[str, Any]] = [
         {**asdict(m), "label": _label(m, protocol) if m.value is not None else m.name} for m in measured.measurements
     ]
-    return json_module.dumps({"protocol": asdict(protocol), "metrics": rows}, indent=2, allow_nan=False)
+    return json_module.dumps(
+        {"protocol": asdict(protocol), "notes": list(remarks), "metrics": rows}, indent=2, allow_nan=False
+    )
 
 
 def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None:

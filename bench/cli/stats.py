@@ -26,6 +26,8 @@ def build(
     keep_features: Annotated[bool, typer.Option("--keep-features", help="for KID, precision and recall")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
+    on_bad: Annotated[str, typer.Option("--on-bad", help="skip or fail when an image cannot be used")] = "fail",
+    verify: Annotated[bool, typer.Option("--verify", help="read every file again, changed or not")] = False,
 ) -> None:
     """Compute the statistics of a set of images."""
     from bench.cli.score import dataset_images, is_dataset
@@ -33,6 +35,7 @@ def build(
     from bench.core.files import cache_root
     from bench.core.progress import on_stderr
     from bench.data import image_sets
+    from bench.data.dataset import bad_images
     from bench.metrics import reference_statistics
     from bench.metrics.features import FEATURES
     from bench.metrics.measure import extract
@@ -43,13 +46,17 @@ def build(
     if is_dataset(images) and not place.exists():
         files = dataset_images(images, split, cropped)
     else:
-        files = image_sets.open_set(place, cache_root(), cropped, progress)
+        files = image_sets.open_set(place, cache_root(), cropped, progress, bad_images(on_bad), verify)
+    remarks = list(image_sets.remarks(None, files, "set"))
+    for remark in remarks:
+        typer.echo(f"note: {remark}", err=True)
     found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, progress)
     facts: dict[str, Any] = {
         "images": of_value([array.digest for array in files.arrays]),
         "origin": place.name if place.exists() else files.origin,
         "crop": crop,
         "encodings": dict(files.encodings),
+        **({"notes": remarks} if remarks else {}),
         "conventions": reference_statistics.conventions((feature.partition(".")[0] for feature in wanted), FEATURES),
     }
     _refuse_other_images(path, facts["images"])

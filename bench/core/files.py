@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from filelock import FileLock
 from bench.errors import BenchError, UsageError
 
 CACHE_VARIABLE = "BENCH_CACHE"
+CLOCK_TICK, COARSE_TICK = 100_000_000, 2_000_000_000
+"""Nanoseconds within which two changes of a file may carry one time; the second where times are whole seconds."""
 
 
 @contextmanager
@@ -88,6 +92,31 @@ def sync(path: Path) -> None:
     """Waits until the file's content is on the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def identity(status: os.stat_result) -> list[int]:
+    """What tells a file from what lay under its name before: device, inode, size, times of content and of inode, in ns.
+
+    ``cp -p`` and ``rsync -t`` restore the first of the times; nothing but the system's clock sets the second.
+    """
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def settled(changed: int) -> bool:
+    """Whether a file that changed at this time (ns) would show a further change: the clock has ticked since."""
+    tick = CLOCK_TICK if changed % 1_000_000_000 else COARSE_TICK
+    return time.time_ns() - changed > tick
+
+
+def regular(path: Path) -> os.stat_result:
+    """The state of a regular file; raises :class:`UsageError` for a device, a pipe or what cannot be reached."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"{path} is no regular file; give a file on a disk, not a device, a pipe or a folder.")
+    return status
 
 
 def folder_name(label: str) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from bench.core import deep_colour
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -47,14 +48,27 @@ class ImageArray(Protocol):
 
 
 EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
+    (
+        *(".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c", ".avif", ".avifs"),
+        *(".tga", ".qoi", ".pcx"),
+    )
 )
-"""What counts as an image in a folder or an archive, compared in lower case."""
+"""What counts as an image in a folder or an archive, compared in lower case: Pillow's names of the formats read here.
+
+What else lies beside them is counted by its ending and said (:attr:`bench.data.readers.files.Members.left_out`).
+"""
+
+DECODING = 2
+"""The version of the rules by which files become pixels; in every cache's key. 2: 16-bit colour is rounded."""
 
 LARGEST_PIXELS = 1 << 27
 """An image of more pixels (134 million) is refused before it is decoded: a decompression bomb or a mistake."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
+LARGEST_RATIO, SMALLEST_BOMB = 1000, 1 << 24
+"""An image of more than 16.8 million pixels is refused, too, where they take this many times the bytes of its file."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "QOI", "PCX")
 _ORIENTATION = 0x0112
 _DECODING_ERRORS = (
     OSError,
@@ -100,23 +114,45 @@ class Decoded:
 def decode(source: Path | bytes, name: str) -> Decoded:
     """Decodes an image file to 8-bit RGB as the published data pipelines do.
 
-    Grey is repeated, alpha is dropped (not composited), CMYK and palettes are converted by Pillow, 16-bit grey is
-    scaled by 255/65535, an animation gives its first frame, EXIF orientation is not applied; each is in ``notes``.
-    ``name`` stands in error messages. Raises :class:`BadImage` for what cannot be decoded whole.
+    Grey is repeated, alpha is dropped (not composited), CMYK and palettes are converted by Pillow, 16-bit grey and
+    colour are scaled by 255/65535 and rounded, an animation gives its first frame, EXIF orientation is not applied
+    (a TIFF's is, by Pillow); each is in ``notes``. ``name`` stands in error messages. Raises :class:`BadImage` for
+    what cannot be decoded whole.
     """
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > LARGEST_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are more than the limit of {LARGEST_PIXELS}")
+            _refuse_size(image, len(data))
             encoding = "jpeg" if image.format == "MPO" else str(image.format).lower()
             notes = _file_notes(image, data)
-            pixels, mode_notes = _to_rgb(image)
+            deep = deep_colour.read(image, data)
+            pixels, mode_notes = deep if deep is not None else _to_rgb(image)
     except _DECODING_ERRORS as error:
-        raise BadImage(
-            f"The image {name} cannot be decoded ({_reason(error)}); replace or remove it, or pass --on-bad skip."
-        ) from error
+        raise BadImage(f"The image {name} cannot be decoded ({_reason(error)}); replace or remove it.") from error
     return Decoded(pixels, encoding, tuple(dict.fromkeys((*mode_notes, *notes))))
+
+
+def pixels_of(data: bytes) -> int:
+    """How many pixels an image file says it has; 0 where it cannot be told, which decoding will say."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            return image.width * image.height
+    except _DECODING_ERRORS:
+        return 0
+
+
+def skippable(bad: BadImage) -> BadImage:
+    """The error with the flag that leaves such images out, for a command that has it."""
+    return BadImage(f"{str(bad).rstrip('.')}, or pass --on-bad skip.")
+
+
+def _refuse_size(image: Image.Image, size: int) -> None:
+    """Raises ValueError for an image of ``size`` bytes that would unpack to too many pixels; none is decoded yet."""
+    pixels = image.width * image.height
+    if pixels > LARGEST_PIXELS:
+        raise ValueError(f"{image.width} x {image.height} pixels are more than the limit of {LARGEST_PIXELS}")
+    if pixels > SMALLEST_BOMB and 3 * pixels > LARGEST_RATIO * size:
+        raise ValueError(f"its {size} bytes unpack to {image.width} x {image.height} pixels, as a bomb does")
 
 
 def _reason(error: BaseException) -> str:
@@ -127,15 +163,23 @@ def _reason(error: BaseException) -> str:
     return text[:160] or type(error).__name__
 
 
-def _file_notes(image: Image.Image, data: bytes) -> tuple[str, ...]:
+def _file_notes(image: ImageFile.ImageFile, data: bytes) -> tuple[str, ...]:
     notes = []
     if image.format == "PNG" and data[24:25] == b"\x10":
         notes.append("16-bit")
+    if image.format == "PPM" and _ppm_largest(image) > 255:
+        notes.append("16-bit")
     if image.format != "MPO" and getattr(image, "is_animated", False):
         notes.append("animated")
-    if "exif" in image.info and image.getexif().get(_ORIENTATION, 1) != 1:
+    if ("exif" in image.info or image.format == "TIFF") and image.getexif().get(_ORIENTATION, 1) != 1:
         notes.append("orientation")
     return tuple(notes)
+
+
+def _ppm_largest(image: ImageFile.ImageFile) -> int:
+    """The largest sample value that a PPM or PGM file declares; 255 where Pillow reads it as it lies."""
+    arguments = image.tile[0].args if image.tile else ()
+    return int(arguments[1]) if isinstance(arguments, tuple) and len(arguments) > 1 else 255
 
 
 def _to_rgb(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -158,11 +202,10 @@ def _to_rgb(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _from_deep_grey(values: np.ndarray) -> np.ndarray:
-    """Grey of up to 16 bits, ``[H, W]``, to uint8 ``[H, W, 3]``: value * 255 / 65535, rounded to nearest."""
+    """Grey of up to 16 bits, ``[H, W]``, to uint8 ``[H, W, 3]``, by the rule for all 16-bit samples."""
     if values.dtype.kind == "f" or (values.size and (values.min() < 0 or values.max() > 65535)):
         raise ValueError(f"its {values.dtype} samples are not 8- or 16-bit integers")
-    grey = ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.repeat(deep_colour.rounded(values)[:, :, None], 3, axis=2)
 
 
 # --------------------------------------------------------------------------------------------------------------

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.core import digest
+from bench.core.files import identity
 
-Stamp = tuple[tuple[str, int, int], ...]
+Stamp = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class Readings:
     """What was found in files, by path; made by a command for its run, and gone with it.
 
-    A file that changes meanwhile (its size or time of change) is read anew. What was read stays until the run is over,
-    so a reader of weights gives tensors that are mapped from the file, not copies.
+    A file that changes meanwhile (its inode, size or a time of change) is read anew. What was read stays until the
+    run is over, so a reader of weights gives tensors that are mapped from the file, not copies.
     """
 
     def __init__(self) -> None:
@@ -44,9 +45,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _stamp(path: Path) -> Stamp:
-    """The path, and size and time of every file there."""
-    stats = [(file, file.stat()) for file in _files(path)]
-    return ((str(path), -1, -1), *((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats))
+    """The path, and the identity of every file there."""
+    return ((str(path), ()), *((str(file), tuple(identity(file.stat()))) for file in _files(path)))
 
 
 def _digest(path: Path) -> str:

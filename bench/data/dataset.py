@@ -51,9 +51,21 @@ BadImages = Literal["skip", "fail"]
 """What is done with an image that is unreadable or too small."""
 
 
+def bad_images(text: str) -> BadImages:
+    """What ``--on-bad`` says; raises :class:`UsageError` for another word."""
+    if text == "skip":
+        return "skip"
+    if text == "fail":
+        return "fail"
+    raise UsageError(f"--on-bad is skip or fail, not '{text}'.")
+
+
 @dataclass(frozen=True)
 class DatasetRequest:
-    """What the command line asks of a dataset. ``progress`` shows how far its preparation is."""
+    """What the command line asks of a dataset. ``progress`` shows how far its preparation is.
+
+    ``verify`` reads every source file again, whatever is remembered of its digest.
+    """
 
     name: str
     path: str | None
@@ -64,6 +76,7 @@ class DatasetRequest:
     on_bad: BadImages = "skip"
     workers: int = 2
     progress: Progress = silent
+    verify: bool = False
 
 
 def dataset_of(text: str, table: Mapping[str, DatasetEntry]) -> tuple[DatasetEntry, str | None]:

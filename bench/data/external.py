@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from bench.core import digest
-from bench.core.files import cache_root, write_bytes
-from bench.core.images import ImageArray
+from bench.core.files import cache_root, settled, write_bytes
+from bench.core.images import DECODING, Decoded, ImageArray
 from bench.data import freezing, manifest
 from bench.data.readers import files as members
 from bench.data.readers import npz
@@ -64,16 +64,19 @@ class ReadyFiles:
     @cached_property
     def files(self) -> members.Members:
         """The members, in the order of their names."""
-        return npz.opened(self.path) if self.path.suffix == ".npz" else members.open_path(self.path)
+        return npz.opened(self.path, labelled=False) if self.path.suffix == ".npz" else members.open_path(self.path)
 
     @cached_property
     def digest(self) -> str:
-        """Of names and contents; remembered as long as sizes and times of the files do not change."""
+        """Of names and contents; remembered as long as inodes, sizes and times of the files do not change."""
         note = cache_root() / "ready" / f"{digest.of_value(self.files.stamp)}.txt"
         if note.is_file():
             return note.read_text()
+        known = settled(self.files.changed)
+        self.files.check()
         found = digest.of_value([[name, digest.of_bytes(self.files.read(name))] for name in self.files.names])
-        write_bytes(note, found.encode())
+        if known:
+            write_bytes(note, found.encode())
         return found
 
     def read(self, cache: Path, reference: ImageArray | None) -> ImageArray:
@@ -83,13 +86,13 @@ class ReadyFiles:
         are missing or ambiguous.
         """
         names = self.files.names if self.kind == "samples" else self._paired(reference)
-        size = self._decoded(names[0])[0].shape[:2]
+        size = self._decoded(names[0]).pixels.shape[:2]
         if reference is not None and size != reference.pixels.shape[2:]:
             raise UsageError(
                 f"'{self.kind}:{self.name}' holds images of {size[1]}x{size[0]} pixels, the originals have "
                 f"{reference.pixels.shape[3]}x{reference.pixels.shape[2]}; nothing is resized silently."
             )
-        recipe = digest.of_value(["ready", self.kind, self.digest, reference.digest if reference else None])
+        recipe = digest.of_value(["ready", DECODING, self.kind, self.digest, reference.digest if reference else None])
         left_out = len(self.files.names) - len(names)
 
         def produce(start: int, stop: int) -> freezing.Block:
@@ -103,24 +106,32 @@ class ReadyFiles:
     def _block(self, names: Sequence[str], size: tuple[int, ...]) -> freezing.Block:
         pixels, sources = [], []
         for name in names:
-            image, encoding = self._decoded(name)
+            decoded = self._decoded(name)
+            image = decoded.pixels
             if image.shape[:2] != size:
                 raise UsageError(
                     f"{name} of {self.path} is {image.shape[1]}x{image.shape[0]} pixels where others are "
                     f"{size[1]}x{size[0]}; nothing is resized silently."
                 )
             pixels.append(image.transpose(2, 0, 1))
-            sources.append({"name": name, "encoding": encoding})
+            sources.append({"name": name, "encoding": decoded.encoding, "notes": list(decoded.notes)})
         return freezing.Block(np.stack(pixels), sources=sources)
 
-    def _decoded(self, name: str) -> tuple[np.ndarray, str]:
-        decoded = self.files.decode(self.files.read(name), name)
-        return decoded.pixels, decoded.encoding
+    def _decoded(self, name: str) -> Decoded:
+        return self.files.pixels(name)
 
     def _facts(self, sources: Path) -> Mapping[str, Any]:
-        """How the files were encoded: JPEG samples move a Fréchet distance."""
+        """How the files were encoded (JPEG samples move a Fréchet distance), what was converted, what was left out."""
         encodings = Counter(line["encoding"] for line in manifest.lines(sources))
-        return {"what": self.kind, "origin": str(self.path), "encodings": dict(encodings)}
+        notes = Counter(note for line in manifest.lines(sources) for note in line.get("notes", ()))
+        others = {"not_among_the_images": dict(self.files.left_out)} if self.files.left_out else {}
+        return {
+            "what": self.kind,
+            "origin": str(self.path),
+            "encodings": dict(encodings),
+            **({"notes": dict(notes)} if notes else {}),
+            **others,
+        }
 
     def _paired(self, reference: ImageArray | None) -> list[str]:
         """The file of every image of the reference, by relative path without suffix, or else by bare name."""

@@ -6,50 +6,31 @@ keyed by the digests of the source files, so an unchanged folder is decoded once
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import numpy as np
-import PIL
-
-from bench.core import digest, images, registry
-from bench.core.files import locked, write_bytes
+from bench.core import images, registry
 from bench.core.progress import Progress, silent
 from bench.data import frozen as arrays
-from bench.data import prepare
-from bench.data.dataset import DatasetRequest
-from bench.data.freezing import Block, Writer
+from bench.data import manifest, prepare, set_decoding
+from bench.data.dataset import BadImages, DatasetRequest
 from bench.data.frozen import Frozen
 from bench.data.readers import npz
-from bench.data.readers.files import Members, open_path
-from bench.errors import IntegrityError, Missing, UsageError
+from bench.data.readers.files import Members, counted, open_path
+from bench.data.set_decoding import Crop
+from bench.errors import Missing, UsageError
 
-BLOCK = 64
 LOSSY = frozenset(("jpeg", "webp", "jpeg2000", "avif", "gif"))
-WEBP_HEADERS = 64
-"""Bytes of a WebP file among which its first chunk's name is; ``VP8L`` is the lossless one."""
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A data protocol and a resolution, applied to every image before it is measured; ``ldm:256``."""
-
-    protocol: str
-    resolution: int
 
 
 @dataclass(frozen=True)
 class ImageFiles:
     """Decoded images: one frozen array per size, small sizes first; ``names`` in the same order.
 
-    ``encodings`` counts the files' formats; ``order[i]`` is the place of image i in the order of all names.
+    ``encodings`` counts the files' formats and ``notes`` what was converted or not applied in decoding;
+    ``order[i]`` is the place of image i in the order of all names. ``left_out`` counts the files that are no images,
+    by ending; ``bad`` are the sentences about images that could not be used.
     """
 
     origin: str
@@ -57,6 +38,9 @@ class ImageFiles:
     names: tuple[str, ...]
     encodings: Mapping[str, int]
     order: tuple[int, ...]
+    notes: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    bad: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> list[str]:
@@ -75,10 +59,18 @@ def parse_crop(text: str | None) -> Crop | None:
     return Crop(protocol, int(side))
 
 
-def open_set(path: Path, cache: Path, crop: Crop | None = None, progress: Progress = silent) -> ImageFiles:
+def open_set(
+    path: Path,
+    cache: Path,
+    crop: Crop | None = None,
+    progress: Progress = silent,
+    on_bad: BadImages = "fail",
+    verify: bool = False,
+) -> ImageFiles:
     """The images at a path, in the order of their names without suffix.
 
-    Raises :class:`Missing` or :class:`UsageError` where there are none or one cannot be used.
+    ``verify`` reads every file again, whatever is remembered of its digest. Raises :class:`Missing` or
+    :class:`UsageError` where there are none, or where one cannot be used and ``on_bad`` is not "skip".
     """
     if (path / arrays.MANIFEST).is_file():
         frozen = arrays.open_frozen(path)
@@ -87,20 +79,26 @@ def open_set(path: Path, cache: Path, crop: Crop | None = None, progress: Progre
         return whole(str(path), frozen, tuple(map(str, range(len(frozen)))), {"raw": len(frozen)})
     members = _members(path)
     members = replace(members, names=tuple(sorted(members.names, key=_stem)))
-    request = DatasetRequest(path.name, str(path), 0, "", cache)
+    request = DatasetRequest(path.name, str(path), 0, "", cache, verify=verify)
     rows = prepare.source_digests(request, members)
-    recipe = {
-        "sources": hashlib.sha256(rows.tobytes()).hexdigest(),
-        "crop": None if crop is None else [crop.protocol, crop.resolution],
-        "decoder": f"pillow {PIL.__version__}",
-        "version": 1,
-    }
-    index = cache / "scored" / f"{digest.of_value(recipe)[:32]}.json"
-    with locked(index):
-        found = _known(index) or _decode(members, index, crop, progress)
-    order = tuple(position for group in found["groups"] for position in group["positions"])
-    frozen_arrays = tuple(arrays.open_frozen(cache / "images" / group["folder"]) for group in found["groups"])
-    return ImageFiles(str(path), frozen_arrays, tuple(members.names[i] for i in order), found["encodings"], order)
+    found = set_decoding.decoded(members, rows, cache, crop, progress)
+    bad = {int(position): reason for position, reason in found["bad"]}
+    if bad and on_bad == "fail":
+        raise images.skippable(images.BadImage(next(iter(bad.values()))))
+    if len(bad) == len(members.names):
+        raise UsageError(f"No image of {path} can be used ({len(bad)} are bad). {next(iter(bad.values()))}")
+    positions = [position for group in found["groups"] for position in group["positions"]]
+    place = {position: i for i, position in enumerate(sorted(positions))}
+    return ImageFiles(
+        str(path),
+        tuple(arrays.open_frozen(cache / "images" / group["folder"]) for group in found["groups"]),
+        tuple(members.names[position] for position in positions),
+        found["encodings"],
+        tuple(place[position] for position in positions),
+        found["notes"],
+        members.left_out,
+        tuple(bad.values()),
+    )
 
 
 def whole(origin: str, frozen: Frozen, names: tuple[str, ...], encodings: Mapping[str, int]) -> ImageFiles:
@@ -109,7 +107,9 @@ def whole(origin: str, frozen: Frozen, names: tuple[str, ...], encodings: Mappin
 
 
 def mismatch(reference: ImageFiles, candidate: ImageFiles) -> str | None:
-    """Why images of several sizes cannot be compared pair by pair: the sizes do not belong to the same images."""
+    """Why images cannot be compared pair by pair: some were left out, or their sizes belong to other images."""
+    if (reference.bad or candidate.bad) and sorted(stems(reference)) != sorted(stems(candidate)):
+        return "images that cannot be used were left out, and what is left does not have the same names in both sets"
     if len(reference.order) != len(candidate.order) or reference.order == candidate.order:
         return None
     one, other = (dict(zip(files.order, stems(files), strict=True)) for files in (reference, candidate))
@@ -129,29 +129,8 @@ def _members(path: Path) -> Members:
     if not path.exists():
         raise Missing(f"There is no folder, archive or array file {path}; check the path.")
     if path.suffix == ".npz":
-        return npz.opened(path)
-    return _array_members(path) if path.suffix == ".npy" else open_path(path)
-
-
-def _array_members(path: Path) -> Members:
-    """uint8 ``[N, H, W, 3]`` or ``[N, 3, H, W]`` in a ``.npy`` file."""
-    try:
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} is not a readable .npy file ({error}); save it again.") from error
-    if pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[3] != 3 and pixels.shape[1] == 3:
-        pixels = pixels.transpose(0, 2, 3, 1)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or not len(pixels):
-        raise UsageError(f"{path} holds {pixels.dtype} {pixels.shape}; images are uint8 [N, H, W, 3] or [N, 3, H, W].")
-    height, width = pixels.shape[1:3]
-    status = path.stat()
-    return Members(
-        str(path),
-        tuple(f"{i:08d}" for i in range(len(pixels))),
-        digest.of_value(["npy", str(path.resolve()), status.st_size, status.st_mtime_ns]),
-        lambda name: np.ascontiguousarray(pixels[int(name)]).tobytes(),
-        lambda data, name: images.Decoded(np.frombuffer(data, np.uint8).reshape(height, width, 3), "raw"),
-    )
+        return npz.opened(path, labelled=False)
+    return npz.array(path) if path.suffix == ".npy" else open_path(path)
 
 
 def _stem(name: str) -> str:
@@ -163,71 +142,9 @@ def stems(files: ImageFiles) -> list[str]:
     return [_stem(name) for name in files.names]
 
 
-def _known(index: Path) -> dict[str, Any] | None:
-    """What an earlier decoding left, when all of its arrays are there and whole."""
-    try:
-        found: dict[str, Any] = json.loads(index.read_text())
-        for group in found["groups"]:
-            arrays.open_frozen(index.parents[1] / "images" / group["folder"])
-        return found
-    except (OSError, ValueError, KeyError, TypeError, IntegrityError):
-        return None
-
-
-def _decode(members: Members, index: Path, crop: Crop | None, progress: Progress) -> dict[str, Any]:
-    """Decodes everything in parallel into one frozen folder per size, and writes the index last."""
-    store = index.parents[1] / "images"
-    writers: dict[tuple[int, int], Writer] = {}
-    positions: dict[tuple[int, int], list[int]] = {}
-    encodings: Counter[str] = Counter()
-    with ThreadPoolExecutor() as pool, progress(f"read {Path(members.origin).name}", len(members.names)) as advance:
-        for start in range(0, len(members.names), BLOCK):
-            names = members.names[start : start + BLOCK]
-            decoded = list(pool.map(lambda name: _pixels(members, name, crop), names))
-            encodings.update(encoding for _, encoding in decoded)
-            for size, rows in _by_size([pixels for pixels, _ in decoded]).items():
-                if size not in writers:
-                    folder = store / f"{index.stem}-{size[1]}x{size[0]}"
-                    writers[size] = Writer(_absent(folder), *size)
-                positions.setdefault(size, []).extend(start + row for row in rows)
-                writers[size].append(Block(np.stack([decoded[row][0].transpose(2, 0, 1) for row in rows])))
-            advance(len(names))
-    groups = []
-    for size in sorted(writers):
-        frozen = writers[size].finish({"what": "scored", "origin": members.origin})
-        groups.append({"folder": str(frozen.folder and frozen.folder.name), "positions": positions[size]})
-    found = {"groups": groups, "encodings": dict(encodings)}
-    write_bytes(index, json.dumps(found).encode())
-    return found
-
-
-def _absent(folder: Path) -> Path:
-    """The folder's path, with nothing there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder
-
-
-def _pixels(members: Members, name: str, crop: Crop | None) -> tuple[np.ndarray, str]:
-    data = members.read(name)
-    decoded = members.decode(data, name)
-    encoding = "lossless webp" if decoded.encoding == "webp" and b"VP8L" in data[:WEBP_HEADERS] else decoded.encoding
-    if crop is None:
-        return decoded.pixels, encoding
-    if min(decoded.pixels.shape[:2]) < crop.resolution:
-        raise UsageError(f"The image {name} of {members.origin} is smaller than the crop of {crop.resolution} pixels.")
-    return images.PROTOCOLS[crop.protocol](decoded.pixels, crop.resolution), encoding
-
-
-def _by_size(pictures: Sequence[np.ndarray]) -> dict[tuple[int, int], list[int]]:
-    found: dict[tuple[int, int], list[int]] = {}
-    for row, pixels in enumerate(pictures):
-        found.setdefault((pixels.shape[0], pixels.shape[1]), []).append(row)
-    return found
-
-
-def remarks(reference: ImageFiles | None, candidate: ImageFiles) -> Iterator[str]:
+def remarks(reference: ImageFiles | None, candidate: ImageFiles, called: str = "candidate") -> Iterator[str]:
     """What a reader of the scores should know of the files."""
-    for name, files in (("reference", reference), ("candidate", candidate)):
+    for name, files in (("reference", reference), (called, candidate)):
         if files is None:
             continue
         lossy = {k: n for k, n in files.encodings.items() if k in LOSSY}
@@ -237,6 +154,14 @@ def remarks(reference: ImageFiles | None, candidate: ImageFiles) -> Iterator[str
                 f"the {name} holds lossy files ({said}): compression changes FID and every pair metric; "
                 "samples and reconstructions should be lossless (PNG)"
             )
+        if files.notes:
+            yield f"the {name}, {manifest.converted(files.notes)}"
+        if files.left_out:
+            others = sum(files.left_out.values())
+            yield f"{others} files of the {name} are not among the images: {counted(files.left_out)}"
+        if files.bad:
+            total = len(files.names) + len(files.bad)
+            yield f"{len(files.bad)} of {total} images of the {name} left out (for example: {files.bad[0].rstrip('.')})"
         if len(files.arrays) > 1:
             counts = ", ".join(f"{len(a)} of {size}" for a, size in zip(files.arrays, files.sizes, strict=True))
             yield f"the {name} holds images of {len(files.arrays)} sizes ({counts})"

@@ -14,6 +14,7 @@ import PIL
 
 from bench.core.images import ImageArray
 from bench.data import frozen as arrays
+from bench.data.readers.files import counted
 from bench.errors import UsageError
 
 ORDER = "by the SHA-256 of the source image: any prefix is a fair sample"
@@ -92,6 +93,27 @@ def left_out(about: Mapping[str, Any], split: str, side: int) -> str | None:
     reasons = [f"{small} smaller than {side} px"] * bool(small) + [f"{bad - small} unreadable"] * (bad > small)
     first = about["bad_examples"][0].partition(";")[0].rstrip(".")
     return f"{bad} of {bad + about['count']} {split} images left out: {', '.join(reasons)} (for example: {first})"
+
+
+def ignored(facts: Mapping[str, Any]) -> str | None:
+    """How many files of a source are not among its images, by ending or folder; None where all are."""
+    counts = facts.get("not_among_the_images")
+    if not counts:
+        return None
+    return f"{sum(counts.values())} files of {facts['origin']} are not among the images: {counted(counts)}"
+
+
+def oddities(facts: Mapping[str, Any]) -> str | None:
+    """What the images had that was not applied or was converted (orientation, alpha, ...), of both splits together."""
+    total: Counter[str] = Counter()
+    for split in ("train", "val"):
+        total.update((facts.get(split) or {}).get("notes", {}))
+    return converted(total)
+
+
+def converted(notes: Mapping[str, int]) -> str | None:
+    """What was converted in decoding, or was not applied, with its count; None where nothing was."""
+    return f"converted to 8-bit RGB, or not applied: {counted(notes)}" if notes else None
 
 
 def duplicates(train: arrays.Frozen | None, val: arrays.Frozen) -> dict[str, Any]:

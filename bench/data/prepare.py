@@ -1,13 +1,14 @@
 """From the members of a source to frozen splits: digests, order, content-hash split, decoding in parallel, facts.
 
 A set's key is a digest of what is in it: the digests of its source images, in order, their labels, the protocol, the
-resolution and the decoder's version. Source digests are remembered under a stamp of the files' sizes and times, so
-that an unchanged source is not read again; ``data verify`` reads the frozen pixels whole.
+resolution and the decoder's version. Source digests are remembered under a stamp of the files' inodes, sizes and
+times, so that an unchanged source is not read again; ``data verify`` reads the frozen pixels whole.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,11 +17,12 @@ from typing import Any
 import numpy as np
 import PIL
 
-from bench.core import digest, images, registry
+from bench.core import digest, files, images, registry
 from bench.core.files import explained, locked, write_bytes
 from bench.core.progress import counted
 from bench.data import freezing, manifest
 from bench.data import frozen as arrays
+from bench.data.allowance import LARGEST_AT_ONCE, Allowance
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.data.readers.files import Members, subset
 from bench.errors import IntegrityError, UsageError
@@ -52,9 +54,18 @@ def dataset(
         "val": manifest.summary(frozen_val),
         "train": manifest.summary(frozen_train) if frozen_train is not None else None,
         "duplicates": manifest.duplicates(frozen_train, frozen_val),
+        **_left_out(train, val),
         **(facts or {}),
     }
     return Dataset(name, request.resolution, request.protocol, frozen_train, frozen_val, about)
+
+
+def _left_out(train: Members | None, val: Members) -> dict[str, Any]:
+    """Counts of the files that are in neither split, by ending or folder, of one source or of two."""
+    total = Counter(val.left_out)
+    if train is not None and train.origin != val.origin:
+        total += Counter(train.left_out)
+    return {"not_among_the_images": dict(total)} if total else {}
 
 
 def by_content(request: DatasetRequest, members: Members) -> tuple[Members, Members]:
@@ -115,7 +126,7 @@ def _recipe(request: DatasetRequest, members: Members, rows: np.ndarray, order: 
         "protocol": request.protocol,
         "resolution": request.resolution,
         "decoder": f"pillow {PIL.__version__}",
-        "version": 1,
+        "version": images.DECODING,
     }
 
 
@@ -137,6 +148,7 @@ class _Producer:
     ) -> None:
         self._request, self._members, self._names, self._rows = request, members, names, rows
         self._pool, self._ticks, self._ticked = pool, ticks, 0
+        self._memory = Allowance(LARGEST_AT_ONCE)
 
     def block(self, start: int, stop: int) -> freezing.Block:
         pixels, good, sources = [], [], []
@@ -159,11 +171,13 @@ class _Producer:
             data = self._members.read(name)
             if hashlib.sha256(data).digest() != bytes(expected):
                 raise IntegrityError(f"{name} of {self._members.origin} changed while it was prepared; start again.")
-            decoded = self._members.decode(data, name)
-            image = self._fitted(decoded.pixels, name)
+            title = name if self._request.on_bad == "skip" else self._members.title(name)
+            with self._memory.of(self._members.weight(data)):
+                decoded = self._members.decode(data, title)
+                image = self._fitted(decoded.pixels, title)
         except images.BadImage as bad:
             if self._request.on_bad == "fail":
-                raise
+                raise images.skippable(bad) from bad
             return None, {**source, "bad": str(bad), **({"small": True} if isinstance(bad, TooSmall) else {})}
         size = list(decoded.pixels.shape[:2])
         return image, {**source, "encoding": decoded.encoding, "notes": list(decoded.notes), "size": size}
@@ -174,7 +188,7 @@ class _Producer:
         if min(height, width) < side:
             raise TooSmall(
                 f"The image {name} is {width} x {height}, smaller than the {side} px asked for; take a preset of a "
-                "lower resolution, remove the image, or pass --on-bad skip."
+                "lower resolution or remove the image."
             )
         return images.PROTOCOLS[self._request.protocol](pixels, side).transpose(2, 0, 1)
 
@@ -216,19 +230,23 @@ def pinned_lines(file: Path, sha256: str) -> list[str]:
 def source_digests(request: DatasetRequest, members: Members) -> np.ndarray:
     """SHA-256 of every member's bytes, uint8 ``[N, 32]``, remembered under the members' stamp.
 
+    Computed again where the request says ``verify``; not remembered where a file changed a moment ago.
     A member that cannot be read has the digest of nothing, 32 zero bytes; it is bad when it is prepared.
     """
     path = request.cache / "sources" / f"{members.stamp}.bin"
     with locked(path):
-        known = _remembered(path, len(members.names))
+        known = None if request.verify else _remembered(path, len(members.names))
         if known is not None:
             return known
+        settled = files.settled(members.changed)
+        members.check()
         with ThreadPoolExecutor(max(1, request.workers)) as pool:
             hashes = _hashes(members, pool)
             ticks = counted(request.progress, "read", len(members.names))
             data = b"".join(row for row, _ in zip(hashes, ticks, strict=True))
-        with explained(path):
-            write_bytes(path, data + hashlib.sha256(data).digest())
+        if settled:
+            with explained(path):
+                write_bytes(path, data + hashlib.sha256(data).digest())
     return np.frombuffer(data, np.uint8).reshape(-1, arrays.DIGEST_BYTES)
 
 

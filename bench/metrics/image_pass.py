@@ -22,6 +22,9 @@ from bench.metrics.feature_cache import VectorWriter
 from bench.pretrained.lpips import Networks
 from bench.pretrained.networks import Pretrained
 
+LARGEST_BATCH = 1 << 23
+"""Pixels of one batch (8 million: 32 images of 512 px); a metric holds them several times over in float64."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -63,9 +66,12 @@ class _SetPass:
         return [writer for outputs in self._writers.values() for writer in outputs.values()]
 
     def batches(self, size: int) -> Iterator[Tensor]:
+        """Up to ``size`` images at a time, fewer where they are so large that a batch would pass LARGEST_BATCH."""
         for array in self._arrays:
-            for start in range(0, len(array), size):
-                yield torch.from_numpy(np.array(array.pixels[start : start + size]))
+            height, width = array.pixels.shape[2:]
+            size_here = max(1, min(size, LARGEST_BATCH // (height * width)))
+            for start in range(0, len(array), size_here):
+                yield torch.from_numpy(np.array(array.pixels[start : start + size_here]))
 
     def extract(self, images: Tensor) -> None:
         """Feeds a batch to this set's extractors and writes what they give."""

@@ -132,6 +132,9 @@ def remarks(dataset: Dataset) -> list[str]:
     for name, split in (("training", "train"), ("validation", "val")):
         absent = manifest.left_out(dataset.facts.get(split) or {}, name, dataset.resolution)
         said += [absent] if absent else []
+    said += [text for text in (manifest.ignored(dataset.facts), manifest.oddities(dataset.facts)) if text]
+    if dataset.facts.get("split") == CONTENT_SPLIT:
+        said.append(f"{dataset.name} has no parts named after training and validation: split {CONTENT_SPLIT}")
     if dataset.facts.get("split") == CONTENT_SPLIT and count < FEW:
         said.append(
             f"only a tenth of {dataset.name} is held out, {count} images; where nothing is trained on it, "

@@ -46,6 +46,7 @@ def asked(
     on_bad: BadImages = "skip",
     workers: int = 2,
     progress: Progress = silent,
+    verify: bool = False,
 ) -> tuple[DatasetEntry, DatasetRequest]:
     """The row of ``name`` or ``name:PATH`` and what is asked of it; without a ``protocol``, in the dataset's own.
 
@@ -57,7 +58,10 @@ def asked(
             raise UsageError(f"'{name}' names its path already; leave --from out.")
         path = str(source)
     chosen = protocol or entry.protocol
-    return entry, DatasetRequest(entry.name, path, resolution, chosen, cache_root(), offline, on_bad, workers, progress)
+    request = DatasetRequest(
+        entry.name, path, resolution, chosen, cache_root(), offline, on_bad, workers, progress, verify
+    )
+    return entry, request
 
 
 def opened(entry: DatasetEntry, request: DatasetRequest) -> Dataset:

@@ -8,10 +8,12 @@ from types import ModuleType
 from typing import Any
 
 from bench.core import digest
+from bench.core.files import identity
 from bench.core.images import BadImage
 from bench.data import prepare
 from bench.data.dataset import Dataset, DatasetRequest
-from bench.data.readers.files import VALIDATION_NAMES, Members
+from bench.data.readers.files import Members
+from bench.data.readers.splits import VALIDATION_NAMES
 from bench.errors import Missing, UsageError
 
 OWN_SPLIT = "the dataset's own splits"
@@ -83,7 +85,7 @@ def _stamp(encoded: Any, column: str) -> str:
     files = [Path(file["filename"]) for file in encoded.cache_files]
     if len(encoded) and encoded[0][column]["bytes"] is None:
         files += [Path(row[column]["path"]) for row in encoded]
-    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    facts = [(str(file), identity(file.stat())) for file in files]
     return digest.of_value(["hf", str(encoded.split), len(encoded), facts])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.data import prepare, prepared
 from bench.data.dataset import Dataset, DatasetRequest
-from bench.data.readers import files
+from bench.data.readers import files, splits
 from bench.errors import UsageError
 
 COUNTS = (1_281_167, 50_000)
@@ -35,7 +35,7 @@ def remedy(request: DatasetRequest) -> str:
 def build(request: DatasetRequest, path: Path) -> Dataset:
     """Prepares ImageNet from a folder or zip with ``train`` and ``val``; labels are the order of the class folders."""
     source = files.open_path(path)
-    pair = files.train_and_val(source)
+    pair = splits.train_and_val(source)
     if pair is None:
         raise UsageError(f"{path} has no train and val folders as ImageNet has; unpack both archives there.")
     found = (len(pair[0].names), len(pair[1].names))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.data import prepare
 from bench.data.dataset import Dataset, DatasetRequest
-from bench.data.readers import files, npz, tar
+from bench.data.readers import files, npz, splits, tar
 from bench.errors import Missing, UsageError
 
 OWN_SPLIT = "the source's own train and val folders"
@@ -18,7 +21,10 @@ TOO_FEW = f"validation images only: fewer than {FEWEST} images, and no train and
 
 NPZ_SPLIT = "the files train.npz and val.npz"
 
-SHARDS_SPLIT = "the shards named train*.tar and val*.tar"
+_LETTERS = re.compile(r"(?<=[A-Za-z])[^A-Za-z].*")
+"""What follows the first letters of a shard's name."""
+
+SHARDS_SPLIT = "the shards named after training and validation (or test)"
 
 
 def open_folder(request: DatasetRequest) -> Dataset:
@@ -30,10 +36,10 @@ def open_folder(request: DatasetRequest) -> Dataset:
     :class:`bench.errors.UsageError` for a missing path and for a source without images.
     """
     source, label = _source(request)
-    splits = files.train_and_val(source)
-    if splits is not None:
-        return prepare.dataset(request, label, *splits, split=OWN_SPLIT)
-    held_out = files.only_val(source)
+    pair = splits.train_and_val(source)
+    if pair is not None:
+        return prepare.dataset(request, label, *pair, split=OWN_SPLIT)
+    held_out = splits.only_val(source)
     if held_out is not None:
         return prepare.dataset(request, label, None, held_out, split=VALIDATION_ONLY)
     if len(source.names) < FEWEST:
@@ -47,8 +53,8 @@ def open_testset(request: DatasetRequest) -> Dataset:
     Raises :class:`bench.errors.UsageError` for a missing path and for a source without images.
     """
     source, label = _source(request)
-    splits = files.train_and_val(source)
-    held_out = files.subset(source, source.names, "val") if splits is None else splits[1]
+    pair = splits.train_and_val(source)
+    held_out = files.subset(source, source.names, "val") if pair is None else pair[1]
     return prepare.dataset(request, label, None, held_out, split=TEST_SET)
 
 
@@ -72,17 +78,28 @@ def open_npz(request: DatasetRequest) -> Dataset:
         return prepare.dataset(request, label, npz.opened(train), npz.opened(val), split=NPZ_SPLIT)
     if not path.is_file():
         raise Missing(f"There is no batch {path}; check the path.")
-    splits = prepare.by_content(request, npz.opened(path))
-    return prepare.dataset(request, label, *splits, split=prepare.CONTENT_SPLIT)
+    pair = prepare.by_content(request, npz.opened(path))
+    return prepare.dataset(request, label, *pair, split=prepare.CONTENT_SPLIT)
 
 
 def open_webdataset(request: DatasetRequest) -> Dataset:
     """The images of the shards that ``request.path`` names; labels (``.cls``) are kept."""
     paths = tar.shards(request.path or "")
     label = f"wds:{Path(request.path or '').name}"
-    train = [path for path in paths if path.name.startswith("train")]
-    val = [path for path in paths if path.name.startswith("val")]
+    train, val = (_shards(paths, names) for names in (splits.TRAIN_NAMES, splits.VALIDATION_NAMES))
     if train and val:
-        return prepare.dataset(request, label, tar.opened(train), tar.opened(val), split=SHARDS_SPLIT)
-    splits = prepare.by_content(request, tar.opened(paths))
-    return prepare.dataset(request, label, *splits, split=prepare.CONTENT_SPLIT)
+        others = len(paths) - len(train) - len(val)
+        held_out = tar.opened(val)
+        said = {**held_out.left_out, "shards of other names": others} if others else held_out.left_out
+        return prepare.dataset(request, label, tar.opened(train), replace(held_out, left_out=said), split=SHARDS_SPLIT)
+    pair = prepare.by_content(request, tar.opened(paths))
+    return prepare.dataset(request, label, *pair, split=prepare.CONTENT_SPLIT)
+
+
+def _shards(paths: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """The shards whose names begin with the first of the names that any begins with, in any case."""
+    for name in names:
+        found = [path for path in paths if splits.usual(_LETTERS.sub("", path.name)) == name]
+        if found:
+            return found
+    return []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from bench.core.files import require_space
 from bench.data import prepare, prepared
 from bench.data.dataset import Dataset, DatasetRequest
-from bench.data.readers import files, lmdb
+from bench.data.readers import files, lmdb, splits
 from bench.data.readers.files import Members
 from bench.errors import IntegrityError, Missing, UsageError
 
@@ -211,7 +211,7 @@ def _from_images(request: DatasetRequest, path: Path, split: Split) -> tuple[Mem
     source = files.open_path(path)
     if split.lists is not None:
         return _listed(source, path, split.lists)
-    pair = files.train_and_val(source)
+    pair = splits.train_and_val(source)
     if pair is None:
         raise UsageError(
             f"{path} holds neither {split.category}_train_lmdb nor folders of images named train and val; "

@@ -6,33 +6,34 @@ to far more than it should makes the whole archive refused, before anything is r
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from bench.core import digest, images
+from bench.core.files import identity, regular
+from bench.data.readers import safety
 from bench.errors import Missing, UsageError
 
-LARGEST_MEMBER = 1 << 28
-"""Bytes (256 MiB) that one image of an archive may unpack to."""
-
-LARGEST_RATIO = 1000
-"""How many times its packed size a member of an archive may be; image files hardly compress."""
-
-VALIDATION_NAMES = ("val", "validation", "valid", "test")
 NVIDIA_INDEX = "dataset.json"
+LARGEST_FILE = 1 << 30
+"""Bytes (1 GiB) of an image file; the largest that can be decoded, uncompressed in 16 bits, has 0.8."""
+DEEPEST = 100
+"""Folders within folders that are searched for images."""
 
 
 @dataclass(frozen=True)
 class Members:
     """The images of one source. ``origin`` stands in messages; ``stamp`` changes whenever a file of it changes.
 
-    ``read(name)`` gives the source bytes of one image, from any thread; ``decode(bytes, name)`` its pixels.
-    ``labels`` maps names to class numbers, where there are classes.
+    ``changed`` is when one did last, in ns: a change within the same tick of the clock would leave no trace in the
+    stamp. ``read(name)`` gives the source bytes of one image, from any thread; ``decode(bytes, title)`` its pixels,
+    where ``title`` stands in messages. ``check()`` compares the whole source with its own checksums, where it has any;
+    it is called before digests are remembered. ``labels`` maps names to class numbers, where there are classes.
+    ``left_out`` counts, by ending or folder, the files that are not among the images.
     """
 
     origin: str
@@ -42,45 +43,96 @@ class Members:
     decode: Callable[[bytes, str], images.Decoded] = images.decode
     labels: Mapping[str, int] | None = None
     classes: tuple[str, ...] = ()
+    changed: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    check: Callable[[], None] = lambda: None
+
+    def title(self, name: str) -> str:
+        """An image in messages: where it is, in full."""
+        return str(Path(self.origin) / name) if os.path.isdir(self.origin) else f"{name} of {self.origin}"
+
+    def weight(self, data: bytes) -> int:
+        """How many pixels the bytes of an image will have, before they are decoded."""
+        return images.pixels_of(data) if self.decode is images.decode else len(data) // 3
+
+    def pixels(self, name: str) -> images.Decoded:
+        """An image, decoded; raises :class:`bench.core.images.BadImage` with its :meth:`title`."""
+        return self.decode(self.read(name), self.title(name))
 
 
 def open_path(path: Path) -> Members:
-    """The images of a folder or of a zip file; :class:`Missing` or :class:`UsageError` where there are none."""
+    """The images of a folder or of a zip file, or the one of an image file.
+
+    Raises :class:`Missing` or :class:`UsageError` where there are none.
+    """
     if not path.exists():
         raise Missing(f"There is no folder or archive {path}; check the path.")
-    members = folder(path) if path.is_dir() else archive(path)
+    read = folder if path.is_dir() else alone if is_image(path.name) else archive
+    members = read(path)
     if not members.names:
         kinds = ", ".join(sorted(images.EXTENSIONS))
-        raise UsageError(f"{path} holds no image; images end in {kinds}.")
+        others = f"; what is there: {counted(members.left_out)}" if members.left_out else ""
+        raise UsageError(f"{path} holds no image; images end in {kinds}{others}.")
     return members
+
+
+def counted(left_out: Mapping[str, int]) -> str:
+    """Files by ending or folder, the most first: ``4 .heic, 1 .txt``."""
+    return ", ".join(f"{n} {kind}" for kind, n in sorted(left_out.items(), key=lambda item: (-item[1], item[0])))
+
+
+def ending(name: str) -> str:
+    """The ending by which a file that is no image is counted."""
+    return PurePosixPath(name).suffix.lower() or "without ending"
+
+
+def alone(path: Path) -> Members:
+    """One image file."""
+    status = regular(path)
+    stamp = digest.of_value(["file", str(path.resolve()), identity(status)])
+    return Members(str(path.parent), (path.name,), stamp, _reader({path.name: path}), changed=status.st_ctime_ns)
 
 
 def folder(path: Path) -> Members:
     """The image files under a folder, in the order of their names; links are followed, hidden files left out."""
     found: dict[str, Path] = {}
     facts = []
+    others: Counter[str] = Counter()
     for file in _walk(path, frozenset()):
         name = file.relative_to(path).as_posix()
-        if is_image(name) or name == NVIDIA_INDEX:
-            status = file.stat()
-            facts.append((name, status.st_size, status.st_mtime_ns, status.st_ino))
+        if not file.is_file():
+            others["broken link" if file.is_symlink() and not file.exists() else "device or pipe"] += 1
+        elif is_image(name) or name == NVIDIA_INDEX:
+            facts.append((name, identity(file.stat())))
             found[name] = file
+        else:
+            others[ending(name)] += 1
     stamp = digest.of_value(["folder", str(path.resolve()), sorted(facts)])
+    changed = max((state[-1] for _, state in facts), default=0)
+    return replace(_indexed(str(path), found, stamp, _reader(found)), changed=changed, left_out=others)
 
+
+def _reader(found: Mapping[str, Path]) -> Callable[[str], bytes]:
     def read(name: str) -> bytes:
         try:
-            return found[name].read_bytes()
+            with found[name].open("rb") as file:
+                data = file.read(LARGEST_FILE + 1)
         except OSError as error:
             raise images.BadImage(f"The image {found[name]} cannot be read ({error.strerror}).") from error
+        if len(data) > LARGEST_FILE:
+            raise images.BadImage(f"{found[name]} is larger than {LARGEST_FILE} bytes, which no image file is.")
+        return data
 
-    return _indexed(str(path), found, stamp, read)
+    return read
 
 
-def _walk(path: Path, above: frozenset[str]) -> Iterable[Path]:
+def _walk(path: Path, above: frozenset[str]) -> Iterator[Path]:
     """The files below a folder; a link that leads back to a folder above is not followed."""
     real = os.path.realpath(path)
     if real in above:
         return
+    if len(above) > DEEPEST:
+        raise UsageError(f"{path} lies more than {DEEPEST} folders deep; give a folder nearer to the images.")
     try:
         entries = sorted(path.iterdir())
     except OSError as error:
@@ -90,62 +142,48 @@ def _walk(path: Path, above: frozenset[str]) -> Iterable[Path]:
             continue
         if entry.is_dir():
             yield from _walk(entry, above | {real})
-        elif entry.is_file():
+        else:
             yield entry
 
 
 def archive(path: Path) -> Members:
     """The image files of a zip file. It stays open, so that members are read in any order from any thread."""
+    status = regular(path)
     try:
         opened = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UsageError(f"{path} is not a readable zip file ({error}); download or pack it again.") from error
-    infos = [info for info in opened.infolist() if not info.is_dir()]
+        infos = [info for info in opened.infolist() if not info.is_dir()]
+    except safety.UNPACKING_ERRORS as error:
+        raise UsageError(
+            f"{path} is neither an image nor a readable zip file ({error}); check its name, or make it again."
+        ) from error
     for info in infos:
-        _refuse_unsafe(path, info)
+        safety.refuse_unsafe(path, info)
     found = {i.filename: i for i in infos if is_image(i.filename) or i.filename == NVIDIA_INDEX}
-    status = path.stat()
+    if len(found) > safety.LARGEST_COUNT:
+        raise UsageError(f"{path} holds {len(found)} images, more than the limit of {safety.LARGEST_COUNT}; split it.")
+    twice = [name for name, n in Counter(info.filename for info in infos).items() if n > 1 and name in found]
+    if twice:
+        raise UsageError(f"{path} holds '{twice[0]}' twice; pack it again.")
+    others = Counter(ending(i.filename) for i in infos if i.filename not in found and not _hidden(i.filename))
     facts = [(info.filename, info.file_size, info.CRC) for info in found.values()]
-    stamp = digest.of_value(["zip", str(path.resolve()), status.st_size, status.st_mtime_ns, sorted(facts)])
+    stamp = digest.of_value(["zip", str(path.resolve()), identity(status), sorted(facts)])
 
     def read(name: str) -> bytes:
         try:
             return opened.read(found[name])
-        # the last is zipfile's answer to a compression method that it lacks
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, NotImplementedError) as error:
+        except safety.UNPACKING_ERRORS as error:
             raise images.BadImage(f"The image {name} of {path} cannot be unpacked ({error}).") from error
 
-    return _indexed(str(path), found, stamp, read)
-
-
-def _refuse_unsafe(path: Path, info: zipfile.ZipInfo) -> None:
-    refuse_name(path, info.filename)
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise UsageError(f"{path} holds a link ('{info.filename}'); pack the files themselves.")
-    if info.flag_bits & 1:
-        raise UsageError(f"{path} is encrypted ('{info.filename}'); pack it without a password.")
-    refuse_bomb(path, info.filename, info.file_size, info.compress_size)
-
-
-def refuse_name(path: Path, name: str) -> None:
-    """Raises :class:`UsageError` for a member whose name leads out of the archive's folder."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or parts[0] == "/" or ".." in parts or ":" in parts[0] or "\x00" in name:
-        raise UsageError(f"{path} holds a member with the unsafe name '{name}'; pack it with plain relative names.")
-
-
-def refuse_bomb(path: Path, name: str, size: int, packed: int) -> None:
-    """Raises :class:`UsageError` for a member that unpacks to far more than an image file can be."""
-    if not is_image(name):
-        return
-    if size > LARGEST_MEMBER or size > LARGEST_RATIO * max(packed, 1024):
-        raise UsageError(f"{path} is refused: '{name}' unpacks from {packed} to {size} bytes, as a zip bomb does.")
+    return replace(_indexed(str(path), found, stamp, read), changed=status.st_ctime_ns, left_out=others)
 
 
 def is_image(name: str) -> bool:
     """Whether a member counts as an image: by its ending, and not hidden."""
-    pure = PurePosixPath(name)
-    return pure.suffix.lower() in images.EXTENSIONS and not any(p.startswith((".", "__MACOSX")) for p in pure.parts)
+    return PurePosixPath(name).suffix.lower() in images.EXTENSIONS and not _hidden(name)
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
 
 
 def _indexed(origin: str, found: Iterable[str], stamp: str, read: Callable[[str], bytes]) -> Members:
@@ -160,74 +198,12 @@ def _indexed(origin: str, found: Iterable[str], stamp: str, read: Callable[[str]
 
 def _nvidia_labels(origin: str, data: bytes) -> dict[str, int] | None:
     try:
-        pairs = json.loads(data)["labels"]
-        return None if pairs is None else {str(name): int(label) for name, label in pairs}
+        pairs = safety.parsed(data)["labels"]
+        return None if pairs is None else {str(name): safety.class_number(label) for name, label in pairs}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"The {NVIDIA_INDEX} of {origin} is not of the known form ({error}); remove it.") from error
-
-
-# --------------------------------------------------------------------------------------------------------------
-# Splits
 
 
 def subset(members: Members, names: Iterable[str], part: str) -> Members:
     """Some of the members; ``part`` says which, for the stamp."""
     return replace(members, names=tuple(names), stamp=digest.of_value([members.stamp, part]))
-
-
-def train_and_val(members: Members) -> tuple[Members, Members] | None:
-    """The two splits of a source with ``train/`` and ``val/`` (or validation, valid, test) folders, else None.
-
-    One common folder around everything is looked through. In such a source the folders within ``train/`` are
-    classes, numbered in the order of their names, when every training image lies in one.
-    """
-    inside = len(_common_folder(members.names))
-    by_top: dict[str, list[str]] = {}
-    for name in members.names:
-        parts = PurePosixPath(name).parts
-        by_top.setdefault(parts[inside] if len(parts) > inside + 1 else "", []).append(name)
-    val = next((top for top in VALIDATION_NAMES if top in by_top), None)
-    if "train" not in by_top or val is None:
-        return None
-    classes = _classes(by_top["train"], inside + 1) if members.labels is None else ()
-    return (
-        _labelled(subset(members, by_top["train"], "train"), classes, inside + 1),
-        _labelled(subset(members, by_top[val], val), classes, inside + 1),
-    )
-
-
-def only_val(members: Members) -> Members | None:
-    """All images of a source that has a ``val/`` folder (or validation, valid, test) and nothing else, else None."""
-    inside = len(_common_folder(members.names))
-    tops = {parts[inside] if len(parts) > inside + 1 else "" for parts in map(_parts, members.names)}
-    return subset(members, members.names, "val") if len(tops) == 1 and tops <= {*VALIDATION_NAMES} else None
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return PurePosixPath(name).parts
-
-
-def _common_folder(names: Iterable[str]) -> tuple[str, ...]:
-    """The folder that holds everything, unless it is itself a split."""
-    tops = {PurePosixPath(name).parts[:-1][:1] for name in names}
-    top = tops.pop() if len(tops) == 1 else ()
-    return () if set(top) & {"train", *VALIDATION_NAMES} else top
-
-
-def _classes(names: Iterable[str], depth: int) -> tuple[str, ...]:
-    parts = [PurePosixPath(name).parts for name in names]
-    return tuple(sorted({p[depth] for p in parts})) if all(len(p) > depth + 1 for p in parts) else ()
-
-
-def _labelled(members: Members, classes: tuple[str, ...], depth: int) -> Members:
-    """With the folder names as labels, where all images of this split lie in folders of known classes."""
-    if not classes:
-        return members
-    number = {name: i for i, name in enumerate(classes)}
-    labels = {}
-    for name in members.names:
-        parts = PurePosixPath(name).parts
-        if len(parts) <= depth + 1 or parts[depth] not in number:
-            return members
-        labels[name] = number[parts[depth]]
-    return replace(members, labels=labels, classes=classes)

@@ -4,56 +4,88 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from bench.core import digest
+from bench.core.files import identity, regular
 from bench.core.images import BadImage
-from bench.data.readers.files import LARGEST_MEMBER, Members, is_image, refuse_name
+from bench.data.readers import samples
+from bench.data.readers.files import Members, is_image
+from bench.data.readers.safety import LARGEST_COUNT, LARGEST_MEMBER, class_number, refuse_name
 from bench.errors import Missing, UsageError
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+LARGEST_SHARDS = 100_000
+LONGEST_LABEL = 32
+"""Bytes that a ``.cls`` member may have."""
+RECORD = 512
+"""Bytes of a header; two of zeros end an archive."""
+
 Place = tuple[Path, int, int]
 """Shard, offset and length of a member's bytes."""
 
 
 def shards(pattern: str) -> list[Path]:
     """The shards of a file, a folder of ``*.tar``, or a pattern such as ``data-{000..041}.tar``."""
-    found = _BRACES.search(pattern)
-    if found:
-        width, first, last = len(found[1]), int(found[1]), int(found[2])
-        pieces = [f"{pattern[: found.start()]}{i:0{width}d}{pattern[found.end() :]}" for i in range(first, last + 1)]
-        paths = [path for piece in pieces for path in shards(piece)]
-    else:
-        path = Path(pattern).expanduser()
-        paths = sorted(path.glob("*.tar")) if path.is_dir() else [path]
-    absent = [path for path in paths if not path.is_file()]
+    paths = _named(pattern)
+    absent = [path for path in paths if not path.exists()]
     if absent or not paths:
         raise Missing(f"There is no shard {absent[0] if absent else pattern}; check the pattern.")
     return paths
 
 
+def _named(pattern: str, room: int = LARGEST_SHARDS) -> list[Path]:
+    found = _BRACES.search(pattern)
+    if not found:
+        path = Path(pattern).expanduser()
+        return sorted(path.glob("*.tar")) if path.is_dir() else [path]
+    width, first, last = len(found[1]), int(found[1]), int(found[2])
+    if last - first >= room:
+        raise UsageError(f"'{pattern}' names more than {LARGEST_SHARDS} shards; check the numbers in braces.")
+    pieces = [f"{pattern[: found.start()]}{i:0{width}d}{pattern[found.end() :]}" for i in range(first, last + 1)]
+    return [path for piece in pieces for path in _named(piece, room // max(1, len(pieces)))]
+
+
 def opened(paths: Sequence[Path]) -> Members:
     """The images of shards as members named ``SHARD/KEY.EXT``; a ``.cls`` member gives the label.
 
-    Raises :class:`UsageError` for a compressed or damaged shard, a link, an unsafe name or a partial set of labels.
+    Raises :class:`UsageError` for a compressed, damaged or cut off shard, a link, an unsafe name, several images in
+    one sample, or a partial set of labels.
     """
     places: dict[str, Place] = {}
     labels: dict[str, int] = {}
-    facts = []
+    others: Counter[str] = Counter()
+    states = [regular(path) for path in paths]
     for path in paths:
-        status = path.stat()
-        facts.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
-        found, classes = _shard(path)
-        clash = places.keys() & found.keys()
+        shard = _shard(path)
+        images, classes, rest = samples.assigned(str(path), shard.images, shard.labels)
+        clash = places.keys() & {f"{path.stem}/{name}" for name in images}
         if clash:
             raise UsageError(f"Two shards hold '{min(clash)}'; give every shard a name of its own.")
-        places |= found
-        labels |= classes
+        places |= {f"{path.stem}/{name}": shard.places[name] for name in images}
+        labels |= {f"{path.stem}/{name}": label for name, label in classes.items()}
+        others.update(rest)
+    if not places:
+        raise UsageError(f"{paths[0]} holds no image; a sample's image is a member such as KEY.jpg or KEY.png.")
     if labels and labels.keys() != places.keys():
         absent = min(places.keys() - labels.keys())
         raise UsageError(f"'{absent}' has no .cls member although others have; label all images or none.")
+    facts = [(str(path.resolve()), identity(state)) for path, state in zip(paths, states, strict=True)]
+    return Members(
+        str(paths[0]),
+        tuple(sorted(places)),
+        digest.of_value(["tar", 2, facts]),
+        _reader(places),
+        labels=labels or None,
+        changed=max(state.st_ctime_ns for state in states),
+        left_out=others,
+    )
 
+
+def _reader(places: Mapping[str, Place]) -> Callable[[str], bytes]:
     def read(name: str) -> bytes:
         path, offset, size = places[name]
         with path.open("rb") as file:
@@ -63,44 +95,65 @@ def opened(paths: Sequence[Path]) -> Members:
             raise BadImage(f"The shard {path} is truncated at '{name}'; download it again.")
         return data
 
-    names = tuple(sorted(places))
-    return Members(str(paths[0]), names, digest.of_value(["tar", facts]), read, labels=labels or None)
+    return read
 
 
-def _shard(path: Path) -> tuple[dict[str, Place], dict[str, int]]:
-    """Where a shard's images lie, and their labels, by name."""
-    images: dict[str, Place] = {}
-    by_key: dict[str, str] = {}
-    classes: dict[str, int] = {}
+@dataclass
+class _Shard:
+    """What lies in one shard: image members in their order, where each is, and the labels by member."""
+
+    images: list[str] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+def _shard(path: Path) -> _Shard:
+    shard = _Shard()
     try:
         with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                _refuse_unsafe(path, member)
-                if not member.isreg():
-                    continue
-                key, _, ending = _split(member.name)
+            for member in _members(archive, path):
                 if is_image(member.name):
-                    by_key[key] = name = f"{path.stem}/{member.name}"
-                    images[name] = (path, member.offset_data, member.size)
-                elif ending == "cls":
-                    classes[key] = _label(archive, member, path)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+                    if member.name in shard.places:
+                        raise UsageError(f"{path} holds '{member.name}' twice; pack it again.")
+                    shard.images.append(member.name)
+                    shard.places[member.name] = (path, member.offset_data, member.size)
+                elif PurePosixPath(member.name).suffix.lower() == ".cls":
+                    shard.labels[member.name] = _label(archive, member, path)
+                if len(shard.images) > LARGEST_COUNT:
+                    raise UsageError(f"{path} holds more than {LARGEST_COUNT} images; split it.")
+    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is not a readable uncompressed tar file ({error}); unpack or download it.") from error
-    return images, {by_key[key]: label for key, label in classes.items() if key in by_key}
+    return shard
 
 
-def _split(name: str) -> tuple[str, str, str]:
-    """A member's key (its folder and its name up to the first dot), a dot, and the rest, in lower case."""
-    pure = PurePosixPath(name)
-    key, dot, ending = pure.name.partition(".")
-    return str(pure.parent / key), dot, ending.lower()
+def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    """The regular members; tarfile takes a damaged header for the end, so what is there at the end is looked at."""
+    ends = 0
+    for member in archive:
+        _refuse_unsafe(path, member)
+        ends = archive.offset
+        if member.isreg():
+            yield member
+    with path.open("rb") as file:
+        file.seek(ends)
+        rest = file.read(RECORD)
+        if len(rest) < RECORD:
+            raise UsageError(f"{path} is cut off: it has no end of archive; download or pack it again.")
+        while rest:
+            if rest.strip(b"\0"):
+                raise UsageError(
+                    f"{path} is damaged at byte {ends}, or several archives joined; download it again, or pack one."
+                )
+            rest = file.read(1 << 20)
 
 
 def _label(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
     file = archive.extractfile(member)
-    text = file.read(32) if file is not None else b""
+    text = file.read(LONGEST_LABEL + 1) if file is not None else b""
     try:
-        return int(text)
+        if len(text) > LONGEST_LABEL:
+            raise ValueError("it is too long")
+        return class_number(int(text))
     except ValueError as error:
         raise UsageError(f"'{member.name}' of {path} is no class number; a .cls member holds an integer.") from error
 
@@ -109,5 +162,7 @@ def _refuse_unsafe(path: Path, member: tarfile.TarInfo) -> None:
     refuse_name(path, member.name)
     if member.issym() or member.islnk():
         raise UsageError(f"{path} holds a link ('{member.name}'); pack the files themselves.")
+    if member.size < 0 or member.issparse():
+        raise UsageError(f"{path} holds '{member.name}' with a size of {member.size} or with holes; pack it again.")
     if member.size > LARGEST_MEMBER and is_image(member.name):
         raise UsageError(f"{path} is refused: '{member.name}' is {member.size} bytes, more than an image file can be.")

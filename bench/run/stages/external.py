@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.contract import MethodEntry
 from bench.core import registry
+from bench.data import manifest
 from bench.data.external import LEFT_OUT, Ready, parse
 from bench.data.frozen import as_frozen
 from bench.run.cells import Cell
@@ -57,7 +58,11 @@ def load(job: Job) -> ImageArray:
     """The images, decoded; files without an original are left out, and that is said."""
     ready = images(job.cell)
     found = ready.read(job.session.cache, job.session.val if ready.kind == "recons" else None)
-    left_out = as_frozen(found).manifest.get(LEFT_OUT, 0)
+    about = as_frozen(found).manifest
+    for text in (manifest.ignored(about), manifest.converted(about.get("notes", {}))):
+        if text:
+            job.session.say(f"{job.cell.label}: {text}")
+    left_out = about.get(LEFT_OUT, 0)
     if left_out:
         job.session.say(f"{job.cell.label}: {left_out} file{'s' * (left_out > 1)} without an original left out")
     return found

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -69,6 +70,96 @@ def test_sixteen_bit_grey_is_scaled_and_rounded_not_clipped(value, expected):
     assert np.all(decoded.pixels == expected)
 
 
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_of_16_bits(samples, colour_type):
+    """A PNG of uint16 ``[H, W, C]``; every second line is stored as differences from the pixel to its left."""
+    lines = []
+    for y, line in enumerate(samples.astype(">u2")):
+        whole = np.frombuffer(line.tobytes(), np.uint8)
+        left = np.concatenate([np.zeros(2 * samples.shape[2], np.uint8), whole])[: len(whole)]
+        lines.append(bytes([y % 2]) + (whole - left if y % 2 else whole).tobytes())
+    head = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, colour_type, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"".join(lines))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def deep(channels):
+    return np.random.default_rng(0).integers(0, 65536, (9, 7, channels)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "channels", "notes"), [(2, 3, ("16-bit",)), (6, 4, ("16-bit", "alpha")), (4, 2, None)]
+)
+def test_sixteen_bit_colour_is_rounded_as_grey_is(colour_type, channels, notes):
+    samples = deep(channels)
+    decoded = images.decode(png_of_16_bits(samples, colour_type), "a.png")
+    colours = samples[:, :, :3] if channels > 2 else samples[:, :, :1].repeat(3, 2)
+    assert np.array_equal(decoded.pixels, np.rint(colours / 257).astype(np.uint8))
+    assert decoded.notes == (notes or ("16-bit", "grey", "alpha"))
+    assert not np.array_equal(decoded.pixels, colours >> 8), "the samples do not tell rounding from cutting"
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"byteorder": ">"}, {"compression": "zlib"}, {"byteorder": ">", "compression": "zlib"}]
+)
+def test_sixteen_bit_colour_of_a_tiff_is_rounded_in_either_byte_order(options):
+    tifffile = pytest.importorskip("tifffile")
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, deep(3), photometric="rgb", **options)
+    decoded = images.decode(buffer.getvalue(), "a.tif")
+    assert np.array_equal(decoded.pixels, np.rint(deep(3) / 257).astype(np.uint8))
+    assert decoded.notes == ("16-bit",)
+
+
+def test_sixteen_bit_colour_of_a_ppm_is_rounded_and_noted():
+    decoded = images.decode(b"P6 7 9 65535\n" + deep(3).astype(">u2").tobytes(), "a.ppm")
+    assert np.array_equal(decoded.pixels, np.rint(deep(3) / 257).astype(np.uint8))
+    assert decoded.notes == ("16-bit",)
+
+
+def test_sixteen_bit_colour_that_pillow_would_cut_is_refused():
+    tifffile = pytest.importorskip("tifffile")
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, deep(4), photometric="rgb", extrasamples=["assocalpha"])
+    with pytest.raises(images.BadImage, match="16-bit colour of the kind RGBa"):
+        images.decode(buffer.getvalue(), "a.tif")
+    shallow = bytearray(saved(Image.fromarray(picture()), "JPEG2000"))
+    shallow[shallow.index(b"\xff\x4f\xff\x51") + 42] = 15
+    with pytest.raises(images.BadImage, match="colour of 16 bits in JPEG 2000"):
+        images.decode(bytes(shallow), "a.jp2")
+
+
+def test_five_bits_a_sample_are_not_taken_for_sixteen():
+    head = struct.pack("<2sIHHI", b"BM", 54 + 4, 0, 0, 54) + struct.pack(
+        "<IiiHHIIiiII", 40, 2, 1, 1, 16, 0, 4, 0, 0, 0, 0
+    )
+    decoded = images.decode(head + struct.pack("<HH", 0x7C00, 0x001F), "a.bmp")
+    assert decoded.pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]]
+
+
+def test_every_ending_of_a_format_that_is_read_counts_as_an_image():
+    Image.init()
+    known = {ending for ending, kind in Image.registered_extensions().items() if kind in images._FORMATS}
+    left = known - images.EXTENSIONS
+    assert left == {".pfm", ".icb", ".vda", ".vst"}, "floats are refused, and nobody names a Targa file so"
+
+
+def test_a_small_file_of_very_many_pixels_is_refused_before_it_is_decoded():
+    import tracemalloc
+
+    flat = saved(Image.new("RGB", (6000, 4000)), "PNG", compress_level=9)
+    tracemalloc.start()
+    with pytest.raises(images.BadImage, match="as a bomb does"):
+        images.decode(flat, "flat.png")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert images.pixels_of(flat) == 24_000_000
+    assert images.pixels_of(b"no image") == 0
+
+
 def test_floating_point_images_are_refused():
     with pytest.raises(images.BadImage, match=r"a\.tif"):
         images.decode(saved(Image.fromarray(np.zeros((8, 8), np.float32)), "TIFF"), "a.tif")
@@ -104,10 +195,11 @@ def test_orientation_is_noted_and_not_applied():
 
 @pytest.mark.parametrize("data", [b"", b"not an image", saved(Image.fromarray(picture(200, 200)), "JPEG")[:2000]])
 def test_what_cannot_be_decoded_is_one_sentence_with_the_name_and_the_remedy(data):
-    with pytest.raises(images.BadImage, match=r"the_name\.jpg.*--on-bad skip") as caught:
+    with pytest.raises(images.BadImage, match=r"the_name\.jpg.*remove it\.$") as caught:
         images.decode(data, "the_name.jpg")
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
+    assert str(images.skippable(caught.value)).endswith("remove it, or pass --on-bad skip.")
 
 
 def test_a_missing_file_is_the_same_error(tmp_path):
@@ -117,15 +209,13 @@ def test_a_missing_file_is_the_same_error(tmp_path):
 
 def test_a_picture_of_a_billion_pixels_is_refused_before_it_is_decoded():
     head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    import zlib
-
-    chunk = struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    start = chunk(b"IHDR", head)
     with pytest.raises(images.BadImage):
-        images.decode(b"\x89PNG\r\n\x1a\n" + chunk, "bomb.png")
+        images.decode(b"\x89PNG\r\n\x1a\n" + start, "bomb.png")
     head = struct.pack(">IIBBBBB", 12_000, 12_000, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    start = chunk(b"IHDR", head)
     with pytest.warns(Image.DecompressionBombWarning), pytest.raises(images.BadImage, match="more than the limit"):
-        images.decode(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT\x35\xaf\x06\x1e", "bomb.png")
+        images.decode(b"\x89PNG\r\n\x1a\n" + start + b"\0\0\0\0IDAT\x35\xaf\x06\x1e", "bomb.png")
 
 
 SEEDS = [

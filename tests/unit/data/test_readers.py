@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.data.readers import files as members
-from bench.data.readers import npz, tar
+from bench.data.readers import npz, splits, tar
 from bench.errors import Missing, UsageError
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_zip_is_one_sentence(tmp_path, data):
         packed(path, {"a.png": png()})
         data = path.read_bytes()[:-20]
     path.write_bytes(data)
-    with pytest.raises(UsageError, match="not a readable zip"):
+    with pytest.raises(UsageError, match="neither an image nor a readable zip"):
         members.open_path(path)
 
 
@@ -123,7 +123,7 @@ def test_a_damaged_member_is_a_bad_image(tmp_path):
 
 def test_train_and_val_folders_are_splits_and_their_folders_classes(tmp_path):
     files = {f"top/train/{c}/{i}.png": png(i) for c in ("cat", "ant") for i in range(2)} | {"top/val/cat/9.png": png()}
-    train, val = members.train_and_val(members.open_path(packed(tmp_path / "i.zip", files)))
+    train, val = splits.train_and_val(members.open_path(packed(tmp_path / "i.zip", files)))
     assert train.classes == val.classes == ("ant", "cat")
     assert [train.labels[name] for name in train.names] == [0, 0, 1, 1]
     assert list(val.labels.values()) == [1]
@@ -132,15 +132,15 @@ def test_train_and_val_folders_are_splits_and_their_folders_classes(tmp_path):
 
 def test_flat_splits_have_no_labels_and_no_splits_are_none(tmp_path):
     flat = members.open_path(packed(tmp_path / "i.zip", {"train/a.png": png(), "test/b.png": png()}))
-    train, val = members.train_and_val(flat)
+    train, val = splits.train_and_val(flat)
     assert (train.names, val.names, train.labels, val.labels) == (("train/a.png",), ("test/b.png",), None, None)
-    assert members.train_and_val(members.open_path(packed(tmp_path / "j.zip", {"a/b.png": png()}))) is None
-    assert members.train_and_val(members.open_path(packed(tmp_path / "k.zip", {"train/b.png": png()}))) is None
+    assert splits.train_and_val(members.open_path(packed(tmp_path / "j.zip", {"a/b.png": png()}))) is None
+    assert splits.train_and_val(members.open_path(packed(tmp_path / "k.zip", {"train/b.png": png()}))) is None
 
 
 def test_a_class_that_only_validation_has_leaves_validation_without_labels(tmp_path):
     files = {"train/a/1.png": png(), "val/b/1.png": png()}
-    train, val = members.train_and_val(members.open_path(packed(tmp_path / "i.zip", files)))
+    train, val = splits.train_and_val(members.open_path(packed(tmp_path / "i.zip", files)))
     assert train.labels is not None
     assert val.labels is None
 
@@ -222,7 +222,7 @@ def test_a_batch_gives_its_images_and_labels(tmp_path, save):
         np.zeros((2, 8, 8, 3), np.float32),
         np.zeros((2, 3, 8, 8), np.uint8),
         np.zeros((0, 8, 8, 3), np.uint8),
-        np.asfortranarray(np.zeros((2, 8, 8, 3), np.uint8)),
+        np.zeros((2, 0, 8, 3), np.uint8),
         np.array([object()]),
     ],
 )
@@ -259,6 +259,6 @@ def test_a_damaged_batch_is_one_sentence(tmp_path):
     ],
 )
 def test_a_val_folder_alone_is_validation_images_only(tmp_path, files, validation_only):
-    found = members.only_val(members.open_path(packed(tmp_path / "i.zip", dict.fromkeys(files, png()))))
+    found = splits.only_val(members.open_path(packed(tmp_path / "i.zip", dict.fromkeys(files, png()))))
     assert (found is not None) == validation_only
     assert found is None or len(found.names) == 2

@@ -1,0 +1,177 @@
+"""Decodes the files of an image set into frozen arrays, one per size, keyed by the files' digests. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from bench.core import digest, images
+from bench.core.files import locked, write_bytes
+from bench.core.progress import Progress
+from bench.data import frozen as arrays
+from bench.data.allowance import LARGEST_AT_ONCE
+from bench.data.freezing import Block, Writer
+from bench.data.readers.files import Members
+from bench.errors import IntegrityError
+
+BLOCK = 64
+"""Images whose sizes are looked at together; as many of them are decoded at once as their pixels allow."""
+KEPT = 1 << 20
+"""Bytes of a file that are kept from the look at its size to its decoding; a larger one is read twice."""
+WEBP_HEADERS = 64
+"""Bytes of a WebP file among which its first chunk's name is; ``VP8L`` is the lossless one."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A data protocol and a resolution, applied to every image before it is measured; ``ldm:256``."""
+
+    protocol: str
+    resolution: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An image before it is decoded: its pixels, as its file says, and its bytes where they are few."""
+
+    position: int
+    pixels: int
+    data: bytes | None
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A decoded image: uint8 ``[H, W, 3]``, its encoding, and what was converted."""
+
+    position: int
+    pixels: np.ndarray
+    encoding: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Bad:
+    """An image that cannot be used, and why."""
+
+    position: int
+    reason: str
+
+
+def decoded(members: Members, rows: np.ndarray, cache: Path, crop: Crop | None, progress: Progress) -> dict[str, Any]:
+    """Where the images lie, frozen: ``groups`` (folder and positions of each size), ``encodings``, ``notes``, ``bad``.
+
+    ``rows`` are the SHA-256 of the members' bytes. What an earlier call left is taken when all of it is whole.
+    """
+    recipe = {
+        "sources": hashlib.sha256(rows.tobytes()).hexdigest(),
+        "crop": None if crop is None else [crop.protocol, crop.resolution],
+        "decoder": f"pillow {PIL.__version__}",
+        "version": images.DECODING,
+    }
+    index = cache / "scored" / f"{digest.of_value(recipe)[:32]}.json"
+    with locked(index):
+        return _known(index) or _decode(members, index, crop, progress)
+
+
+def _known(index: Path) -> dict[str, Any] | None:
+    """What an earlier decoding left, when all of its arrays are there and whole."""
+    try:
+        found: dict[str, Any] = json.loads(index.read_text())
+        for group in found["groups"]:
+            arrays.open_frozen(index.parents[1] / "images" / group["folder"])
+        return found if found["bad"] is not None and found["notes"] is not None else None
+    except (OSError, ValueError, KeyError, TypeError, IntegrityError):
+        return None
+
+
+def _decode(members: Members, index: Path, crop: Crop | None, progress: Progress) -> dict[str, Any]:
+    """Decodes everything in parallel into one frozen folder per size, and writes the index last."""
+    store = index.parents[1] / "images"
+    writers: dict[tuple[int, int], Writer] = {}
+    positions: dict[tuple[int, int], list[int]] = {}
+    encodings: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
+    bad: list[tuple[int, str]] = []
+    with ThreadPoolExecutor() as pool, progress(f"read {Path(members.origin).name}", len(members.names)) as advance:
+        for block in _blocks(members, pool):
+            found = list(pool.map(lambda source: _image(members, source, crop), block))
+            bad += [(one.position, one.reason) for one in found if isinstance(one, _Bad)]
+            good = [one for one in found if isinstance(one, _Image)]
+            encodings.update(one.encoding for one in good)
+            notes.update(note for one in good for note in one.notes)
+            for size, those in _by_size(good).items():
+                if size not in writers:
+                    writers[size] = Writer(_absent(store / f"{index.stem}-{size[1]}x{size[0]}"), *size)
+                positions.setdefault(size, []).extend(one.position for one in those)
+                writers[size].append(Block(np.stack([one.pixels.transpose(2, 0, 1) for one in those])))
+            advance(len(block))
+    groups = []
+    for size in sorted(writers):
+        frozen = writers[size].finish({"what": "scored", "origin": members.origin})
+        groups.append({"folder": str(frozen.folder and frozen.folder.name), "positions": positions[size]})
+    result = {"groups": groups, "encodings": dict(encodings), "notes": dict(notes), "bad": bad}
+    write_bytes(index, json.dumps(result).encode())
+    return result
+
+
+def _blocks(members: Members, pool: ThreadPoolExecutor) -> Iterator[list[_Source]]:
+    """All images, in their order, as many together as are decoded at once: their pixels decide, not their number."""
+    for start in range(0, len(members.names), BLOCK):
+        stop = min(start + BLOCK, len(members.names))
+        block: list[_Source] = []
+        for source in pool.map(lambda position: _source(members, position), range(start, stop)):
+            if block and sum(one.pixels for one in block) + source.pixels > LARGEST_AT_ONCE:
+                yield block
+                block = []
+            block.append(source)
+        yield block
+
+
+def _source(members: Members, position: int) -> _Source:
+    try:
+        data = members.read(members.names[position])
+    except images.BadImage:
+        return _Source(position, 0, None)
+    return _Source(position, members.weight(data), data if len(data) <= KEPT else None)
+
+
+def _image(members: Members, source: _Source, crop: Crop | None) -> _Image | _Bad:
+    name = members.names[source.position]
+    title = members.title(name)
+    try:
+        data = source.data if source.data is not None else members.read(name)
+        found = members.decode(data, title)
+        pixels = found.pixels if crop is None else _cropped(found.pixels, title, crop)
+    except images.BadImage as error:
+        return _Bad(source.position, str(error))
+    lossless = found.encoding == "webp" and b"VP8L" in data[:WEBP_HEADERS]
+    return _Image(source.position, pixels, "lossless webp" if lossless else found.encoding, found.notes)
+
+
+def _cropped(pixels: np.ndarray, title: str, crop: Crop) -> np.ndarray:
+    if min(pixels.shape[:2]) < crop.resolution:
+        raise images.BadImage(f"The image {title} is smaller than the crop of {crop.resolution} pixels; replace it.")
+    return images.PROTOCOLS[crop.protocol](pixels, crop.resolution)
+
+
+def _by_size(found: Sequence[_Image]) -> dict[tuple[int, int], list[_Image]]:
+    groups: dict[tuple[int, int], list[_Image]] = {}
+    for one in found:
+        groups.setdefault((one.pixels.shape[0], one.pixels.shape[1]), []).append(one)
+    return groups
+
+
+def _absent(folder: Path) -> Path:
+    """The folder's path, with nothing there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
