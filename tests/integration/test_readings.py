@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bench.core.readings import Readings
-from methods.autoencoder.quantised import VQModel
+from methods.autoencoder.quantised import QuantisedModel
 from methods.autoencoder.quantised_settings import VQSettings
 from tests.conftest import Command
 from tests.toys import smoke
@@ -50,7 +50,7 @@ def weights(tmp_path: Path) -> Path:
     settings = VQSettings(**sizes, n_embed=8)
     torch.manual_seed(0)
     file = tmp_path / "model.ckpt"
-    torch.save({"state_dict": VQModel(settings.architecture(32), settings, seed=0).state_dict()}, file)
+    torch.save({"state_dict": QuantisedModel(settings.architecture(32), settings, seed=0).state_dict()}, file)
     return file
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from methods.rqvae.model import RQModel
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -24,7 +23,7 @@ from bench.run.config import RunConfig
 from bench.run.plugins import with_plugins
 from methods import METHODS
 from methods.autoencoder.checkpoint_files import read
-from methods.autoencoder.quantised import VQModel
+from methods.autoencoder.quantised import QuantisedModel
 from methods.autoencoder.quantised import learner as vq_learner
 from methods.autoencoder.quantised_checkpoint import checkpoint as vq_checkpoint
 from methods.autoencoder.quantised_settings import RQSettings, VQSettings
@@ -56,8 +55,8 @@ def load_kl(settings: KLSettings, build: Build, path: Path):
     return kl_checkpoint(settings, build, read(path))
 
 
-def vq_model() -> VQModel:
-    return VQModel(VQ.architecture(32), VQ, seed=0)
+def vq_model() -> QuantisedModel:
+    return QuantisedModel(VQ.architecture(32), VQ, seed=0)
 
 
 def images() -> torch.Tensor:
@@ -94,7 +93,7 @@ def test_the_tokenizer_inside_a_second_stage_is_found(tmp_path: Path):
 
 
 def test_an_archive_with_one_tokenizer_among_several_files_is_read(tmp_path: Path):
-    model = RQModel(RQ.architecture(32), RQ, seed=0)
+    model = QuantisedModel(RQ.architecture(32), RQ, seed=0)
     with tarfile.open(tmp_path / "church.tar.gz", "w:gz") as archive:
         for name, content in (("church/a.pt", model.state_dict()), ("church/b.pt", {"body.weight": torch.ones(2)})):
             data = io.BytesIO()
@@ -122,7 +121,7 @@ def test_a_published_zip_of_latent_diffusion_is_read(tmp_path: Path):
 def test_the_published_widths_are_identified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = vqgan_settings("paper", "32x32")
     with torch.device("meta"):
-        state = VQModel(settings.architecture(256), settings, seed=0).state_dict()
+        state = QuantisedModel(settings.architecture(256), settings, seed=0).state_dict()
     monkeypatch.setattr("methods.autoencoder.checkpoint_files._states", lambda data, origin: (state, None))
     (tmp_path / "any.ckpt").write_bytes(b"")
     own, variant = identify_vqgan(vqgan_settings("smoke", None), 256, read(tmp_path / "any.ckpt"))
@@ -143,7 +142,7 @@ def test_a_row_of_foreign_weights_has_their_widths_and_not_the_presets(tmp_path:
 def test_a_variant_that_the_weights_are_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = vqgan_settings("paper", "32x32")
     with torch.device("meta"):
-        state = VQModel(settings.architecture(256), settings, seed=0).state_dict()
+        state = QuantisedModel(settings.architecture(256), settings, seed=0).state_dict()
     monkeypatch.setattr("methods.autoencoder.checkpoint_files._states", lambda data, origin: (state, None))
     path = tmp_path / "any.ckpt"
     path.write_bytes(b"")
@@ -153,7 +152,7 @@ def test_a_variant_that_the_weights_are_not_is_refused(tmp_path: Path, monkeypat
 
 
 def test_another_family_is_named_with_the_method_that_reads_it(tmp_path: Path):
-    torch.save(RQModel(RQ.architecture(32), RQ, seed=0).state_dict(), tmp_path / "rq.pt")
+    torch.save(QuantisedModel(RQ.architecture(32), RQ, seed=0).state_dict(), tmp_path / "rq.pt")
     with pytest.raises(UsageError, match=r"RQ-VAE.*rqvae@PATH"):
         load_vq(VQ, BUILD, tmp_path / "rq.pt")
     torch.save(vq_model().state_dict(), tmp_path / "vq.pt")
@@ -235,11 +234,11 @@ def test_an_image_size_that_the_tokenizer_cannot_take_is_refused(tmp_path: Path)
         tokenizer.encode(torch.zeros(1, 3, 33, 32, dtype=torch.uint8))
 
 
-def lasts(folder: Path, times: dict[str, int]) -> dict[str, VQModel]:
+def lasts(folder: Path, times: dict[str, int]) -> dict[str, QuantisedModel]:
     """Ends of a training run with their times of change; each a model of its own seed."""
     found = {}
     for seed, (name, time) in enumerate(times.items()):
-        found[name] = VQModel(VQ.architecture(32), VQ, seed=seed)
+        found[name] = QuantisedModel(VQ.architecture(32), VQ, seed=seed)
         (folder / name).parent.mkdir(exist_ok=True)
         torch.save({"state_dict": found[name].state_dict()}, folder / name)
         os.utime(folder / name, (time, time))
