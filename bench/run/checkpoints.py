@@ -14,7 +14,7 @@ from bench.contract import MethodEntry
 from bench.core import digest, fetch
 from bench.core.fetch import File
 from bench.core.readings import Readings
-from bench.core.registry import load, suggestion
+from bench.core.registry import suggestion
 from bench.errors import Missing, UsageError
 from bench.results.record import Result
 from bench.results.store import read
@@ -83,11 +83,6 @@ def foreign(method: Method, entry: MethodEntry, cache: Path, readings: Readings)
     except UsageError:
         return None  # what keeps a run from starting is said where all of it is listed
     return found.path if found is not None and found.kind == "file" else None
-
-
-def content(entry: MethodEntry, path: Path, readings: Readings) -> Any:
-    """What the method's ``identify`` and ``checkpoint`` are given of a foreign file: read once, or the path itself."""
-    return path if entry.read is None else readings.content(path, load(entry.read))
 
 
 def published_resolution(method: Method, entry: MethodEntry) -> int | None:

@@ -103,11 +103,11 @@ class VQTokenizer:
 
 def learner(settings: VQSettings, build: Build) -> AutoencoderLearner:
     """What trains the tokenizer."""
-    model = VQModel(settings.architecture(build.resolution), settings, build.seed)
+    model = VQModel(settings.architecture(build.size), settings, build.seed)
     place(model, build)
     return AutoencoderLearner(model, settings, build, lambda: VQTokenizer(model, settings))
 
 
 def parts(settings: VQSettings, build: Build) -> Sequence[Part]:
     """Bare encoder and decoder, as the published costs count them."""
-    return autoencoder_parts(settings.architecture(build.resolution), settings.n_embed * settings.embed_dim)
+    return autoencoder_parts(settings.architecture(build.size), settings.n_embed * settings.embed_dim)

@@ -99,31 +99,31 @@ JPEG = MethodEntry(
     name="jpeg",
     title="JPEG",
     summary="JPEG at quality q (jpeg:q=50, a sweep jpeg:q=5..95), whole files counted",
-    settings="methods.codecs:jpeg_settings",
-    tokenizer="methods.codecs.model:jpeg",
+    code="methods.codecs.model:jpeg",
+    settings=jpeg_settings,
     source="methods.codecs",
 )
 WEBP = MethodEntry(
     name="webp",
     title="WebP",
     summary="WebP at quality q (webp:q=50)",
-    settings="methods.codecs:webp_settings",
-    tokenizer="methods.codecs.model:webp",
+    code="methods.codecs.model:webp",
+    settings=webp_settings,
     source="methods.codecs",
 )
 AVIF = MethodEntry(
     name="avif",
     title="AVIF",
     summary="AVIF at quality q (avif:q=50), where Pillow was built with it",
-    settings="methods.codecs:avif_settings",
-    tokenizer="methods.codecs.model:avif",
+    code="methods.codecs.model:avif",
+    settings=avif_settings,
     source="methods.codecs",
 )
 JPEG2000 = MethodEntry(
     name="jpeg2000",
     title="JPEG 2000",
     summary="JPEG 2000 at a target PSNR of q decibels (jpeg2000:q=32), where Pillow was built with it",
-    settings="methods.codecs:jpeg2000_settings",
-    tokenizer="methods.codecs.model:jpeg2000",
+    code="methods.codecs.model:jpeg2000",
+    settings=jpeg2000_settings,
     source="methods.codecs",
 )

@@ -71,23 +71,23 @@ def _kind(settings: Settings) -> tuple[Any, dict[str, Any]]:
 
 
 def tokenizer(settings: Settings, build: Build) -> DiffusersTokenizer:
-    """The tokenizer for images of the build's resolution, tried on one black image."""
+    """The tokenizer for images of the build's size, tried on one black image."""
     model = load(settings).to(build.device)
     if build.channels_last:
         model.to(memory_format=torch.channels_last)
     if build.compile:
         model.encoder.compile()
         model.decoder.compile()
-    return DiffusersTokenizer(model, settings, build.resolution, build.device)
+    return DiffusersTokenizer(model, settings, build.size, build.device)
 
 
 class DiffusersTokenizer:
     """Images to latents float32 ``[N, C, h, w]``, unbounded, or to indices int64 ``[N, h, w]``, and back."""
 
-    def __init__(self, model: Any, settings: Settings, resolution: int, device: torch.device) -> None:
+    def __init__(self, model: Any, settings: Settings, size: tuple[int, int], device: torch.device) -> None:
         self.model = model.eval().requires_grad_(False)
         self.discrete = type(model).__name__ in DISCRETE
-        self.resolution = resolution
+        self.size = size
         self.revision = of_weights(
             model.state_dict(), [type(model).__name__, str(sorted(model.config.items(), key=str))]
         )
@@ -95,19 +95,20 @@ class DiffusersTokenizer:
 
     def _try(self, source: str, device: torch.device) -> None:
         """Raises :class:`BenchError` where the model does not give back images of the size it is given."""
-        black = torch.zeros(1, 3, self.resolution, self.resolution, dtype=torch.uint8, device=device)
+        height, width = self.size
+        black = torch.zeros(1, 3, *self.size, dtype=torch.uint8, device=device)
         try:
             shape = self.decode(self.encode(black)).shape
         except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
             reason = " ".join(str(error).split())[:160]
             raise BenchError(
-                f"diffusers: {source} does not take images of {self.resolution} pixels ({reason}); "
+                f"diffusers: {source} does not take images of {height} x {width} pixels ({reason}); "
                 "choose another resolution, and an autoencoder of images."
             ) from error
         if shape != black.shape:
             raise BenchError(
-                f"diffusers: {source} gives {shape[-2]} x {shape[-1]} pixels back for {self.resolution} x "
-                f"{self.resolution}; choose a resolution that it can halve."
+                f"diffusers: {source} gives {shape[-2]} x {shape[-1]} pixels back for {height} x "
+                f"{width}; choose a resolution that it can halve."
             )
 
     @torch.no_grad()
@@ -139,7 +140,7 @@ def parts(settings: Settings, build: Build) -> Sequence[Part]:
     kind, config = _kind(settings)
     with torch.device("meta"):
         model = kind.from_config(config).eval()
-        images = torch.empty(1, 3, build.resolution, build.resolution)
+        images = torch.empty(1, 3, *build.size)
         first = model.encode(images, return_dict=False)[0]
         latents = first if isinstance(first, Tensor) else first.mode()
         given = torch.empty(1, model.config["latent_channels"], *latents.shape[2:])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from methods.autoencoder.checkpoint_files import Foreign
 from methods.autoencoder.checkpoint_widths import (
     PUBLISHED,
-    check_resolution,
+    check_size,
     count,
     expect,
     load_strictly,
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 def checkpoint(settings: RQSettings, build: Build, foreign: Foreign) -> RQTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
-    check(foreign, build.resolution)
-    own = as_settings(settings, foreign, build.resolution)
-    model = RQModel(own.architecture(build.resolution), own, build.seed)
+    check(foreign, build.size)
+    own = as_settings(settings, foreign, build.size[0])
+    model = RQModel(own.architecture(build.size), own, build.seed)
     load_strictly(model, foreign.state, foreign.origin)
     place(model, build)
     return RQTokenizer(model, own)
@@ -46,14 +46,14 @@ def as_settings(settings: RQSettings, foreign: Foreign, resolution: int) -> RQSe
     return replace(own, depth=depth, n_embed=len(books[0]) - 1, shared=shared, kmeans_at=0)
 
 
-def check(foreign: Foreign, resolution: int) -> None:
-    """Raises :class:`UsageError` for anything but an RQ-VAE for that resolution."""
+def check(foreign: Foreign, size: tuple[int, int]) -> None:
+    """Raises :class:`UsageError` for anything but an RQ-VAE for that image size."""
     expect("rq", foreign.state, foreign.origin)
-    check_resolution(foreign.resolution, resolution, foreign.origin)
+    check_size(foreign.resolution, size, foreign.origin)
 
 
-def identify(settings: RQSettings, resolution: int, foreign: Foreign) -> tuple[RQSettings, str | None]:
+def identify(settings: RQSettings, size: tuple[int, int], foreign: Foreign) -> tuple[RQSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
-    check(foreign, resolution)
+    check(foreign, size)
     published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
-    return as_settings(settings, foreign, resolution), variant(published, TABLE["paper"])
+    return as_settings(settings, foreign, size[0]), variant(published, TABLE["paper"])

@@ -94,7 +94,7 @@ class RQTokenizer:
 
 def learner(settings: RQSettings, build: Build) -> AutoencoderLearner:
     """What trains the tokenizer."""
-    model = RQModel(settings.architecture(build.resolution), settings, build.seed)
+    model = RQModel(settings.architecture(build.size), settings, build.seed)
     place(model, build)
     return AutoencoderLearner(model, settings, build, lambda: RQTokenizer(model, settings))
 
@@ -102,4 +102,4 @@ def learner(settings: RQSettings, build: Build) -> AutoencoderLearner:
 def parts(settings: RQSettings, build: Build) -> Sequence[Part]:
     """Bare encoder and decoder, as the published costs count them."""
     books = 1 if settings.shared else settings.depth
-    return autoencoder_parts(settings.architecture(build.resolution), books * settings.n_embed * settings.embed_dim)
+    return autoencoder_parts(settings.architecture(build.size), books * settings.n_embed * settings.embed_dim)

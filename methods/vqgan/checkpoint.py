@@ -12,6 +12,6 @@ if TYPE_CHECKING:
     from methods.autoencoder.quantised_settings import VQSettings
 
 
-def identify(settings: VQSettings, resolution: int, foreign: Foreign) -> tuple[VQSettings, str | None]:
+def identify(settings: VQSettings, size: tuple[int, int], foreign: Foreign) -> tuple[VQSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
-    return quantised_checkpoint.identify(settings, resolution, foreign, TABLE["paper"])
+    return quantised_checkpoint.identify(settings, size, foreign, TABLE["paper"])

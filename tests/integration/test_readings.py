@@ -84,7 +84,7 @@ PLUGIN = """
 import dataclasses
 from pathlib import Path
 
-from bench.contract import MethodEntry
+from bench.contract import Method, PriorMethod
 from methods.priors.diffusion import DiffusionLearner
 from methods.priors.small import DIFFUSION
 from tests.toys import ENTRY, ToyLearner
@@ -111,9 +111,9 @@ def prior_learner(settings, build, tokenizer, codes):
     return DiffusionLearner(settings, build, tokenizer, codes)
 
 
+TOLD = Method(learner=learner, prior=PriorMethod(prior_learner))
 METHOD = dataclasses.replace(
-    ENTRY, name="told", learner="plugin_told:learner", prior_settings="plugin_told:prior_settings",
-    prior_learner="plugin_told:prior_learner",
+    ENTRY, name="told", code="plugin_told:TOLD", prior_settings=prior_settings
 )
 """
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.core import registry
 from bench.errors import BenchError, UsageError
 from bench.run.cells import Cell
 from bench.run.session import Session
 from bench.run.stages import fit, train
 
 if TYPE_CHECKING:
-    from bench.contract import Learner
+    from bench.contract import Learner, Tokenizer
 
 
 def problems(cells: Sequence[Cell], session: Session) -> list[str]:
@@ -39,7 +38,7 @@ def problems(cells: Sequence[Cell], session: Session) -> list[str]:
     return found
 
 
-def shapes(cell: Cell, session: Session) -> Learner | None:
+def shapes(cell: Cell, session: Session) -> Learner[Tokenizer] | None:
     """The learner of the cell's tokenizer without memory; None where it cannot be built so.
 
     Such a learner, of a plug-in that computes with values when it is built, is checked when its training starts.
@@ -51,10 +50,7 @@ def shapes(cell: Cell, session: Session) -> Learner | None:
     meta = torch.device("meta")
     try:
         with meta:
-            learner: Learner = registry.load(str(cell.entry.learner))(
-                cell.settings, session.build(cell.seed, meta, Alone())
-            )
-        return learner
+            return train.learner(cell, session.build(cell.seed, meta, Alone()))
     except UsageError:
         raise
     except (BenchError, RuntimeError, NotImplementedError):

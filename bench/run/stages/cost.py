@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.core import registry
 from bench.run.cells import Cell
 from bench.run.session import Outcome, Session
 from bench.run.settings import settings_until, variant_of
@@ -14,7 +13,7 @@ VERSION = 1
 
 def obstacle(cell: Cell) -> str | None:
     """Methods that name no parts cannot be counted."""
-    return None if cell.entry.parts else "it names no parts to count"
+    return None if cell.code.parts else "it names no parts to count"
 
 
 def recipe(cell: Cell, session: Session) -> dict[str, Any]:
@@ -35,9 +34,10 @@ def run(cell: Cell, session: Session) -> Outcome:
     from bench.core.distributed import Alone
     from bench.evaluate.cost import census
 
-    build = session.build(cell.seed, torch.device("meta"), Alone())
+    build, parts = session.build(cell.seed, torch.device("meta"), Alone()), cell.code.parts
+    assert parts is not None, "a cell without parts has an obstacle"
     with torch.device("meta"):
-        parts = registry.load(str(cell.entry.parts))(cell.settings, build)
-    counted = census(parts)
+        built = parts(cell.settings, build)
+    counted = census(built)
     variant = variant_of(cell.method, cell.entry, session.preset.name, cell.settings)
     return Outcome(counted.measurements, facts={**counted.facts, **({"variant": variant} if variant else {})})

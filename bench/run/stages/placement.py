@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.core import registry
 from bench.data.export import heat, strip
 from bench.run.cells import Cell
 from bench.run.session import Session
@@ -22,14 +21,15 @@ def pictures(cell: Cell, session: Session, pixels: np.ndarray) -> dict[str, byte
 
     ``pixels``: uint8 ``[N, 3, H, W]``, of which the first are shown; their codes are those that the tokenizer gives.
     """
-    if cell.entry.placement is None:
+    place = cell.code.placement
+    if place is None:
         return {}
     import torch
 
     device = session.device()
     shown = torch.from_numpy(pixels[:IMAGES].copy()).to(device)
     codes = tokenizers.tokenizer(cell, session, device).encode(shown)
-    maps = registry.load(cell.entry.placement)(cell.settings, codes, PARTS)
+    maps = place(cell.settings, codes, PARTS)
     largest = max(float(maps.max()), 1.0)
     rows = [heat(maps[:, part] / largest, shown.shape[2], shown.shape[3]) for part in range(PARTS)]
     return {SUFFIX: strip([shown.cpu().numpy(), *rows])}

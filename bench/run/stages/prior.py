@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Prior, Tokenizer
-from bench.core import digest, registry
+from bench.core import digest
 from bench.results.record import Measurement, Signature
 from bench.run.cells import Cell
 from bench.run.session import Outcome, Session, head
@@ -18,7 +18,7 @@ from bench.run.stages.tokenizers import encoded
 if TYPE_CHECKING:
     import torch
 
-    from bench.contract import Build, Learner
+    from bench.contract import Build, Learner, PriorMethod
     from bench.evaluate.encode import CodeSource
 
 VERSION = 1
@@ -31,7 +31,7 @@ LIKELIHOOD_IMAGES = 512
 
 def obstacle(cell: Cell) -> str | None:
     """Methods without a prior cannot generate."""
-    return conditional.obstacle(cell) if cell.entry.prior_learner else "no prior is defined for it"
+    return conditional.obstacle(cell) if cell.code.prior else "no prior is defined for it"
 
 
 def recipe(cell: Cell, session: Session) -> dict[str, Any]:
@@ -68,8 +68,8 @@ def _train(cell: Cell, session: Session, where: Path, budget: fit.Budget) -> dic
     tokenizer = tokenizers.tokenizer(cell, session, device)
     source = codes_of_training_set(cell, tokenizer, session, device)
 
-    def build(device: torch.device, comm: Any) -> Learner:
-        return _learner(cell, session.build(cell.seed, device, comm), tokenizer, source)
+    def build(device: torch.device, comm: Any) -> Learner[Prior]:
+        return learner(cell, session.build(cell.seed, device, comm), tokenizer, source)
 
     return fit.train(build, source, budget, session, where)
 
@@ -78,9 +78,9 @@ def codes_of_training_set(cell: Cell, tokenizer: Tokenizer, session: Session, de
     """The codes of the training images (and of their mirror images) for the method's prior, from the cache."""
     from bench.evaluate.encode import encode
 
-    encoder = cell.entry.prior_encoder
+    encoder = of(cell).encoder
     return encode(
-        registry.load(encoder)(tokenizer) if encoder else tokenizer,
+        encoder(tokenizer) if encoder else tokenizer,
         session.train,
         session.cache,
         device=device,
@@ -90,11 +90,16 @@ def codes_of_training_set(cell: Cell, tokenizer: Tokenizer, session: Session, de
     )
 
 
-def _learner(cell: Cell, build: Build, tokenizer: Tokenizer, source: CodeSource) -> Learner:
-    learner: Learner = registry.load(str(cell.entry.prior_learner))(
-        cell.prior, build, tokenizer, source.head(STATISTICS)
-    )
-    return learner
+def of(cell: Cell) -> PriorMethod[Any, Any]:
+    """The abilities of the cell's prior."""
+    found = cell.code.prior
+    assert found is not None, "a cell without a prior has an obstacle"
+    return found
+
+
+def learner(cell: Cell, build: Build, tokenizer: Tokenizer, source: CodeSource) -> Learner[Prior]:
+    """What trains the cell's prior."""
+    return of(cell).learner(cell.prior, build, tokenizer, source.head(STATISTICS))
 
 
 def trained(cell: Cell, session: Session, device: torch.device, tokenizer: Tokenizer) -> Prior:
@@ -103,21 +108,21 @@ def trained(cell: Cell, session: Session, device: torch.device, tokenizer: Token
     from bench.train.checkpoint import FINAL, load_final
 
     source = codes_of_training_set(cell, tokenizer, session, device)
-    learner = _learner(cell, session.build(cell.seed, device, Alone(), training=False), tokenizer, source)
-    load_final(folder(cell, session) / FINAL, learner, session.final)
-    learner.module.to(device)
-    return learner.finish()  # type: ignore[return-value]
+    made = learner(cell, session.build(cell.seed, device, Alone(), training=False), tokenizer, source)
+    load_final(folder(cell, session) / FINAL, made, session.final)
+    made.module.to(device)
+    return made.finish()
 
 
 def likelihoods(
     cell: Cell, session: Session, trained: Callable[[torch.device, Tokenizer], Prior]
 ) -> tuple[Measurement, ...]:
     """``nll-bits-per-image`` and ``nll-bits-per-pixel``, means over images; none for most priors."""
-    if cell.entry.likelihood is None:
+    bits_of = of(cell).likelihood
+    if bits_of is None:
         return ()
     import numpy as np
 
-    bits_of = registry.load(cell.entry.likelihood)
     device = session.device()
     tokenizer = tokenizers.tokenizer(cell, session, device)
     prior, images = trained(device, tokenizer), head(session.val, LIKELIHOOD_IMAGES)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import Codes, RateModel
+from bench.contract import Codes
 from bench.core import codes as codes_of
-from bench.core import digest, registry
+from bench.core import digest
 from bench.core.distributed import Alone
 from bench.core.images import ImageArray
 from bench.data.export import strip
@@ -157,7 +157,7 @@ def _clock(cell: Cell, session: Session, device: torch.device) -> tuple[Measurem
 
 def rates_recipe(cell: Cell, session: Session) -> str | None:
     """What the statistics come from, or None for a method without such rates or a dataset without training images."""
-    training = _training(session) if cell.entry.rates else None
+    training = _training(session) if cell.code.rates else None
     return None if training is None else training.digest
 
 
@@ -166,11 +166,12 @@ def rates(cell: Cell, session: Session, device: torch.device) -> tuple[Measureme
 
     Without training images there are only the rates that need no statistics.
     """
-    if cell.entry.rates is None:
+    make = cell.code.rates
+    if make is None:
         return ()
     training = _training(session)
     build = session.build(cell.seed, device, Alone())
-    model: RateModel = registry.load(cell.entry.rates)(cell.settings, build)
+    model = make(cell.settings, build)
     tokenizer = tokenizers.tokenizer(cell, session, device)
     count = 0 if training is None else len(training)
     with session.progress("rates", count + len(session.val)) as advance:

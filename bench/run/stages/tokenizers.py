@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Codes, Tokenizer
-from bench.core import digest, registry, seeding
+from bench.core import digest, seeding
 from bench.core.images import ImageArray
 from bench.errors import UsageError
 from bench.results import record
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from bench.contract import Learner
-
 
 def obstacle(cell: Cell) -> str | None:
     """Why the method has no tokenizer."""
-    entry = cell.entry
-    if entry.tokenizer or entry.learner or (entry.checkpoint and cell.method.weights):
+    able = cell.code
+    if able.tokenizer or able.learner or (able.checkpoint and cell.method.weights):
         return None
-    return "it is no tokenizer" if not entry.checkpoint else "it needs weights: write name@WEIGHTS"
+    return "it is no tokenizer" if not able.checkpoint else "it needs weights: write name@WEIGHTS"
 
 
 def identity(cell: Cell, session: Session) -> dict[str, Any]:
@@ -61,17 +59,17 @@ def tokenizer(cell: Cell, session: Session, device: torch.device) -> Tokenizer:
     build = session.build(cell.seed, device, Alone(), training=False)
     ready = checkpoints.find(cell.method, cell.entry, session.cache, session.readings)
     if ready is not None and ready.kind == "file":
-        if cell.entry.checkpoint is None:
+        reader = cell.code.checkpoint
+        if reader is None:
             raise UsageError(f"'{cell.label}': {cell.entry.title} reads no foreign weights.")
-        content = checkpoints.content(cell.entry, ready.path, session.readings)
-        loaded: Tokenizer = registry.load(cell.entry.checkpoint)(cell.settings, build, content)
-        return loaded
+        return reader.load(cell.settings, build, session.readings.content(ready.path, reader.read))
     if ready is not None:
         return trained(cell, session, device, ready.path)
     if train.obstacle(cell) is None:
         return trained(cell, session, device, train.folder(cell, session))
-    made: Tokenizer = registry.load(str(cell.entry.tokenizer))(cell.settings, build)
-    return made
+    make = cell.code.tokenizer
+    assert make is not None, "a cell without a tokenizer has an obstacle"
+    return make(cell.settings, build)
 
 
 def trained(cell: Cell, session: Session, device: torch.device, folder: Any) -> Tokenizer:
@@ -80,10 +78,10 @@ def trained(cell: Cell, session: Session, device: torch.device, folder: Any) -> 
     from bench.train.checkpoint import FINAL, load_final
 
     build = session.build(cell.seed, device, Alone(), training=False)
-    learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, build)
+    learner = train.learner(cell, build)
     load_final(folder / FINAL, learner, session.final)
     learner.module.to(device)
-    return learner.finish()  # type: ignore[return-value]
+    return learner.finish()
 
 
 def noise_recipe(cell: Cell) -> dict[str, Any]:
@@ -93,9 +91,9 @@ def noise_recipe(cell: Cell) -> dict[str, Any]:
 
 def noise_facts(cell: Cell) -> dict[str, Any]:
     """What a result says of noise: the standard deviations by name, nothing where there is none."""
-    if not cell.decoding.noise:
+    if not cell.decoding.noise or cell.entry.decoding_noise is None:
         return {}
-    return {"decoding_noise": dict(registry.load(str(cell.entry.decoding_noise))(cell.settings))}
+    return {"decoding_noise": dict(cell.entry.decoding_noise(cell.settings))}
 
 
 def noise_seed(cell: Cell) -> int | None:

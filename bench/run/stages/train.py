@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core import digest, registry
+from bench.core import digest
 from bench.run.cells import Cell
 from bench.run.session import Outcome, Session
 from bench.run.settings import settings_until
@@ -16,7 +16,7 @@ from bench.train.batches import ImageSource
 if TYPE_CHECKING:
     import torch
 
-    from bench.contract import Learner, Tokenizer
+    from bench.contract import Build, Learner, Tokenizer
 
 VERSION = 1
 PREVIEW_IMAGES = 256
@@ -26,7 +26,7 @@ def obstacle(cell: Cell) -> str | None:
     """Methods without a learner and ready-made weights are not trained."""
     if cell.method.weights is not None:
         return "its weights are ready-made"
-    return None if cell.entry.learner else "it needs no training"
+    return None if cell.code.learner else "it needs no training"
 
 
 def recipe(cell: Cell, session: Session) -> dict[str, Any]:
@@ -51,7 +51,14 @@ def networks(cell: Cell) -> tuple[str, ...]:
     """The pretrained networks in the losses that the cell trains with; none where nothing is trained."""
     if cell.entry.networks is None or obstacle(cell) is not None:
         return ()
-    return tuple(registry.load(cell.entry.networks)(cell.settings))
+    return tuple(cell.entry.networks(cell.settings))
+
+
+def learner(cell: Cell, build: Build) -> Learner[Tokenizer]:
+    """What trains the cell's tokenizer."""
+    make = cell.code.learner
+    assert make is not None, "a cell without a learner has an obstacle"
+    return make(cell.settings, build)
 
 
 def folder(cell: Cell, session: Session) -> Path:
@@ -64,9 +71,8 @@ def run(cell: Cell, session: Session) -> Outcome:
     where = folder(cell, session)
     budget = fit.Budget(session.preset.images_seen, cell.seed, session.preset.previews)
 
-    def build(device: torch.device, comm: Any) -> Learner:
-        learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, session.build(cell.seed, device, comm))
-        return learner
+    def build(device: torch.device, comm: Any) -> Learner[Tokenizer]:
+        return learner(cell, session.build(cell.seed, device, comm))
 
     report = fit.finished(where)
     if report is None:
@@ -84,8 +90,8 @@ def _preview(session: Session) -> Any:
 
     held_out = torch.from_numpy(head(session.val, PREVIEW_IMAGES).pixels.copy())
 
-    def preview(learner: Learner) -> Mapping[str, float]:
-        tokenizer: Tokenizer = learner.finish()  # type: ignore[assignment]
+    def preview(learner: Learner[Tokenizer]) -> Mapping[str, float]:
+        tokenizer = learner.finish()
         device = next(learner.module.parameters()).device
         errors = []
         with torch.inference_mode():

@@ -23,7 +23,7 @@ from methods.codecs import (
     webp_settings,
 )
 
-BUILD = Build(32, seed=0, device=torch.device("cpu"), comm=Alone())
+BUILD = Build((32, 32), seed=0, device=torch.device("cpu"), comm=Alone())
 CODECS = {
     "jpeg": (model.jpeg, JpegSettings()),
     "webp": (model.webp, WebpSettings()),

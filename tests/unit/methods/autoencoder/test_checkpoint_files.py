@@ -37,7 +37,7 @@ SIZES = {"ch": 32, "ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (
 VQ = VQSettings(**SIZES, n_embed=7)
 RQ = RQSettings(**SIZES, n_embed=7, depth=3)
 KL = KLSettings(**(SIZES | {"embed_dim": 4}))
-BUILD = Build(32, 0, torch.device("cpu"), Alone())
+BUILD = Build((32, 32), 0, torch.device("cpu"), Alone())
 
 
 def load_vq(settings: VQSettings, build: Build, path: Path):
