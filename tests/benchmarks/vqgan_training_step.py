@@ -69,7 +69,7 @@ def their_step(settings: VQSettings, resolution: int, device: torch.device) -> S
     from taming.modules.discriminator.model import NLayerDiscriminator, weights_init
     from taming.modules.vqvae.quantize import VectorQuantizer2
 
-    a = settings.architecture(resolution)
+    a = settings.architecture((resolution, resolution))
     shape = {
         "ch": a.ch,
         "out_ch": 3,

@@ -50,7 +50,7 @@ def weights(tmp_path: Path) -> Path:
     settings = VQSettings(**sizes, n_embed=8)
     torch.manual_seed(0)
     file = tmp_path / "model.ckpt"
-    torch.save({"state_dict": VQModel(settings.architecture(32), settings, seed=0).state_dict()}, file)
+    torch.save({"state_dict": VQModel(settings.architecture((32, 32)), settings, seed=0).state_dict()}, file)
     return file
 
 

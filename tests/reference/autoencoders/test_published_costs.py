@@ -46,7 +46,7 @@ def test_the_published_decoders_cost_what_was_measured_on_the_official_code(meth
 
 def test_the_counter_agrees_with_fvcore_on_a_real_forward():
     settings = vqgan_settings("paper", "16x16")
-    architecture = type(settings)(**(vars(settings) | {"ch": 32, "attention": "matmul"})).architecture(64)
+    architecture = type(settings)(**(vars(settings) | {"ch": 32, "attention": "matmul"})).architecture((64, 64))
     decoder, latents = Decoder(architecture).eval(), torch.randn(1, 256, architecture.grid, architecture.grid)
     analysis = FlopCountAnalysis(decoder, latents).unsupported_ops_warnings(False)
     from bench.core.flops import tally
