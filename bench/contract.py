@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-# --------------------------------------------------------------------------------------------------------------
 # Codes: what a tokenizer's encoder gives and its decoder takes. The first axis is always the image.
 
 
@@ -87,7 +86,7 @@ Seeds = Sequence[int]
 class Condition:
     """What a sample is conditioned on: class ``labels`` (int64 ``[N]``), or the ``codes`` of given images.
 
-    ``task`` says what of the codes is given: one of the method's :attr:`MethodEntry.tasks`.
+    ``task`` says what of the codes is given: one of :attr:`PriorMethod.tasks`.
     """
 
     labels: Tensor | None = None
@@ -95,7 +94,6 @@ class Condition:
     task: str | None = None
 
 
-# --------------------------------------------------------------------------------------------------------------
 # Tokenizers and what trains them
 
 
@@ -111,11 +109,9 @@ class Tokenizer(Protocol):
 
     def encode(self, images: Tensor) -> Codes:
         """``images``: uint8 ``[N, 3, H, W]`` on the tokenizer's device."""
-        ...
 
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
         """Float32 ``[N, 3, H, W]`` in [0, 1]. ``noise`` turns on the noise of the paper, seeded per image."""
-        ...
 
 
 class Encoder(Protocol):
@@ -132,11 +128,9 @@ class RateModel(Protocol):
 
     def update(self, images: Tensor, codes: Codes) -> None:
         """Training images, uint8 ``[N, 3, H, W]``, and their codes."""
-        ...
 
     def bits(self, images: Tensor, codes: Codes) -> Mapping[str, np.ndarray]:
         """By name of the rate, bits of each image, float64 ``[N]``."""
-        ...
 
 
 class Comm(Protocol):
@@ -152,7 +146,6 @@ class Comm(Protocol):
 
     def all_gather(self, tensor: Tensor) -> Tensor:
         """Concatenates the processes' tensors (equal shapes) along axis 0, in rank order."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -209,8 +202,11 @@ class Averaged:
     ramp_up: float = 0.05
 
 
-class Learner(Protocol):
-    """Something that becomes a :class:`Tokenizer` or a :class:`Prior` by being trained in ``bench.train.loop``.
+Product = TypeVar("Product", covariant=True)
+
+
+class Learner(Protocol[Product]):
+    """Becomes a :class:`Tokenizer` or a :class:`Prior`, its product, by being trained in ``bench.train.loop``.
 
     The harness owns the loop, the data, the clock, the files, gradient averaging and the moving average of weights;
     the learner owns its networks, its optimisers and its losses. State that is gathered during ``loss`` but must
@@ -221,28 +217,23 @@ class Learner(Protocol):
     @property
     def module(self) -> nn.Module:
         """Everything with a state: networks, discriminators, codebooks. The checkpoint holds its ``state_dict``."""
-        ...
 
     @property
     def averaged(self) -> Averaged | None:
         """The part of ``module`` whose moving average is evaluated, or None for none."""
-        ...
 
     @property
     def batch(self) -> int:
         """Images in a step, over all processes and micro-batches."""
-        ...
 
     @property
     def phases(self) -> Sequence[Phase]:
         """The optimisers' turns within a step, in order; none in a learner that was built without training."""
-        ...
 
     def after_step(self, step: int) -> None: ...
 
-    def finish(self) -> Tokenizer | Prior:
+    def finish(self) -> Product:
         """The product, in evaluation mode. The moving average has been copied into ``averaged.module`` before."""
-        ...
 
 
 class Prior(Protocol):
@@ -256,12 +247,11 @@ class Prior(Protocol):
 
     def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
         """Codes of one image per seed; image i depends on ``seeds[i]`` and its condition alone."""
-        ...
 
 
 @dataclass(frozen=True)
 class Build:
-    """What the harness tells a method when something is built.
+    """What the harness tells a method when something is built. ``size`` is the images' (height, width).
 
     ``device`` "meta" asks for shapes without memory; pretrained weights are not read then. Weights are initialised from
     ``seed`` (the harness seeds torch's generators before it builds).
@@ -272,7 +262,7 @@ class Build:
     all of it, and loading them passes over the names that the learner built without training does not have.
     """
 
-    resolution: int
+    size: tuple[int, int]
     seed: int
     device: torch.device
     comm: Comm
@@ -302,9 +292,7 @@ class NoSettings:
     """The settings of a method that has none."""
 
 
-# --------------------------------------------------------------------------------------------------------------
-# The row of a method: plain data in a plain table. Each "module:attr" is imported when it is needed; a missing
-# ability is None. The rows of metrics and datasets are in :mod:`bench.metrics.entries`.
+# A method: what it can do, as typed functions (an ability that it lacks is None), and its row of plain data.
 
 RECON_FIELD: Mapping[str, str] = {"stage": "recon"}
 PRIOR_FIELD: Mapping[str, str] = {"stage": "prior"}
@@ -314,72 +302,94 @@ SAMPLE_FIELD: Mapping[str, str] = {"stage": "sample"}
 ``schedule: str = dataclasses.field(default="b", metadata=PRIOR_FIELD)`` is not part of the tokenizer's recipe.
 """
 
+S = TypeVar("S")
+P = TypeVar("P")
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True)
+class Checkpoint(Generic[S, Content]):
+    """Published or foreign weights.
+
+    - ``read(path)``: what there is in a file or folder, once per run; its tensors are mapped where that is possible.
+    - ``load(settings, build, content)``: the tokenizer, loaded strictly.
+    - ``identify(settings, size, content)``: the settings with all that the weights fix (widths, codebook), and which
+      variant they are, None for none of the row's. :class:`UsageError` for another family or image size.
+    """
+
+    read: Callable[[Path], Content]
+    load: Callable[[S, Build, Content], Tokenizer]
+    identify: Callable[[S, tuple[int, int], Content], tuple[S, str | None]] | None = None
+
+
+@dataclass(frozen=True)
+class PriorMethod(Generic[S, P]):
+    """The prior of a method with tokenizer settings ``S``; ``P`` are the prior's own.
+
+    - ``learner(prior_settings, build, tokenizer, codes)``: trains it; ``codes`` are some of the training set's, for
+      shapes and statistics.
+    - ``encoder(tokenizer)``: what gives it the codes of the training images where that is not the tokenizer itself: the
+      parameters of a posterior, from which the learner draws anew in every step.
+    - ``likelihood(prior, codes)``: float64 ``[N]``, -log2 of the probability that it gives each image's codes.
+    - ``tasks(settings)``: the conditional tasks beside drawing freely, each with None or with the option (``k=v``) that
+      it needs and these settings lack; ``given(settings, task, codes)``: what of the codes a task gives to the prior.
+    """
+
+    learner: Callable[[P, Build, Tokenizer, Codes], Learner[Prior]]
+    encoder: Callable[[Tokenizer], Encoder] | None = None
+    likelihood: Callable[[Prior, Codes], np.ndarray] | None = None
+    tasks: Callable[[S], Mapping[str, str | None]] | None = None
+    given: Callable[[S, str, Codes], Codes] | None = None
+
+
+@dataclass(frozen=True)
+class Method(Generic[S]):
+    """What a method with settings ``S`` can do.
+
+    - ``tokenizer``: for methods that need no training (a class will do); ``learner``: what trains the tokenizer.
+    - ``parts``: what the cost stage counts; ``rates``: rates of the codes beyond the fixed-length one.
+    - ``placement(settings, codes, stages)``: float64 ``[N, stages, rows, columns]``, how many of the codes lie where in
+      the image after each part of their list, for codes that are lists.
+    """
+
+    tokenizer: Callable[[S, Build], Tokenizer] | None = None
+    learner: Callable[[S, Build], Learner[Tokenizer]] | None = None
+    checkpoint: Checkpoint[S, Any] | None = None
+    prior: PriorMethod[S, Any] | None = None
+    parts: Callable[[S, Build], Sequence[Part]] | None = None
+    rates: Callable[[S, Build], RateModel] | None = None
+    placement: Callable[[S, Codes, int], np.ndarray] | None = None
+
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """One row of ``methods.METHODS``, or of a plugin's.
+    """One row of ``methods.METHODS``, or of a plugin's. Its functions, and the module that holds it, import no torch.
 
-    - ``settings(preset, variant) -> frozen dataclass``: the method's own configuration; ``variant`` is one of
-      ``variants`` or None for the preset's default. The harness applies the ``k=v`` options of the command line to
-      its fields by name and type. None: the method has no settings, and is given :class:`NoSettings`.
-    - ``tokenizer(settings, build) -> Tokenizer``: for methods that need no training (a class will do).
-    - ``learner(settings, build) -> Learner``: what trains the tokenizer.
-    - ``read(path) -> content``: what there is in a published or foreign file or folder, once per run; its tensors are
-      mapped from the file where that is possible. ``checkpoint`` and ``identify`` are given it, and where there is no
-      ``read`` the path itself.
-    - ``checkpoint(settings, build, content) -> Tokenizer``: published or foreign weights, loaded strictly.
-    - ``identify(settings, resolution, content) -> (settings, variant)``: the settings with all that foreign weights fix
-      (widths, codebook), and which of ``variants`` they are, None for none of them. Raises :class:`UsageError` for
-      weights of another family or image size.
-    - ``prior_settings(preset, variant) -> frozen dataclass``: the prior's own configuration, to whose fields the
-      options apply as well. Fields marked ``SAMPLE_FIELD`` do not matter for its training; a field
+    - ``code``: ``"module:attr"`` of a :class:`Method`, imported when it is needed, or of a tokenizer class, called as
+      ``attr(settings, build)``.
+    - ``settings(preset, variant)``: the method's own configuration, a frozen dataclass; ``variant`` is one of
+      ``variants`` or None for the preset's default. The harness applies the ``k=v`` options of the command line to its
+      fields by name and type. None: the method has no settings, and is given :class:`NoSettings`.
+    - ``prior_settings(preset, variant)``: the prior's own, to whose fields the options apply as well. A field
       ``classes`` above 0 says that it is conditioned on labels below that number.
-    - ``prior_learner(prior_settings, build, tokenizer, codes) -> Learner``: trains a prior; ``codes`` are some of the
-      training set's, for shapes and statistics.
-    - ``prior_encoder(tokenizer) -> Encoder``: what gives a prior the codes of the training images, where that is not
-      the tokenizer itself: the parameters of a posterior, from which the prior's learner draws anew in every step.
-    - ``likelihood(prior, codes) -> float64 [N]``: -log2 of the probability that a prior gives each image's codes.
-    - ``tasks(settings) -> Mapping[str, str | None]``: the conditional tasks of a prior, beside drawing freely, each
-      with None or with the option (``k=v``) that it needs and these settings lack;
-      ``given(settings, task, codes) -> Codes``: what of an image's codes a task gives to the prior.
-    - ``placement(settings, codes, stages) -> float64 [N, stages, rows, columns]``: how many of the codes lie where
-      in the image after each part of their list, for codes that are lists.
-    - ``decoding_noise(settings) -> Mapping[str, float]``: by name, the standard deviations of the noise that decoding
-      has in the method's paper, empty where these settings have none. A row asks for it with the option ``noise=true``.
-    - ``bit_depth(settings) -> int | None``: for bounded continuous codes, the bits to which each value is rounded
-      before it is decoded, and which the rate counts: rate and distortion are of one thing. Without it, or where it
-      gives None, continuous codes are decoded as they are and have no rate.
-    - ``rates(settings, build) -> RateModel``: rates of the codes beyond the fixed-length one.
-    - ``parts(settings, build) -> Sequence[Part]``: what the cost stage counts.
-    - ``networks(settings) -> Sequence[str]``: the pretrained networks (:mod:`bench.pretrained.weights`) in its losses.
-    - ``images(settings) -> ReadyImages``: ready-made samples or reconstructions instead of a tokenizer
-      (``samples:``, ``recons:``).
+    - ``networks(settings)``: the pretrained networks (:mod:`bench.pretrained.weights`) in its losses.
+    - ``decoding_noise(settings)``: by name, the standard deviations of the noise that decoding has in the paper, empty
+      where these settings have none. A row asks for it with the option ``noise=true``.
+    - ``bit_depth(settings)``: for bounded continuous codes, the bits to which each value is rounded before it is
+      decoded, and which the rate counts. None: continuous codes are decoded as they are and have no rate.
     - ``source``: the folder's ``source.toml`` with checkpoints, licences and citations.
+    - ``takes_rest``: the whole rest of the method string is the variant, verbatim (``diffusers:``).
     """
 
     name: str
     title: str
     summary: str
-    settings: str | None = None
-    tokenizer: str | None = None
-    learner: str | None = None
-    read: str | None = None
-    checkpoint: str | None = None
-    identify: str | None = None
-    prior_settings: str | None = None
-    prior_learner: str | None = None
-    prior_encoder: str | None = None
-    likelihood: str | None = None
-    tasks: str | None = None
-    given: str | None = None
-    placement: str | None = None
-    decoding_noise: str | None = None
-    bit_depth: str | None = None
-    rates: str | None = None
-    parts: str | None = None
-    networks: str | None = None
-    images: str | None = None
+    code: str
+    settings: Callable[[str, str | None], Any] | None = None
+    prior_settings: Callable[[str, str | None], Any] | None = None
+    networks: Callable[[Any], Sequence[str]] | None = None
+    decoding_noise: Callable[[Any], Mapping[str, float]] | None = None
+    bit_depth: Callable[[Any], int | None] | None = None
     source: str | None = None
     variants: tuple[str, ...] = ()
     takes_rest: bool = False
-    """The whole rest of the method string is the variant, verbatim (``samples:``, ``recons:``, ``diffusers:``)."""

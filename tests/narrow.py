@@ -18,7 +18,7 @@ NAMES = ("vqgan", "rqvae", "kl-ldm", "vq-ldm", "brics", "dct")
 
 
 def paper(name: str, attribute: str, **changes: Any) -> Any:
-    return dataclasses.replace(load(getattr(load(METHODS[name]), attribute))("paper", None), **changes)
+    return dataclasses.replace(getattr(load(METHODS[name]), attribute)("paper", None), **changes)
 
 
 def vqgan(preset: str, variant: str | None) -> Any:
@@ -79,12 +79,12 @@ def dct_transformer(preset: str, variant: str | None) -> Any:
 
 
 PRIORS = {
-    "vqgan": "gpt",
-    "rqvae": "rq_transformer",
-    "kl-ldm": "kl_diffusion",
-    "vq-ldm": "vq_diffusion",
-    "brics": "brics_diffusion",
-    "dct": "dct_transformer",
+    "vqgan": gpt,
+    "rqvae": rq_transformer,
+    "kl-ldm": kl_diffusion,
+    "vq-ldm": vq_diffusion,
+    "brics": brics_diffusion,
+    "dct": dct_transformer,
 }
 
 
@@ -93,10 +93,9 @@ def narrow(name: str) -> MethodEntry:
     return dataclasses.replace(
         load(METHODS[name]),
         name=f"narrow-{name}",
-        settings=f"tests.narrow:{name.replace('-', '_')}",
-        prior_settings=f"tests.narrow:{PRIORS[name]}",
+        settings=globals()[name.replace("-", "_")],
+        prior_settings=PRIORS[name],
         variants=(),
-        identify=None,
     )
 
 

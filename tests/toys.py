@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.contract import Averaged, Batch, Build, Codes, Continuous, Losses, MethodEntry, Phase, Seeds
+from bench.contract import Averaged, Batch, Build, Codes, Continuous, Losses, Method, MethodEntry, Phase, Seeds
 from bench.core import digest, images, seeding
 
 
@@ -89,18 +89,19 @@ class ToyLearner:
         return ToyTokenizer(self.module.eval())
 
 
+def toy_settings(preset: str, variant: str | None) -> ToySettings:
+    """The same at every preset."""
+    return ToySettings()
+
+
+METHOD: Method[ToySettings] = Method(learner=ToyLearner)
 ENTRY = MethodEntry(
     name="toy",
     title="Toy",
     summary="a convolution and its transpose",
-    learner="tests.toys:ToyLearner",
-    settings="tests.toys:toy_settings",
+    code="tests.toys:METHOD",
+    settings=toy_settings,
 )
-
-
-def toy_settings(preset: str, variant: str | None) -> ToySettings:
-    """The same at every preset."""
-    return ToySettings()
 
 
 def smoke(toy: str, out: Path, *more: str) -> list[str]:

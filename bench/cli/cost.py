@@ -10,6 +10,7 @@ import typer
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.contract import MethodEntry
     from bench.run.method_string import Method
 
 
@@ -30,11 +31,11 @@ def cost(
 
     size, counted, variants = lookup(PRESETS, preset, "preset"), {}, {}
     readings = Readings()
-    for method, entry in _methods(methods, plugin or []):
+    for method, entry, parts in _methods(methods, plugin or []):
         weights = checkpoints.named(method, entry, cache_root(), readings)
         weights.found()  # what is not here cannot be looked into
         settings = settings_of(method, entry, size, weights, readings)
-        counted[method.label] = count_method(entry, settings, size.resolution)
+        counted[method.label] = count_method(parts, settings, (size.resolution, size.resolution))
         variants[method.label] = variant_of(method, entry, preset, settings)
     if json:
         data = {label: {"metrics": _plain(c.measurements), **c.facts} for label, c in counted.items()}
@@ -43,14 +44,16 @@ def cost(
         typer.echo(_table({label: c.measurements for label, c in counted.items()}, preset, variants))
 
 
-def _methods(texts: list[str], plugins: list[str]) -> list[tuple[Method, Any]]:
-    """The parsed methods with their entries; all that cannot be counted are named at once."""
+def _methods(texts: list[str], plugins: list[str]) -> list[tuple[Method, MethodEntry, Any]]:
+    """The parsed methods with their entries and parts; all that cannot be counted are named at once."""
+    from bench.core.registry import method_of
     from bench.run.cells import parse_methods
     from bench.run.opening import methods_table
 
     known = methods_table(tuple(plugins))
-    found = [(method, known[method.name]) for method in parse_methods(texts, known)]
-    silent = [method.label for method, entry in found if entry.parts is None]
+    rows = [(method, known[method.name]) for method in parse_methods(texts, known)]
+    found = [(method, entry, method_of(entry).parts) for method, entry in rows]
+    silent = [method.label for method, _, parts in found if parts is None]
     if silent:
         raise UsageError(f"Nothing can be counted for {', '.join(silent)}: no encoder or decoder network is named.")
     return found

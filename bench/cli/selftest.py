@@ -39,12 +39,13 @@ def selftest(
         parsed = parse_methods([method], table)[0]
         entry, settings = table[parsed.name], resolve(parsed, table[parsed.name], preset)
     resolution = registry.lookup(PRESETS, preset, "preset").resolution
-    build = Build(resolution, 0, choose_device(device), Alone(), training=False, weights=weights.find)
+    build = Build((resolution, resolution), 0, choose_device(device), Alone(), training=False, weights=weights.find)
     torch.manual_seed(seeding.derive(0, "initialisation"))
-    if entry.tokenizer:
-        tokenizer = registry.load(entry.tokenizer)(settings, build)
-    elif entry.learner:
-        learner = registry.load(entry.learner)(settings, build)
+    able = registry.method_of(entry)
+    if able.tokenizer:
+        tokenizer = able.tokenizer(settings, build)
+    elif able.learner:
+        learner = able.learner(settings, build)
         learner.module.to(build.device)
         tokenizer = learner.finish()
     else:

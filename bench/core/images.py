@@ -295,3 +295,11 @@ def to_signed(images: Tensor) -> Tensor:
 def from_signed(images: Tensor) -> Tensor:
     """Float in [-1, 1] to float in [0, 1]; not clamped, :func:`to_uint8` does that."""
     return (images + 1) / 2
+
+
+def square(size: tuple[int, int], what: str) -> int:
+    """The side of a square ``size``, (height, width); :class:`UsageError` for a method that takes squares alone."""
+    height, width = size
+    if height != width:
+        raise UsageError(f"{what} takes square images alone, not {width}x{height}; crop them to squares first.")
+    return height

@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from bench.contract import Method, MethodEntry
 from bench.errors import UsageError
 
 T = TypeVar("T")
@@ -20,6 +21,25 @@ def load(path: str) -> Any:
     """Imports ``"package.module:attr"`` and returns the attribute."""
     module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def method_of(entry: MethodEntry) -> Method[Any]:
+    """What the row's ``code`` names; a tokenizer class is a method that can do nothing else. Imports torch.
+
+    Raises :class:`UsageError` where the code cannot be imported or is neither.
+    """
+    try:
+        found = load(entry.code)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"The code '{entry.code}' of '{entry.name}' cannot be imported ({error}); mend it.") from error
+    if isinstance(found, Method):
+        return found
+    if callable(found):
+        return Method(tokenizer=found)
+    raise UsageError(
+        f"The code '{entry.code}' of '{entry.name}' is {type(found).__name__}; "
+        "name a bench.contract.Method or a tokenizer class."
+    )
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -47,11 +47,6 @@ def parse(kind: Literal["samples", "recons"], text: str | None) -> Ready:
     if not Path(path).expanduser().exists():
         raise Missing(f"'{kind}:{name}': there is no {path}; check the path.")
     return Ready(kind, name, path)
-
-
-def images(settings: Ready) -> ReadyFiles:
-    """The images that the settings name; a :class:`bench.data.external.ReadyImages`."""
-    return ReadyFiles(settings)
 
 
 class ReadyFiles:
@@ -159,25 +154,3 @@ def _unique(names: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
     """Names by key, without the keys that several names have."""
     counts = Counter(key(name) for name in names)
     return {key(name): name for name in names if counts[key(name)] == 1}
-
-
-class ReadyImages(Protocol):
-    """Images made elsewhere that take part as a row: ``samples:NAME=PATH``, ``recons:NAME=PATH``.
-
-    ``kind`` says whether they are measured against the training split or, paired by file name, against the
-    validation images. ``digest`` identifies the files without decoding them.
-    """
-
-    @property
-    def kind(self) -> Literal["samples", "recons"]:
-        """What they are compared with: the training split, or the original of each."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """Of the files, without decoding them."""
-        ...
-
-    def read(self, cache: Path, reference: ImageArray | None) -> ImageArray:
-        """The images, frozen in the cache; reconstructions in the order of ``reference``. Nothing is resized."""
-        ...

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from bench.contract import Build, MethodEntry, Part
-from bench.core import registry
+from bench.contract import Build, Part
 from bench.core.distributed import Alone
 from bench.core.flops import Tally, tally
 from bench.results.record import Measurement, Signature
 
+S = TypeVar("S")
 SIDES = ("decoder", "encoder")
 CONVENTIONS: Mapping[str, str] = {
     "gmac": "convolutions, matrix products and attention, multiply-accumulates",
@@ -52,16 +52,13 @@ def count_parts(parts: Sequence[Part]) -> Counted:
     return Counted(measurements, {"cost-by-part": _by_part(parts, tallies), "uncounted": _uncounted(parts, tallies)})
 
 
-def count_method(entry: MethodEntry, settings: Any, resolution: int) -> Counted:
-    """The counts of a method's parts, built on the meta device: shapes without memory, whatever the size.
-
-    ``entry.parts`` must be given.
-    """
+def count_method(parts: Callable[[S, Build], Sequence[Part]], settings: S, size: tuple[int, int]) -> Counted:
+    """The counts of a method's ``parts``, built on the meta device: shapes without memory, whatever the size."""
     meta = torch.device("meta")
-    build = Build(resolution, seed=0, device=meta, comm=Alone())
+    build = Build(size, seed=0, device=meta, comm=Alone())
     with meta:
-        parts = registry.load(str(entry.parts))(settings, build)
-    return count_parts(parts)
+        built = parts(settings, build)
+    return count_parts(built)
 
 
 def count_step(run: Callable[[], object]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench import contract
 from bench.contract import MethodEntry
 from bench.core import registry
 from bench.core.files import cache_root
@@ -37,6 +38,11 @@ class Cell:
     prior: Any = None
     decoding: Decoding = field(default_factory=Decoding)
     weights: Named = field(default_factory=Named)
+
+    @property
+    def code(self) -> contract.Method[Any]:
+        """What the cell's method can do. Imports torch."""
+        return registry.method_of(self.entry)
 
     @property
     def label(self) -> str:
@@ -123,4 +129,5 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry], readings: Reading
 
 def is_random(method: Method, entry: MethodEntry) -> bool:
     """Whether a method's results depend on the training seed; a row without training needs one seed only."""
-    return entry.prior_learner is not None or (entry.learner is not None and method.weights is None)
+    able = registry.method_of(entry)
+    return able.prior is not None or (able.learner is not None and method.weights is None)

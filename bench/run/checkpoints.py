@@ -14,7 +14,7 @@ from bench.contract import MethodEntry
 from bench.core import digest, fetch
 from bench.core.fetch import File
 from bench.core.readings import Readings
-from bench.core.registry import load, suggestion
+from bench.core.registry import method_of, suggestion
 from bench.errors import Missing, UsageError
 from bench.results.record import Result
 from bench.results.store import read
@@ -110,11 +110,6 @@ def _trained_as(method: Method) -> Result | None:
     return read(file) if method.weights and file.name == "train.json" and file.exists() else None
 
 
-def content(entry: MethodEntry, path: Path, readings: Readings) -> Any:
-    """What the method's ``identify`` and ``checkpoint`` are given of a foreign file: read once, or the path itself."""
-    return path if entry.read is None else readings.content(path, load(entry.read))
-
-
 @runtime_checkable
 class Described(Protocol):
     """What a reader found in a foreign file, where it says what that was; ``facts`` go into the result."""
@@ -133,7 +128,8 @@ class Described(Protocol):
 def described(entry: MethodEntry, weights: Named, readings: Readings) -> Described | None:
     """What is known of the foreign weights of a row; None for a row without, and for a reader that says nothing."""
     path = weights.foreign
-    found = None if path is None else content(entry, path, readings)
+    reader = method_of(entry).checkpoint if path is not None else None
+    found = None if path is None or reader is None else readings.content(path, reader.read)
     return found if isinstance(found, Described) else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +16,14 @@ from bench.core.registry import load
 from bench.errors import UsageError
 
 ENTRY_POINTS = "bench.methods"
+
+FUNCTIONS = ("settings", "prior_settings", "networks", "decoding_noise")
+WRITTEN_FOR_0_1 = re.compile(r"MethodEntry\.__init__\(\) (got an unexpected keyword argument|missing 1 required)")
+SINCE = (
+    'after 0.1 a row names one code="module:attr", of a tokenizer class or of a bench.contract.Method with all that '
+    "the method can do, and its settings, prior_settings, networks and decoding_noise are functions, not strings."
+)
+"""What changed for plug-ins that were written for 0.1."""
 
 
 def with_plugins(methods: Mapping[str, str], files: Iterable[str]) -> dict[str, MethodEntry]:
@@ -39,6 +48,10 @@ def _add(table: dict[str, MethodEntry], entry: MethodEntry, origin: str) -> None
 def _from_entry_point(point: EntryPoint) -> MethodEntry:
     try:
         return _checked(point.load(), f"The entry point '{point.value}'")
+    except TypeError as error:
+        if not WRITTEN_FOR_0_1.search(str(error)):
+            raise
+        raise UsageError(f"The entry point '{point.value}' is written for version 0.1: {SINCE}") from error
     except ImportError as error:
         raise UsageError(
             f"The entry point '{point.value}' cannot be imported ({error}); mend or uninstall it."
@@ -61,7 +74,7 @@ def plugin_entry(file: str) -> MethodEntry:
             name=attribute.lower(),
             title=attribute,
             summary=f"{attribute} of {source.name}",
-            tokenizer=f"{source.stem}:{attribute}",
+            code=f"{source.stem}:{attribute}",
         )
     return _checked(thing, str(source))
 
@@ -69,6 +82,9 @@ def plugin_entry(file: str) -> MethodEntry:
 def _checked(entry: object, origin: str) -> MethodEntry:
     if not isinstance(entry, MethodEntry):
         raise UsageError(f"{origin} is not a bench.contract.MethodEntry but {type(entry).__name__}.")
+    for field in FUNCTIONS:
+        if isinstance(getattr(entry, field), str):
+            raise UsageError(f"{origin} names '{field}' by a string; {SINCE}")
     return entry
 
 
@@ -90,5 +106,7 @@ def plugin_module(source: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (ImportError, SyntaxError, AttributeError, NameError, TypeError, ValueError, OSError) as error:
         del sys.modules[source.stem]
+        if WRITTEN_FOR_0_1.search(str(error)):
+            raise UsageError(f"The plugin {source} is written for version 0.1: {SINCE}") from error
         raise UsageError(f"The plugin {source} cannot be imported: {type(error).__name__}: {error}.") from error
     return module

@@ -118,7 +118,7 @@ class Session:
     def build(self, seed: int, device: torch.device, comm: Any, training: bool = True) -> Build:
         """What a method is built with; without ``training`` for what it gives alone."""
         return Build(
-            self.preset.resolution,
+            (self.preset.resolution, self.preset.resolution),
             seed,
             device,
             comm,

@@ -16,7 +16,6 @@ from bench.core import digest, registry
 from bench.core.readings import Readings
 from bench.errors import UsageError
 from bench.results.record import STAGES, Result
-from bench.run import checkpoints
 from bench.run.checkpoints import Named
 from bench.run.method_string import Method, parse_list
 from bench.run.presets import Preset
@@ -72,7 +71,7 @@ def resolve(method: Method, entry: MethodEntry, preset: str) -> Any:
         if method.variant is not None:
             raise UsageError(f"'{method.label}': {entry.title} has no variants.")
     else:
-        settings = registry.load(entry.settings)(preset, method.variant)
+        settings = entry.settings(preset, method.variant)
     own = _field_names(settings)
     theirs = _field_names(_prior_defaults(method, entry, preset)) | _field_names(_decoding_defaults(entry))
     options = {key: value for key, value in method.options if key in own or key not in theirs}
@@ -89,7 +88,7 @@ def variant_of(method: Method, entry: MethodEntry, preset: str, settings: Any) -
 def _named(variant: str, entry: MethodEntry, preset: str) -> Any:
     """The settings of a variant; None where the preset has no such variant."""
     try:
-        return registry.load(entry.settings)(preset, variant) if entry.settings else None
+        return entry.settings(preset, variant) if entry.settings else None
     except UsageError:
         return None
 
@@ -103,10 +102,11 @@ def settings_of(method: Method, entry: MethodEntry, preset: Preset, weights: Nam
     if weights.run is not None:
         return _as_trained(method, entry, weights.run)
     settings, path = resolve(method, entry, preset.name), weights.foreign
-    if path is None or entry.identify is None:
+    reader = registry.method_of(entry).checkpoint if path is not None else None
+    if path is None or reader is None or reader.identify is None:
         return settings
-    content = checkpoints.content(entry, path, readings)
-    settings, variant = registry.load(entry.identify)(settings, preset.resolution, content)
+    size = (preset.resolution, preset.resolution)
+    settings, variant = reader.identify(settings, size, readings.content(path, reader.read))
     if method.variant is not None and variant not in (None, method.variant):
         raise UsageError(f"'{method.label}': {path} holds the variant '{variant}'; leave '{method.variant}' out.")
     return settings
@@ -134,7 +134,7 @@ def resolve_decoding(method: Method, entry: MethodEntry, settings: Any) -> Decod
         return Decoding()
     options = {key: value for key, value in method.options if key in _field_names(default)}
     decoding = with_options(default, options, f"'{method.label}'")
-    if decoding.noise and not registry.load(str(entry.decoding_noise))(settings):
+    if decoding.noise and entry.decoding_noise is not None and not entry.decoding_noise(settings):
         raise UsageError(f"'{method.label}': with these settings {entry.title} decodes without noise; leave noise out.")
     return decoding
 
@@ -144,7 +144,7 @@ def _decoding_defaults(entry: MethodEntry) -> Decoding | None:
 
 
 def _prior_defaults(method: Method, entry: MethodEntry, preset: str) -> Any:
-    return registry.load(entry.prior_settings)(preset, method.variant) if entry.prior_settings else None
+    return entry.prior_settings(preset, method.variant) if entry.prior_settings else None
 
 
 def _field_names(settings: Any) -> frozenset[str]:

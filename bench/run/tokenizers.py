@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Codes, Tokenizer
-from bench.core import digest, registry, seeding
+from bench.core import digest, seeding
 from bench.core.images import ImageArray
 from bench.core.readings import Readings
 from bench.errors import UsageError
@@ -31,24 +31,24 @@ TRAINING_VERSION = 1
 
 def not_applicable(cell: Cell) -> str | None:
     """Why the method has no tokenizer; None where it has one."""
-    entry = cell.entry
-    if entry.tokenizer or entry.learner or (entry.checkpoint and cell.method.weights):
+    able = cell.code
+    if able.tokenizer or able.learner or (able.checkpoint and cell.method.weights):
         return None
-    return "it is no tokenizer" if not entry.checkpoint else "it needs weights: write name@WEIGHTS"
+    return "it is no tokenizer" if not able.checkpoint else "it needs weights: write name@WEIGHTS"
 
 
 def not_trained(cell: Cell) -> str | None:
     """Why the tokenizer is not trained here: methods without a learner and ready-made weights are not."""
     if cell.method.weights is not None:
         return "its weights are ready-made"
-    return None if cell.entry.learner else "it needs no training"
+    return None if cell.code.learner else "it needs no training"
 
 
 def networks(cell: Cell) -> tuple[str, ...]:
     """The pretrained networks in the losses that the cell trains with; none where nothing is trained."""
     if cell.entry.networks is None or not_trained(cell) is not None:
         return ()
-    return tuple(registry.load(cell.entry.networks)(cell.settings))
+    return tuple(cell.entry.networks(cell.settings))
 
 
 @dataclass(frozen=True)
@@ -128,26 +128,32 @@ class CellTokenizer:
         cell, ready = self.cell, self.cell.weights.found()
         build = self.session.build(cell.seed, self.device, Alone(), training=False)
         if ready is not None and ready.kind == "file":
-            if cell.entry.checkpoint is None:
+            reader = cell.code.checkpoint
+            if reader is None:
                 raise UsageError(f"'{cell.label}': {cell.entry.title} reads no foreign weights.")
-            content = checkpoints.content(cell.entry, ready.path, self.session.readings)
-            loaded: Tokenizer = registry.load(cell.entry.checkpoint)(cell.settings, build, content)
-            return loaded
+            return reader.load(cell.settings, build, self.session.readings.content(ready.path, reader.read))
         if ready is not None:
             return self._trained(build, ready.path)
         if not_trained(cell) is None:
             return self._trained(build, self.folder)
-        made: Tokenizer = registry.load(str(cell.entry.tokenizer))(cell.settings, build)
-        return made
+        make = cell.code.tokenizer
+        assert make is not None, "the stage does not apply to a cell without a tokenizer"
+        return make(cell.settings, build)
+
+    def learner(self, build: Build) -> Learner[Tokenizer]:
+        """What trains the cell's tokenizer."""
+        make = self.cell.code.learner
+        assert make is not None, "a cell without a learner is not trained"
+        return make(self.cell.settings, build)
 
     def _trained(self, build: Build, folder: Path) -> Tokenizer:
         """The product of a finished training run, built without what training alone needs."""
         from bench.train.checkpoint import FINAL, load_final
 
-        learner: Learner = registry.load(str(self.cell.entry.learner))(self.cell.settings, build)
+        learner = self.learner(build)
         load_final(folder / FINAL, learner, self.session.final)
         learner.module.to(self.device)
-        return learner.finish()  # type: ignore[return-value]
+        return learner.finish()
 
 
 def noise_recipe(cell: Cell) -> dict[str, Any]:
@@ -157,9 +163,9 @@ def noise_recipe(cell: Cell) -> dict[str, Any]:
 
 def noise_facts(cell: Cell) -> dict[str, Any]:
     """What a result says of noise: the standard deviations by name, nothing where there is none."""
-    if not cell.decoding.noise:
+    if not cell.decoding.noise or cell.entry.decoding_noise is None:
         return {}
-    return {"decoding_noise": dict(registry.load(str(cell.entry.decoding_noise))(cell.settings))}
+    return {"decoding_noise": dict(cell.entry.decoding_noise(cell.settings))}
 
 
 def noise_seed(cell: Cell) -> int | None:
@@ -185,10 +191,7 @@ def check_prior(cell: Cell, readings: Readings) -> None:
 
 def bit_depth(cell: Cell) -> int | None:
     """To how many bits the reconstructions' continuous codes are rounded; None for as they are."""
-    if cell.entry.bit_depth is None:
-        return None
-    depth: int | None = registry.load(cell.entry.bit_depth)(cell.settings)
-    return depth
+    return None if cell.entry.bit_depth is None else cell.entry.bit_depth(cell.settings)
 
 
 def depth_recipe(cell: Cell) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Progressed:
     previews: list[dict[str, float]] = field(default_factory=list)
 
 
-def save(folder: Path, learner: Learner, average: MovingAverage | None, progressed: Progressed) -> None:
+def save(folder: Path, learner: Learner[object], average: MovingAverage | None, progressed: Progressed) -> None:
     """Writes ``checkpoint.pt``: networks, optimisers, moving average and progress."""
     state = {
         "module": learner.module.state_dict(),
@@ -75,7 +75,7 @@ def _system_error(error: BaseException) -> OSError | None:
     return found
 
 
-def restore(folder: Path, learner: Learner, average: MovingAverage | None) -> Progressed | None:
+def restore(folder: Path, learner: Learner[object], average: MovingAverage | None) -> Progressed | None:
     """Loads ``checkpoint.pt`` into the learner, or returns None where there is none.
 
     Raises :class:`IntegrityError` when the file is damaged or belongs to another learner.
@@ -99,7 +99,7 @@ def restore(folder: Path, learner: Learner, average: MovingAverage | None) -> Pr
         ) from error
 
 
-def save_final(folder: Path, learner: Learner) -> None:
+def save_final(folder: Path, learner: Learner[object]) -> None:
     """Writes the finished weights (the average in place of the last step's), of training's own networks too."""
     tensors = {name: t.detach().cpu().clone().contiguous() for name, t in learner.module.state_dict().items()}
     write_file(folder / FINAL, lambda path: _save_tensors(tensors, path))
@@ -137,7 +137,7 @@ def read_final(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def load_final(path: Path, learner: Learner, read: Callable[[Path], Mapping[str, Tensor]] = read_final) -> None:
+def load_final(path: Path, learner: Learner[object], read: Callable[[Path], Mapping[str, Tensor]] = read_final) -> None:
     """Puts finished weights into a freshly built learner, strictly; ``read`` gives them from ``path``.
 
     A learner that was built without training takes its own part; see :func:`product_part`. Raises

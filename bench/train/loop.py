@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.contract import Batch, Learner, Seeds
 from bench.core import seeding
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 LOGGED_POINTS = 100
 
-Preview = Callable[[Learner], Mapping[str, float]]
+Preview = Callable[[Learner[Any]], Mapping[str, float]]
 """Evaluates a learner on held-out images, along the way."""
 
 Observe = Callable[[int, Mapping[str, float]], None]
@@ -82,7 +82,7 @@ class FitReport:
 
 
 def fit(
-    learner: Learner,
+    learner: Learner[object],
     source: Source,
     plan: FitPlan,
     fabric: Fabric,
@@ -115,7 +115,7 @@ class _Run:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Learner[object],
         source: Source,
         plan: FitPlan,
         fabric: Fabric,
@@ -292,7 +292,7 @@ class _Run:
         )
 
 
-def _transient_buffers(learner: Learner) -> dict[str, Tensor]:
+def _transient_buffers(learner: Learner[object]) -> dict[str, Tensor]:
     """Copies of the buffers that no checkpoint holds: what is gathered within a step and applied at its end."""
     kept = learner.module.state_dict().keys()
     return {name: b.detach().clone() for name, b in learner.module.named_buffers() if name not in kept}

@@ -36,7 +36,7 @@ class Space:
         return self.checkpoint + max(self.checkpoint, self.final)
 
 
-def needed(learner: Learner) -> Space:
+def needed(learner: Learner[object]) -> Space:
     """What the files of a learner's training take: networks, optimisers and moving average."""
     module = list(learner.module.state_dict().values())
     optimizers = {id(phase.optimizer): phase.optimizer for phase in learner.phases}.values()

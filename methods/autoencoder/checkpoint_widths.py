@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from bench.core.images import square
 from bench.errors import IntegrityError, UsageError
 from bench.pretrained.weights import load_strictly
 from methods.autoencoder.settings import AutoencoderSettings
@@ -94,8 +95,9 @@ def _network(settings: AutoencoderSettings) -> tuple[object, ...]:
     return (attending, decoding, sizes, *(getattr(settings, name) for name in names))
 
 
-def check_resolution(found: int | None, wanted: int, origin: str) -> None:
-    """Raises :class:`UsageError` where the checkpoint is for another image size than the preset."""
+def check_size(found: int | None, size: tuple[int, int], origin: str) -> None:
+    """Raises :class:`UsageError` where the checkpoint is for another image size than the preset, or that not square."""
+    wanted = square(size, origin)
     if found is not None and found != wanted:
         raise UsageError(
             f"{origin} is for images of {found} pixels, not {wanted}; choose the preset of {found} pixels."

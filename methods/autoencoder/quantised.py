@@ -122,11 +122,11 @@ class QuantisedTokenizer:
 
 def learner(settings: QuantisedSettings, build: Build) -> AutoencoderLearner:
     """What trains the tokenizer."""
-    model = QuantisedModel(settings.architecture(build.resolution), settings, build.seed)
+    model = QuantisedModel(settings.architecture(build.size), settings, build.seed)
     place(model, build)
     return AutoencoderLearner(model, settings, build, lambda: QuantisedTokenizer(model, settings))
 
 
 def parts(settings: QuantisedSettings, build: Build) -> Sequence[Part]:
     """Bare encoder and decoder, as the published costs count them."""
-    return autoencoder_parts(settings.architecture(build.resolution), settings.codebook_values())
+    return autoencoder_parts(settings.architecture(build.size), settings.codebook_values())

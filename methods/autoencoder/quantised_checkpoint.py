@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from methods.autoencoder.checkpoint_files import Foreign, chosen
-from methods.autoencoder.checkpoint_widths import PUBLISHED, check_resolution, count, expect, load, variant, widths
+from methods.autoencoder.checkpoint_widths import PUBLISHED, check_size, count, expect, load, variant, widths
 from methods.autoencoder.model import place
 from methods.autoencoder.quantised import QuantisedModel, QuantisedTokenizer
 from methods.autoencoder.quantised_settings import QuantisedSettings, RQSettings, VQSettings
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 def checkpoint(settings: QuantisedSettings, build: Build, foreign: Foreign) -> QuantisedTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
     foreign = chosen(foreign, settings.ema)
-    check(settings, foreign, build.resolution)
-    own = as_settings(settings, foreign, build.resolution)
-    model = QuantisedModel(own.architecture(build.resolution), own, build.seed)
+    check(settings, foreign, build.size)
+    own = as_settings(settings, foreign, build.size[0])
+    model = QuantisedModel(own.architecture(build.size), own, build.seed)
     load(model, foreign.state, foreign.origin)
     place(model, build)
     return QuantisedTokenizer(model, own)
 
 
-def check(settings: QuantisedSettings, foreign: Foreign, resolution: int) -> None:
-    """Raises :class:`UsageError` for anything but a tokenizer with that quantiser for that resolution."""
+def check(settings: QuantisedSettings, foreign: Foreign, size: tuple[int, int]) -> None:
+    """Raises :class:`UsageError` for anything but a tokenizer with that quantiser for that image size."""
     expect("vq" if isinstance(settings, VQSettings) else "rq", foreign.state, foreign.origin)
-    check_resolution(foreign.resolution, resolution, foreign.origin)
+    check_size(foreign.resolution, size, foreign.origin)
 
 
 def as_settings(settings: QuantisedSettings, foreign: Foreign, resolution: int) -> QuantisedSettings:
@@ -53,10 +53,10 @@ def _residual(settings: RQSettings, foreign: Foreign) -> RQSettings:
 
 
 def identify(
-    settings: QuantisedSettings, resolution: int, foreign: Foreign, table: Mapping[str, QuantisedSettings]
+    settings: QuantisedSettings, size: tuple[int, int], foreign: Foreign, table: Mapping[str, QuantisedSettings]
 ) -> tuple[QuantisedSettings, str | None]:
     """``settings`` with the checkpoint's widths and codebooks, and the variant of ``table`` that it holds."""
     foreign = chosen(foreign, settings.ema)
-    check(settings, foreign, resolution)
+    check(settings, foreign, size)
     published = as_settings(settings, foreign, foreign.resolution or PUBLISHED)
-    return as_settings(settings, foreign, resolution), variant(published, table)
+    return as_settings(settings, foreign, size[0]), variant(published, table)

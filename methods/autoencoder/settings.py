@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.contract import RECON_FIELD
+from bench.core.images import square
 from bench.errors import UsageError
 
 PUBLISHED_RATE = 4.5e-6
@@ -101,10 +102,10 @@ class AutoencoderSettings:
     warmup: int = 0
     clip: float | None = None
 
-    def architecture(self, resolution: int, double_z: bool = False) -> Architecture:
-        """The network of these settings for square images of ``resolution`` pixels."""
+    def architecture(self, size: tuple[int, int], double_z: bool = False) -> Architecture:
+        """The network of these settings for images of a (height, width), which must be square."""
         return Architecture(
-            resolution=resolution,
+            resolution=square(size, "A convolutional autoencoder"),
             ch=self.ch,
             ch_mult=self.ch_mult,
             num_res_blocks=self.num_res_blocks,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.contract import Averaged, Batch, Build, Losses, Phase
 from bench.core import seeding
-from bench.core.images import to_signed
+from bench.core.images import square, to_signed
 from methods.brics.discriminator import Discriminator
 from methods.brics.losses import kl_divergence, logistic, non_saturating, r1_penalty, vgg_perceptual
 from methods.brics.model import Autoencoder, Posterior
@@ -24,10 +24,10 @@ class BricsLearner:
 
     def __init__(self, settings: Settings, build: Build) -> None:
         self.settings = settings
-        self.resolution = build.resolution
+        self.resolution = square(build.size, "BRICS")
         self.layout = torch.channels_last if build.channels_last else torch.contiguous_format
         self.perceptual = _perceptual(settings, build)
-        self.model = Autoencoder(settings, build.resolution).to(build.device).to(memory_format=self.layout)
+        self.model = Autoencoder(settings, self.resolution).to(build.device).to(memory_format=self.layout)
         if build.compile:
             self.model.compile_parts()
         self.module = nn.ModuleDict({"autoencoder": self.model})
@@ -39,7 +39,7 @@ class BricsLearner:
         self.phases.append(self._generator_phase())
         if settings.losses.adversarial:
             self.discriminator = (
-                Discriminator(build.resolution, settings.losses.discriminator_base, settings.losses.discriminator_half)
+                Discriminator(self.resolution, settings.losses.discriminator_base, settings.losses.discriminator_half)
                 .to(build.device)
                 .to(memory_format=self.layout)
             )

@@ -8,17 +8,19 @@ import torch
 from torch import nn
 
 from bench.contract import Build, Part
+from bench.core.images import square
 from methods.brics.model import Autoencoder
 from methods.brics.presets import Settings
 
 
 def parts(settings: Settings, build: Build) -> Sequence[Part]:
     """Encoder; retrieval (grid lookup and MLPs); synthesis. Each runs on one image, on ``build.device``."""
+    side = square(build.size, "BRICS")
     with build.device:
-        model = Autoencoder(settings, build.resolution).eval()
+        model = Autoencoder(settings, side).eval()
         if build.channels_last:
             model = model.to(memory_format=torch.channels_last)
-        image = torch.zeros(1, 3, build.resolution, build.resolution)
+        image = torch.zeros(1, 3, side, side)
         keys = torch.zeros(1, settings.code_channels, settings.code_side, settings.code_side)
         features = torch.zeros(1, settings.feature_channels, settings.feature_side, settings.feature_side)
         style = torch.zeros(1, settings.feature_channels)

@@ -14,7 +14,7 @@ from methods.priors.settings import Diffusion, Sampler
 from methods.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
-    from bench.contract import Build, Codes, Encoder, Learner, Tokenizer
+    from bench.contract import Build, Codes, Encoder, Learner, Prior, Tokenizer
 
 TABLE = {**DIFFUSION, "paper": BRICS_SCHEDULES["b"]}
 
@@ -67,7 +67,7 @@ def diffusion(settings: BricsPrior) -> Diffusion:
     )
 
 
-def learner(settings: BricsPrior, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
+def learner(settings: BricsPrior, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner[Prior]:
     """What trains it."""
     from methods.brics.tokenizer import drawn_keys, has_posterior
     from methods.priors.diffusion import DiffusionLearner

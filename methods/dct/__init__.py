@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from bench.contract import MethodEntry
+from methods.dct import presets, prior_presets
 
 ENTRY = MethodEntry(
     name="dct",
     title="DCT",
     summary="sparse quantised block-DCT coefficients (dct:q=50), no training; DCTransformer as its prior",
-    settings="methods.dct.presets:settings",
-    tokenizer="methods.dct.model:tokenizer",
-    prior_settings="methods.dct.prior_presets:settings",
-    prior_learner="methods.dct.prior:DCTransformerLearner",
-    likelihood="methods.dct.prior:likelihood",
-    tasks="methods.dct.tasks:tasks",
-    given="methods.dct.tasks:given",
-    placement="methods.dct.placement:placement",
-    rates="methods.dct.rates:DctRates",
-    parts="methods.dct.parts:parts",
+    code="methods.dct.method:METHOD",
+    settings=presets.settings,
+    prior_settings=prior_presets.settings,
     source="methods.dct",
 )

@@ -13,8 +13,8 @@ from methods.dct.presets import Settings
 
 
 def parts(settings: Settings, build: Build) -> Sequence[Part]:
-    """Both directions for one image of the build's resolution; finding the non-zeros costs no arithmetic."""
-    layout = Layout(settings, (build.resolution, build.resolution))
+    """Both directions for one image of the build's size; finding the non-zeros costs no arithmetic."""
+    layout = Layout(settings, build.size)
     codec = DctTokenizer(settings, build.device)
     with build.device:
         rgb = torch.zeros(1, 3, *layout.size, dtype=torch.float64)

@@ -65,8 +65,7 @@ ENTRY = MethodEntry(
     name="diffusers",
     title="diffusers",
     summary="Any image autoencoder of the diffusers library, from a folder or a repository",
-    settings="methods.diffusers_vae:settings",
-    tokenizer="methods.diffusers_vae.model:tokenizer",
-    parts="methods.diffusers_vae.model:parts",
+    code="methods.diffusers_vae.method:METHOD",
+    settings=settings,
     takes_rest=True,
 )

@@ -74,23 +74,23 @@ def _kind(settings: Settings) -> tuple[Any, dict[str, Any], Kind]:
 
 
 def tokenizer(settings: Settings, build: Build) -> DiffusersTokenizer:
-    """The tokenizer for images of the build's resolution, tried on one black image."""
+    """The tokenizer for images of the build's size, tried on one black image."""
     model = load(settings).to(build.device)
     if build.channels_last:
         model.to(memory_format=torch.channels_last)
     if build.compile:
         model.encoder.compile()
         model.decoder.compile()
-    return DiffusersTokenizer(model, settings, build.resolution, build.device)
+    return DiffusersTokenizer(model, settings, build.size, build.device)
 
 
 class DiffusersTokenizer:
     """Images to latents float32 ``[N, C, h, w]``, unbounded, or to indices int64 ``[N, h, w, 1]``, and back."""
 
-    def __init__(self, model: Any, settings: Settings, resolution: int, device: torch.device) -> None:
+    def __init__(self, model: Any, settings: Settings, size: tuple[int, int], device: torch.device) -> None:
         self.model = model.eval().requires_grad_(False)
         self.kind = CLASSES[type(model).__name__]
-        self.resolution = resolution
+        self.size = size
         self.revision = of_weights(
             model.state_dict(), [type(model).__name__, str(sorted(model.config.items(), key=str))]
         )
@@ -98,19 +98,20 @@ class DiffusersTokenizer:
 
     def _try(self, source: str, device: torch.device) -> None:
         """Raises :class:`BenchError` where the model does not give back images of the size it is given."""
-        black = torch.zeros(1, 3, self.resolution, self.resolution, dtype=torch.uint8, device=device)
+        height, width = self.size
+        black = torch.zeros(1, 3, *self.size, dtype=torch.uint8, device=device)
         try:
             shape = self.decode(self.encode(black)).shape
         except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
             reason = " ".join(str(error).split())[:160]
             raise BenchError(
-                f"diffusers: {source} does not take images of {self.resolution} pixels ({reason}); "
+                f"diffusers: {source} does not take images of {height} x {width} pixels ({reason}); "
                 "choose another resolution, and an autoencoder of images."
             ) from error
         if shape != black.shape:
             raise BenchError(
-                f"diffusers: {source} gives {shape[-2]} x {shape[-1]} pixels back for {self.resolution} x "
-                f"{self.resolution}; choose a resolution that it can halve."
+                f"diffusers: {source} gives {shape[-2]} x {shape[-1]} pixels back for {height} x "
+                f"{width}; choose a resolution that it can halve."
             )
 
     @torch.no_grad()
@@ -162,7 +163,7 @@ def parts(settings: Settings, build: Build) -> Sequence[Part]:
     made, config, kind = _kind(settings)
     with torch.device("meta" if kind.meta else "cpu"), torch.no_grad():
         model = made.from_config(config).eval()
-        black = torch.empty(1, 3, build.resolution, build.resolution, dtype=torch.uint8)
+        black = torch.empty(1, 3, *build.size, dtype=torch.uint8)
         encode = _call(model.encoder, lambda: _latents(model, _given(black, kind)))
         latents = _latents(model, _given(black, kind))
         options = {"force_not_quantize": True} if kind.discrete and not config.get("lookup_from_codebook") else {}

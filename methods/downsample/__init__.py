@@ -34,7 +34,6 @@ ENTRY = MethodEntry(
     name="downsample",
     title="Downsample",
     summary="Area reduction to G x G cells of 24 bits, bicubic enlargement; no training",
-    settings="methods.downsample:settings",
-    tokenizer="methods.downsample.model:Downsample",
-    parts="methods.downsample.model:parts",
+    code="methods.downsample.method:METHOD",
+    settings=settings,
 )

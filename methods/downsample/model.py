@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from bench.contract import Build, Codes, Indices, Part, Seeds
 from bench.core.digest import of_value
-from bench.core.images import to_uint8, to_unit
+from bench.core.images import square, to_uint8, to_unit
 from bench.errors import BenchError
 from methods.downsample import Settings
 
@@ -22,7 +22,7 @@ class Downsample:
     """
 
     def __init__(self, settings: Settings, build: Build) -> None:
-        self.grid, self.resolution = settings.grid, build.resolution
+        self.grid, self.resolution = settings.grid, square(build.size, "downsample")
         if self.grid > self.resolution:
             raise BenchError(
                 f"downsample:{self.grid} has more cells than an image of {self.resolution} pixels; "
@@ -48,9 +48,10 @@ def enlarge(small: Tensor, resolution: int) -> Tensor:
 
 def parts(settings: Settings, build: Build) -> Sequence[Part]:
     """The two interpolations, on the meta device; there are no parameters."""
-    image = torch.empty(1, 3, build.resolution, build.resolution, device="meta")
+    side = square(build.size, "downsample")
+    image = torch.empty(1, 3, side, side, device="meta")
     small = torch.empty(1, 3, settings.grid, settings.grid, device="meta")
     return (
         Part("area reduction", "encoder", lambda: F.adaptive_avg_pool2d(image, settings.grid), {}),
-        Part("bicubic enlargement", "decoder", lambda: enlarge(small, build.resolution), {}),
+        Part("bicubic enlargement", "decoder", lambda: enlarge(small, side), {}),
     )

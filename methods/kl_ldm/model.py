@@ -88,11 +88,11 @@ class KLTokenizer:
 
 def learner(settings: KLSettings, build: Build) -> AutoencoderLearner:
     """What trains the tokenizer."""
-    model = KLModel(settings.architecture(build.resolution, double_z=True), settings)
+    model = KLModel(settings.architecture(build.size, double_z=True), settings)
     place(model, build)
     return AutoencoderLearner(model, settings, build, lambda: KLTokenizer(model, settings))
 
 
 def parts(settings: KLSettings, build: Build) -> Sequence[Part]:
     """Bare encoder and decoder, as the published costs count them."""
-    return autoencoder_parts(settings.architecture(build.resolution, double_z=True), 0)
+    return autoencoder_parts(settings.architecture(build.size, double_z=True), 0)

@@ -8,7 +8,7 @@ from methods.priors.published import LDM_CHURCH
 from methods.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
-    from bench.contract import Build, Codes, Learner, Tokenizer
+    from bench.contract import Build, Codes, Learner, Prior, Tokenizer
     from methods.priors.settings import Diffusion
 
 TABLE = {**DIFFUSION, "paper": LDM_CHURCH}
@@ -20,7 +20,7 @@ def settings(preset: str, variant: str | None) -> Diffusion:
     return TABLE[preset]
 
 
-def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
+def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner[Prior]:
     """What trains it."""
     from methods.priors.diffusion import DiffusionLearner
 

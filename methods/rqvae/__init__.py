@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from bench.contract import MethodEntry
-from methods.rqvae.presets import VARIANTS
+from methods.autoencoder.settings import networks
+from methods.rqvae import presets, prior
 
 ENTRY = MethodEntry(
     name="rqvae",
     title="RQ-VAE",
     summary="Convolutional autoencoder with residual codes (Lee et al. 2022)",
-    settings="methods.rqvae.presets:settings",
-    learner="methods.autoencoder.quantised:learner",
-    prior_settings="methods.rqvae.prior:settings",
-    prior_learner="methods.rqvae.prior:learner",
-    read="methods.autoencoder.checkpoint_files:read",
-    checkpoint="methods.autoencoder.quantised_checkpoint:checkpoint",
-    identify="methods.rqvae.checkpoint:identify",
+    code="methods.rqvae.method:METHOD",
+    settings=presets.settings,
+    prior_settings=prior.settings,
+    networks=networks,
     source="methods.rqvae",
-    parts="methods.autoencoder.quantised:parts",
-    networks="methods.autoencoder.settings:networks",
-    variants=VARIANTS,
+    variants=presets.VARIANTS,
 )

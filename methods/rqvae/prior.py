@@ -9,7 +9,7 @@ from methods.priors.published import RQ_350M
 from methods.priors.small import RQ_TRANSFORMERS
 
 if TYPE_CHECKING:
-    from bench.contract import Build, Codes, Learner, Tokenizer
+    from bench.contract import Build, Codes, Learner, Prior, Tokenizer
     from methods.autoencoder.quantised import QuantisedTokenizer
     from methods.autoencoder.quantised_settings import RQSettings
     from methods.priors.settings import RQTransformer
@@ -22,7 +22,7 @@ def settings(preset: str, variant: str | None) -> RQTransformer:
     return TABLE[preset]
 
 
-def learner(settings: RQTransformer, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
+def learner(settings: RQTransformer, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner[Prior]:
     """What trains it; raises :class:`UsageError` for a tokenizer with a codebook per depth."""
     from methods.priors.rq_transformer import RQTransformerLearner
 

@@ -8,7 +8,7 @@ from methods.priors.published import LDM_FFHQ
 from methods.priors.small import DIFFUSION
 
 if TYPE_CHECKING:
-    from bench.contract import Build, Codes, Learner, Tokenizer
+    from bench.contract import Build, Codes, Learner, Prior, Tokenizer
     from methods.autoencoder.quantised import QuantisedTokenizer
     from methods.priors.settings import Diffusion
 
@@ -21,7 +21,7 @@ def settings(preset: str, variant: str | None) -> Diffusion:
     return TABLE[preset]
 
 
-def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
+def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner[Prior]:
     """What trains it: a diffusion model over the code vectors."""
     from methods.priors.embedded import EmbeddedDiffusionLearner
 

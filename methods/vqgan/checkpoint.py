@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from methods.autoencoder.quantised_settings import QuantisedSettings
 
 
-def identify(settings: QuantisedSettings, resolution: int, foreign: Foreign) -> tuple[QuantisedSettings, str | None]:
+def identify(
+    settings: QuantisedSettings, size: tuple[int, int], foreign: Foreign
+) -> tuple[QuantisedSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
-    return quantised_checkpoint.identify(settings, resolution, foreign, TABLE["paper"])
+    return quantised_checkpoint.identify(settings, size, foreign, TABLE["paper"])

@@ -8,7 +8,7 @@ from methods.priors.published import VQGAN_FFHQ
 from methods.priors.small import GPTS
 
 if TYPE_CHECKING:
-    from bench.contract import Build, Codes, Learner, Tokenizer
+    from bench.contract import Build, Codes, Learner, Prior, Tokenizer
     from methods.priors.settings import GPT
 
 TABLE = {**GPTS, "paper": VQGAN_FFHQ}
@@ -19,7 +19,7 @@ def settings(preset: str, variant: str | None) -> GPT:
     return TABLE[preset]
 
 
-def learner(settings: GPT, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner:
+def learner(settings: GPT, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner[Prior]:
     """What trains it."""
     from methods.priors.gpt import GPTLearner
 

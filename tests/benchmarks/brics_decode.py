@@ -33,9 +33,9 @@ def seconds(run: Callable[[], object], device: torch.device) -> float:
 
 def decoders(device: torch.device) -> dict[str, Callable[[], object]]:
     """The three runs at the published sizes, with random weights, in channels-last layout."""
-    build = Build(256, 0, device, Alone(), channels_last=True)
+    build = Build((256, 256), 0, device, Alone(), channels_last=True)
     ours = {p.name: p.run for p in parts(brics_settings("paper", "64x64x4"), build) if p.side == "decoder"}
-    architecture = vqgan_settings("paper", "16x16").architecture(256)
+    architecture = vqgan_settings("paper", "16x16").architecture((256, 256))
     vqgan = Decoder(architecture).to(device).to(memory_format=torch.channels_last).eval()
     latents = torch.randn(1, architecture.z_channels, 16, 16, device=device)
     return {**ours, "vqgan": lambda: vqgan(latents)}

@@ -25,7 +25,7 @@ from methods.priors.rq_transformer import RQTransformerLearner, RQTransformerPri
 from methods.priors.settings import GPT, Diffusion, Optimisation, RQTransformer, UNetShape, choice
 
 PLAN = Optimisation(batch=8, rate=1e-3)
-BUILD = Build(64, 0, torch.device("cpu"), Alone())
+BUILD = Build((64, 64), 0, torch.device("cpu"), Alone())
 UNET = UNetShape((32, 64, 96), (False, False, True), layers=1, groups=8)
 
 

@@ -47,7 +47,7 @@ def published(width: int) -> VQSettings:
 def our_step(settings: VQSettings, resolution: int, device: torch.device, channels_last: bool) -> Step:
     """One step as the training loop makes it."""
     torch.manual_seed(0)
-    made = learner(settings, Build(resolution, 0, device, Alone(), channels_last=channels_last))
+    made = learner(settings, Build((resolution, resolution), 0, device, Alone(), channels_last=channels_last))
 
     def step(images: Tensor) -> None:
         batch = Batch(list(range(len(images))), images)
@@ -69,7 +69,7 @@ def their_step(settings: VQSettings, resolution: int, device: torch.device) -> S
     from taming.modules.discriminator.model import NLayerDiscriminator, weights_init
     from taming.modules.vqvae.quantize import VectorQuantizer2
 
-    a = settings.architecture(resolution)
+    a = settings.architecture((resolution, resolution))
     shape = {
         "ch": a.ch,
         "out_ch": 3,
@@ -143,7 +143,7 @@ def compare(contestants: dict[str, Callable[[], object]], rounds: int, device: t
 def harness_overhead(settings: VQSettings, resolution: int, batch: int, rounds: int, device: torch.device) -> None:
     """Encoding and decoding through the contract against the bare modules."""
     torch.manual_seed(0)
-    made = learner(settings, Build(resolution, 0, device, Alone()))
+    made = learner(settings, Build((resolution, resolution), 0, device, Alone()))
     tokenizer = made.finish()
     assert isinstance(tokenizer, QuantisedTokenizer)
     model = tokenizer.model

@@ -18,7 +18,7 @@ from torch import nn
 from bench.contract import Build, Learner
 from bench.core.digest import of_weights
 from bench.core.distributed import Alone
-from bench.core.registry import load
+from bench.core.registry import load, method_of
 from bench.errors import UsageError
 from bench.run.presets import PRESETS
 from bench.train import checkpoint
@@ -30,8 +30,8 @@ from methods.priors.settings import GPT, Diffusion, RQTransformer
 
 CPU, SIDE = torch.device("cpu"), 32
 ENTRIES = {name: load(path) for name, path in METHODS.items()}
-TRAINED = sorted(name for name, entry in ENTRIES.items() if entry.learner)
-PRIORS = sorted(name for name, entry in ENTRIES.items() if entry.prior_learner)
+TRAINED = sorted(name for name, entry in ENTRIES.items() if method_of(entry).learner)
+PRIORS = sorted(name for name, entry in ENTRIES.items() if method_of(entry).prior)
 CASES = [(name, preset) for preset in PRESETS for name in TRAINED]
 PRIOR_CASES = [(name, preset) for preset in PRESETS for name in PRIORS]
 ADVERSARIAL = [(name, preset) for name, preset in CASES if preset in ("medium", "paper")]
@@ -39,7 +39,7 @@ ADVERSARIAL = [(name, preset) for name, preset in CASES if preset in ("medium", 
 
 def settings_of(name: str, preset: str):
     """The preset's settings with small widths, for images of 32 px."""
-    own = load(ENTRIES[name].settings)(preset, None)
+    own = ENTRIES[name].settings(preset, None)
     if isinstance(own, Dct):
         return own
     if isinstance(own, Brics):
@@ -57,7 +57,7 @@ def settings_of(name: str, preset: str):
 
 def prior_settings_of(name: str, preset: str):
     """The prior's settings with small widths."""
-    own = load(ENTRIES[name].prior_settings)(preset, None)
+    own = ENTRIES[name].prior_settings(preset, None)
     if isinstance(own, GPT | RQTransformer | DCTransformer):
         layers = {field: 1 for field in vars(own) if field.endswith(("layers", "blocks"))}
         return replace(own, width=8 * own.heads, **layers)
@@ -83,7 +83,7 @@ def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def build(seed: int, weights=None, training: bool = True) -> Build:
     torch.manual_seed(seed)
-    return Build(SIDE, seed, CPU, Alone(), training=training, weights=weights)
+    return Build((SIDE, SIDE), seed, CPU, Alone(), training=training, weights=weights)
 
 
 def refuse(name: str) -> Path:
@@ -110,7 +110,7 @@ def lean(make) -> Learner:
 
 
 def tokenizer_learner(name: str, preset: str, built: Build) -> Learner:
-    return load(ENTRIES[name].learner)(settings_of(name, preset), built)
+    return method_of(ENTRIES[name]).learner(settings_of(name, preset), built)
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
@@ -127,14 +127,14 @@ def test_a_tokenizer_is_loaded_without_what_trained_it(name: str, preset: str, v
 @pytest.mark.parametrize(("name", "preset"), PRIOR_CASES)
 def test_a_prior_is_loaded_without_its_optimiser(name: str, preset: str, tmp_path: Path) -> None:
     entry, settings = ENTRIES[name], settings_of(name, "smoke")
-    make = load(entry.learner or entry.tokenizer)
+    make = method_of(entry).learner or method_of(entry).tokenizer
     tokenizer = make(settings, build(0, refuse, training=False))
-    tokenizer = tokenizer.finish() if entry.learner else tokenizer
+    tokenizer = tokenizer.finish() if method_of(entry).learner else tokenizer
     images = torch.randint(0, 256, (4, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
     codes = tokenizer.encode(images.to(torch.uint8))
 
     def prior(built: Build) -> Learner:
-        return load(entry.prior_learner)(prior_settings_of(name, preset), built, tokenizer, codes)
+        return method_of(entry).prior.learner(prior_settings_of(name, preset), built, tokenizer, codes)
 
     trained = prior(build(0, refuse))
     assert trained.phases
@@ -150,7 +150,7 @@ def test_training_at_these_presets_has_a_discriminator_and_asks_for_vgg(name: st
     with pytest.raises(AssertionError, match="the weights of vgg16 were asked for"):
         tokenizer_learner(name, preset, build(0, refuse))
     with torch.device("meta"):
-        learner = tokenizer_learner(name, preset, Build(SIDE, 0, torch.device("meta"), Alone(), weights=refuse))
+        learner = tokenizer_learner(name, preset, Build((SIDE, SIDE), 0, torch.device("meta"), Alone(), weights=refuse))
     assert [key for key in learner.module.state_dict() if key.startswith("discriminator.")]
 
 

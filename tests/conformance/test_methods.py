@@ -19,7 +19,7 @@ import methods
 from bench.contract import Batch, Build, Indices, MethodEntry
 from bench.core import digest, seeding
 from bench.core.distributed import Alone
-from bench.core.registry import load
+from bench.core.registry import load, method_of
 from bench.errors import BenchError
 from bench.evaluate.cost import count
 from bench.evaluate.selftest import selftest
@@ -30,7 +30,7 @@ ENTRIES: dict[str, MethodEntry] = {name: load(path) for name, path in METHODS.it
 NEEDS_A_SOURCE = frozenset(name for name, entry in ENTRIES.items() if entry.takes_rest)
 """Methods whose variant names a file or repository; they have tests of their own."""
 TOKENIZERS = sorted(name for name in ENTRIES if name not in NEEDS_A_SOURCE)
-TRAINED = [name for name in TOKENIZERS if ENTRIES[name].learner]
+TRAINED = [name for name in TOKENIZERS if method_of(ENTRIES[name]).learner]
 CPU = torch.device("cpu")
 SIDE = PRESETS["smoke"].resolution
 
@@ -39,15 +39,20 @@ def folder(name: str) -> Path:
     return Path(methods.__file__).parent / METHODS[name].partition(":")[0].split(".")[1]
 
 
+def is_method(name: str) -> bool:
+    """Not ready-made images, whose rows are the harness's own."""
+    return METHODS[name].startswith("methods.")
+
+
 def settings_of(name: str, preset: str, variant: str | None = None):
     entry = ENTRIES[name]
     assert entry.settings is not None
-    return load(entry.settings)(preset, variant)
+    return entry.settings(preset, variant)
 
 
 def parts_of(name: str, variant: str | None, preset: str):
-    build = Build(PRESETS[preset].resolution, 0, torch.device("meta"), Alone())
-    return load(str(ENTRIES[name].parts))(settings_of(name, preset, variant), build)
+    build = Build((PRESETS[preset].resolution, PRESETS[preset].resolution), 0, torch.device("meta"), Alone())
+    return method_of(ENTRIES[name]).parts(settings_of(name, preset, variant), build)
 
 
 def configurations(preset: str) -> list[tuple[str, str | None]]:
@@ -65,14 +70,14 @@ def attempt(call: Callable[[], Any]) -> tuple[Any, str]:
 
 def learner(name: str, seed: int = 0):
     torch.manual_seed(seeding.derive(seed, "initialisation"))
-    return load(str(ENTRIES[name].learner))(settings_of(name, "smoke"), Build(SIDE, seed, CPU, Alone()))
+    return method_of(ENTRIES[name]).learner(settings_of(name, "smoke"), Build((SIDE, SIDE), seed, CPU, Alone()))
 
 
 def tokenizer(name: str, seed: int = 0):
     entry = ENTRIES[name]
-    if entry.learner:
+    if method_of(entry).learner:
         return learner(name, seed).finish()
-    return load(str(entry.tokenizer))(settings_of(name, "smoke"), Build(SIDE, seed, CPU, Alone()))
+    return method_of(entry).tokenizer(settings_of(name, "smoke"), Build((SIDE, SIDE), seed, CPU, Alone()))
 
 
 def images(count: int = 4, height: int = SIDE, width: int = SIDE) -> torch.Tensor:
@@ -85,14 +90,14 @@ def test_the_entry_is_plain_and_complete(name: str):
     assert entry.name == name
     assert entry.title
     assert entry.summary
-    assert entry.tokenizer or entry.learner or entry.images or entry.checkpoint
-    for field in dataclasses.fields(entry):
-        path = getattr(entry, field.name)
-        if isinstance(path, str) and field.name not in ("name", "title", "summary", "source"):
-            assert load(path) is not None, f"{field.name} = {path}"
+    able = method_of(entry)
+    assert able.tokenizer or able.learner or able.checkpoint or not is_method(name)
+    assert load(entry.code) is not None
+    assert all(callable(given) for given in (entry.settings, entry.prior_settings, entry.networks) if given is not None)
+    assert (entry.prior_settings is None) == (able.prior is None)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if not entry.images])
+@pytest.mark.parametrize("name", [name for name in ENTRIES if is_method(name)])
 def test_the_folder_says_where_the_method_comes_from(name: str):
     assert len((folder(name) / "README.md").read_text(encoding="utf-8")) > 300
     if ENTRIES[name].source:
@@ -109,7 +114,7 @@ def test_entries_and_settings_load_no_torch():
         "import sys; from methods import METHODS; from bench.core.registry import load\n"
         "for path in METHODS.values():\n"
         "    entry = load(path)\n"
-        "    if entry.settings and not entry.takes_rest: load(entry.settings)('smoke', None)\n"
+        "    if entry.settings and not entry.takes_rest: entry.settings('smoke', None)\n"
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -133,7 +138,7 @@ def test_settings_are_frozen_plain_data_at_every_preset(preset: str):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_configuration_builds_on_the_meta_device_and_is_counted(preset: str):
     for name, variant in configurations(preset):
-        if ENTRIES[name].parts is None:
+        if method_of(ENTRIES[name]).parts is None:
             continue
         parts, refusal = attempt(partial(parts_of, name, variant, preset))
         if parts is None:
@@ -207,6 +212,24 @@ def test_an_odd_size_is_taken_or_refused_in_one_sentence(name: str):
         assert decoded.dtype == torch.float32
         assert float(decoded.min()) >= 0
         assert float(decoded.max()) <= 1
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_a_build_for_images_that_are_no_squares_is_taken_or_refused_with_the_remedy(name: str):
+    able, settings, build = (
+        method_of(ENTRIES[name]),
+        settings_of(name, "smoke"),
+        Build((SIDE, 2 * SIDE), 0, CPU, Alone()),
+    )
+    make = able.learner or able.tokenizer
+    made, refusal = attempt(lambda: make(settings, build))
+    if made is None:
+        assert refusal.endswith(f"takes square images alone, not {2 * SIDE}x{SIDE}; crop them to squares first.")
+    else:
+        assert made.decode(made.encode(images(1, SIDE, 2 * SIDE))).shape == (1, 3, SIDE, 2 * SIDE)
+    if able.parts:
+        counted, said = attempt(lambda: count(able.parts(settings, build)))
+        assert (counted is None) == (made is None), said
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)

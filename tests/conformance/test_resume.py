@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from bench.contract import Build, Learner
 from bench.core.distributed import Alone
 from bench.core.progress import silent
-from bench.core.registry import load
+from bench.core.registry import load, method_of
 from bench.data import frozen
 from bench.run.presets import PRESETS
 from bench.train import checkpoint
@@ -23,7 +23,7 @@ from bench.train.loop import FitPlan, fit
 from methods import METHODS
 
 SIDE, STEPS, STOPPED = PRESETS["smoke"].resolution, 5, 4
-TRAINED = [name for name, path in METHODS.items() if load(path).learner]
+TRAINED = [name for name, path in METHODS.items() if method_of(load(path)).learner]
 EARLY = {"kmeans_at": 1}
 """The codebook's start falls before the stop."""
 ADVERSARIAL = {
@@ -38,7 +38,7 @@ class StoppedError(Exception):
 
 
 def settings_of(name: str, changes: dict):
-    settings = load(load(METHODS[name]).settings)("smoke", None)
+    settings = load(METHODS[name]).settings("smoke", None)
     if hasattr(settings, "kmeans_at"):
         settings = replace(settings, **EARLY)
     losses = changes.get("losses")
@@ -48,8 +48,8 @@ def settings_of(name: str, changes: dict):
 
 def trained(name: str, changes: dict, folder: Path, seed: int, observe=None) -> Learner:
     torch.manual_seed(seed)
-    build = Build(SIDE, 0, torch.device("cpu"), Alone())
-    learner = load(load(METHODS[name]).learner)(settings_of(name, changes), build)
+    build = Build((SIDE, SIDE), 0, torch.device("cpu"), Alone())
+    learner = method_of(load(METHODS[name])).learner(settings_of(name, changes), build)
     pixels = np.random.default_rng(0).integers(0, 256, (24, 3, SIDE, SIDE), dtype=np.uint8)
     plan = FitPlan(images=STEPS * 4, seed=3, flip=True, save_every_seconds=0.0)
     source, fabric = ImageSource(frozen.in_memory(pixels)), Fabric(accelerator="cpu", devices=1)
@@ -70,8 +70,8 @@ def test_a_stopped_run_resumes_to_identical_weights(name: str, changes: dict, tm
         run(tmp_path / "stopped", 0, stop)
     assert (tmp_path / "stopped" / checkpoint.CHECKPOINT).exists()
     resumed = run(tmp_path / "stopped", 99).module.state_dict()
-    untrained = load(load(METHODS[name]).learner)(
-        settings_of(name, changes), Build(SIDE, 0, torch.device("cpu"), Alone())
+    untrained = method_of(load(METHODS[name])).learner(
+        settings_of(name, changes), Build((SIDE, SIDE), 0, torch.device("cpu"), Alone())
     )
     assert any(not torch.equal(value, whole[key]) for key, value in untrained.module.state_dict().items())
     differing = [key for key, value in whole.items() if not torch.equal(value, resumed[key])]

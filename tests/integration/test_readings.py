@@ -50,7 +50,7 @@ def weights(tmp_path: Path) -> Path:
     settings = VQSettings(**sizes, n_embed=8)
     torch.manual_seed(0)
     file = tmp_path / "model.ckpt"
-    torch.save({"state_dict": QuantisedModel(settings.architecture(32), settings, seed=0).state_dict()}, file)
+    torch.save({"state_dict": QuantisedModel(settings.architecture((32, 32)), settings, seed=0).state_dict()}, file)
     return file
 
 
@@ -84,7 +84,7 @@ PLUGIN = """
 import dataclasses
 from pathlib import Path
 
-from bench.contract import MethodEntry
+from bench.contract import Method, PriorMethod
 from methods.priors.diffusion import DiffusionLearner
 from methods.priors.small import DIFFUSION
 from tests.toys import ENTRY, ToyLearner
@@ -112,10 +112,8 @@ def prior_learner(settings, build, tokenizer, codes):
     return DiffusionLearner(settings, build, tokenizer, codes)
 
 
-METHOD = dataclasses.replace(
-    ENTRY, name="told", learner="plugin_told:learner", prior_settings="plugin_told:prior_settings",
-    prior_learner="plugin_told:prior_learner",
-)
+TOLD = Method(learner=learner, prior=PriorMethod(prior_learner))
+METHOD = dataclasses.replace(ENTRY, name="told", code="plugin_told:TOLD", prior_settings=prior_settings)
 """
 
 

@@ -206,7 +206,7 @@ def test_the_discriminator_is_half_precise_at_its_four_highest_resolutions_on_cu
     assert network.precisions(torch.device("cuda")) == [half, half, half, half, full, full]  # 256, 128, 64, 32; 16, 8
     assert set(network.precisions(CPU)) == {full}
     tiny = replace(settings("smoke", None), losses=replace(PAPER.losses, perceptual=0.0, discriminator_base=256))
-    made = BricsLearner(tiny, Build(32, 0, CPU, Alone()))
+    made = BricsLearner(tiny, Build((32, 32), 0, CPU, Alone()))
     assert made.discriminator.half_sides == 4
 
 
@@ -232,7 +232,7 @@ def test_half_precision_moves_logits_and_r1_little():
 def test_gradients_of_the_discriminator_stay_finite():
     """An overflow in float16 costs a step, not the run."""
     tiny = replace(settings("smoke", None), losses=replace(PAPER.losses, perceptual=0.0, discriminator_base=256))
-    parameter = BricsLearner(tiny, Build(32, 0, CPU, Alone())).discriminator.out.bias
+    parameter = BricsLearner(tiny, Build((32, 32), 0, CPU, Alone())).discriminator.out.bias
     for factor, wanted in ((math.inf, 1e5), (-math.inf, -1e5), (math.nan, 0.0), (3.0, 3.0)):
         parameter.grad = None
         (parameter * factor).sum().backward()

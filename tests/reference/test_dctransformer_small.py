@@ -46,7 +46,7 @@ def test_likelihood_beats_independent_channels() -> None:
     statistics.update(train)
 
     torch.manual_seed(0)
-    learner = DCTransformerLearner(SMALL, Build(64, 0, torch.device("cpu"), Alone()), tokenizer, train)
+    learner = DCTransformerLearner(SMALL, Build((64, 64), 0, torch.device("cpu"), Alone()), tokenizer, train)
     phase, steps = learner.phases[0], IMAGES_SEEN // learner.batch
     for step in range(steps):
         for group in phase.optimizer.param_groups:

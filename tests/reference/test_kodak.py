@@ -34,7 +34,7 @@ def kodak() -> list[np.ndarray]:
 @pytest.mark.slow
 @pytest.mark.parametrize("quality", PUBLISHED)
 def test_jpeg_on_kodak(kodak: list[np.ndarray], quality: int) -> None:
-    codec = FileCodec(JpegSettings(q=quality), Build(512, seed=0, device=torch.device("cpu"), comm=Alone()))
+    codec = FileCodec(JpegSettings(q=quality), Build((512, 512), seed=0, device=torch.device("cpu"), comm=Alone()))
     rates, decibels = [], []
     for pixels in kodak:
         codes = codec.encode(torch.from_numpy(pixels).permute(2, 0, 1)[None])

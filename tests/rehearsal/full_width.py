@@ -25,7 +25,7 @@ import torch
 from bench.contract import Batch, Codes, Learner, Tokenizer
 from bench.core import seeding
 from bench.core.distributed import Alone
-from bench.core.registry import load
+from bench.core.registry import method_of
 from bench.data import frozen
 from bench.pretrained.stand_ins import stand_in
 from bench.run.presets import PRESETS
@@ -83,9 +83,9 @@ def round_trip(tokenizer: Tokenizer, pixels: torch.Tensor) -> tuple[float, Codes
 def tokenizer_of(case: Case, vgg16: Path) -> Tokenizer:
     """The method's default tokenizer at full width, without its losses' networks."""
     made = build(SIDE, vgg16)
-    if case.entry.learner is None:
-        return load(str(case.entry.tokenizer))(case.published, made)
-    return load(case.entry.learner)(case.published, made).finish()
+    if method_of(case.entry).learner is None:
+        return method_of(case.entry).tokenizer(case.published, made)
+    return method_of(case.entry).learner(case.published, made).finish()
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -95,14 +95,14 @@ def measure(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         vgg16 = stand_in("vgg16", Path(folder))
         if isinstance(case, Case):
-            learner: Learner = load(str(case.entry.learner))(case.published, build(SIDE, vgg16))
+            learner: Learner = method_of(case.entry).learner(case.published, build(SIDE, vgg16))
             seconds = two_steps(learner, Batch(seeding.step_seeds(0, 0, 1), images=pixels))
             trip, _ = round_trip(learner.finish(), pixels)  # type: ignore[arg-type]
         else:
             tokenizer = tokenizer_of(case.tokenizer, vgg16)
             trip, codes = round_trip(tokenizer, pixels)
             entry, made = case.tokenizer.entry, build(SIDE, vgg16)
-            learner = load(str(entry.prior_learner))(case.published, made, tokenizer, codes)
+            learner = method_of(entry).prior.learner(case.published, made, tokenizer, codes)
             seconds = two_steps(learner, Batch(seeding.step_seeds(0, 0, 1), codes=codes))
     trained = {id(p): p.numel() for phase in learner.phases for p in phase.parameters}
     return {

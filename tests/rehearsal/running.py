@@ -53,7 +53,7 @@ def photographs(side: int) -> frozen.ImageArray:
 def build(side: int, vgg16: Path, seed: int = 0) -> Build:
     """On the CPU, with the stand-in of VGG16."""
     torch.manual_seed(seed)
-    return Build(side, 0, torch.device("cpu"), Alone(), weights=lambda name: {"vgg16": vgg16}[name])
+    return Build((side, side), 0, torch.device("cpu"), Alone(), weights=lambda name: {"vgg16": vgg16}[name])
 
 
 def fabric(preset: str) -> Fabric:

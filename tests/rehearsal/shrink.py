@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from bench.contract import MethodEntry
-from bench.core.registry import load
+from bench.core.registry import load, method_of
 from bench.errors import UsageError
 from bench.run.presets import PRESETS
 from methods import METHODS
@@ -162,7 +162,7 @@ def side_of(settings: Any) -> int:
 def case(method: str, preset: str, variant: str | None, side: int | None = None) -> Case | None:
     """None where the preset has no such variant."""
     try:
-        published = load(str(ENTRIES[method].settings))(preset, variant)
+        published = ENTRIES[method].settings(preset, variant)
     except UsageError:
         return None
     side = side or side_of(published)
@@ -173,7 +173,7 @@ def tokenizers() -> list[Case]:
     """Every method that trains a tokenizer, with every variant, at every large preset; each settings once."""
     found: list[Case] = []
     for method, entry in ENTRIES.items():
-        for preset in LARGE if entry.learner else ():
+        for preset in LARGE if method_of(entry).learner else ():
             every = [case(method, preset, variant) for variant in (*entry.variants, None)]
             here: list[Case] = []
             for one in filter(None, every):
@@ -206,9 +206,9 @@ def priors() -> list[PriorCase]:
     """Every prior at every large preset, and each of the schedules between which BRICS's paper lets one choose."""
     found = []
     for method, entry in ENTRIES.items():
-        for preset in LARGE if entry.prior_learner else ():
+        for preset in LARGE if method_of(entry).prior else ():
             variants = (None, *entry.variants)
-            choices = [load(str(entry.prior_settings))(preset, variant) for variant in variants]
+            choices = [entry.prior_settings(preset, variant) for variant in variants]
             assert all(one == choices[0] for one in choices), f"the priors of {method} differ by variant: rehearse each"
             letters = SCHEDULES if method == "brics" else ("",)
             for letter in letters:
@@ -224,7 +224,7 @@ def code_side(method: str, preset: str, prior: Any) -> int | None:
     unet = dict(flat(prior)).get("unet.channels") or dict(flat(prior)).get("base.unet.channels")
     if unet is None:
         return None
-    whole = load(str(ENTRIES[method].settings))(preset, None)
+    whole = ENTRIES[method].settings(preset, None)
     halvings = len(getattr(whole, "ch_mult", ())) - 1
     stride = 2**halvings if halvings >= 0 else PRESETS[preset].resolution // whole.code_side
     return stride * 2 ** len(unet)

@@ -15,13 +15,13 @@ from lightning_fabric import Fabric
 
 from bench.contract import Learner
 from bench.core.progress import silent
-from bench.core.registry import load
+from bench.core.registry import method_of
 from bench.train.batches import ImageSource
 from bench.train.loop import FitPlan, fit
 from tests.rehearsal.running import build, photographs
 from tests.rehearsal.shrink import ENTRIES, Case, case
 
-TRAINED = [name for name, entry in ENTRIES.items() if entry.learner]
+TRAINED = [name for name, entry in ENTRIES.items() if method_of(entry).learner]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 STEPS = 2
 
@@ -41,7 +41,7 @@ def small(method: str) -> Case:
 def learner(method: str, vgg16: Path, device: str, **execution: bool) -> Learner:
     one = small(method)
     made = replace(build(one.side, vgg16), device=torch.device(device), **execution)
-    trained: Learner = load(str(one.entry.learner))(early(one.settings), made)
+    trained: Learner = method_of(one.entry).learner(early(one.settings), made)
     trained.module.to(device)
     return trained
 

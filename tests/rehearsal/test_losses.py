@@ -16,7 +16,7 @@ from bench.contract import Batch, Continuous, Learner
 from bench.core import seeding
 from bench.core.images import to_signed
 from bench.core.progress import silent
-from bench.core.registry import load
+from bench.core.registry import method_of
 from bench.train.batches import ImageSource
 from bench.train.loop import FitPlan, fit
 from methods.brics.prior import diffusion
@@ -34,7 +34,7 @@ def small(method: str, preset: str, variant: str | None = None) -> Case:
 
 def learner(one: Case, vgg16: Path, **changes: object) -> Learner:
     settings = replace(one.settings, **changes)
-    made: Learner = load(str(one.entry.learner))(settings, build(one.side, vgg16))
+    made: Learner = method_of(one.entry).learner(settings, build(one.side, vgg16))
     return made
 
 
@@ -178,11 +178,11 @@ def test_the_dctransformers_loss_is_the_likelihood_by_the_length_of_a_chunk(vgg1
     """Of lists that one chunk holds, the loss is their mean negative log-likelihood in nats over the chunk's length."""
     (chosen,) = (one for one in priors() if one.id == "dct-medium")
     entry, made = chosen.tokenizer.entry, build(32, vgg16)
-    tokenizer = load(str(entry.tokenizer))(chosen.tokenizer.settings, made)
+    tokenizer = method_of(entry).tokenizer(chosen.tokenizer.settings, made)
     codes = tokenizer.encode(torch.from_numpy(photographs(32).pixels[:3].copy()))
     codes = replace(codes, triples=tuple(triples[:20] for triples in codes.triples))
-    trained = load(str(entry.prior_learner))(replace(chosen.settings, dropout=0.0), made, tokenizer, codes)
+    trained = method_of(entry).prior.learner(replace(chosen.settings, dropout=0.0), made, tokenizer, codes)
     found = trained.loss(Batch([1, 2, 3], codes=codes), 0).total.detach()
-    bits = load(str(entry.likelihood))(trained.finish(), codes)
+    bits = method_of(entry).prior.likelihood(trained.finish(), codes)
     assert chosen.settings.chunk > 20
     assert found.item() == pytest.approx(bits.mean() * math.log(2) / chosen.settings.chunk, rel=1e-4)

@@ -13,7 +13,7 @@ import torch
 
 from bench.contract import Learner, Tokenizer
 from bench.core.progress import silent
-from bench.core.registry import load
+from bench.core.registry import method_of
 from bench.evaluate.encode import encode
 from tests.rehearsal.promises import PARTS, TOTALS
 from tests.rehearsal.running import (
@@ -34,15 +34,17 @@ MOST = 3_000_000
 
 def test_every_prior_is_rehearsed() -> None:
     rehearsed = {(case.tokenizer.method, case.tokenizer.preset) for case in CASES}
-    assert rehearsed == {(name, preset) for name, entry in ENTRIES.items() if entry.prior_learner for preset in LARGE}
+    assert rehearsed == {
+        (name, preset) for name, entry in ENTRIES.items() if method_of(entry).prior for preset in LARGE
+    }
 
 
 def tokenizer_of(case: PriorCase, vgg16: Path) -> Tokenizer:
     """The method's default tokenizer as it is built: its codes have every shape and kind that trained ones have."""
     one = case.tokenizer
-    if one.entry.learner:
-        return load(one.entry.learner)(one.settings, build(one.side, vgg16)).finish()
-    return load(str(one.entry.tokenizer))(one.settings, build(one.side, vgg16))
+    if method_of(one.entry).learner:
+        return method_of(one.entry).learner(one.settings, build(one.side, vgg16)).finish()
+    return method_of(one.entry).tokenizer(one.settings, build(one.side, vgg16))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -53,7 +55,7 @@ def test_a_prior_trains_with_its_own_loss_is_killed_and_resumes(case: PriorCase,
 
     def make(seed: int) -> Learner:
         made = build(one.side, vgg16, seed)
-        return load(str(one.entry.prior_learner))(case.settings, made, tokenizer, source.head(8))
+        return method_of(one.entry).prior.learner(case.settings, made, tokenizer, source.head(8))
 
     learner, _, seen = killed_and_resumed(make, source, one.preset, tmp_path, AFTER)
     assert sum(p.numel() for _, p in parameters(learner)) < MOST
@@ -70,7 +72,7 @@ def test_a_prior_trains_with_its_own_loss_is_killed_and_resumes(case: PriorCase,
     assert decoded.shape == (2, 3, one.side, one.side)
     assert torch.isfinite(decoded).all()
     assert 0 <= float(decoded.min()) <= float(decoded.max()) <= 1
-    if one.entry.likelihood:
-        bits = load(one.entry.likelihood)(prior, source.head(2))
+    if method_of(one.entry).prior.likelihood:
+        bits = method_of(one.entry).prior.likelihood(prior, source.head(2))
         assert (bits > 0).all()
         assert np.isfinite(bits).all()

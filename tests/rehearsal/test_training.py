@@ -13,7 +13,7 @@ import torch
 
 from bench.contract import Learner
 from bench.core import images
-from bench.core.registry import load
+from bench.core.registry import method_of
 from bench.evaluate.cost import count_method
 from bench.train.batches import ImageSource
 from tests.rehearsal.promises import PARTS, TOTALS
@@ -43,7 +43,7 @@ def test_only_sizes_and_starts_are_changed(case: Case) -> None:
 
 
 @pytest.mark.parametrize("preset", LARGE)
-@pytest.mark.parametrize("method", [name for name, entry in ENTRIES.items() if entry.learner])
+@pytest.mark.parametrize("method", [name for name, entry in ENTRIES.items() if method_of(entry).learner])
 def test_every_variant_of_a_preset_is_rehearsed(method: str, preset: str) -> None:
     """Whatever settings a preset has for a method, by name or by default, are those of a case."""
     rehearsed = [one.published for one in CASES if (one.method, one.preset) == (method, preset)]
@@ -57,7 +57,7 @@ def test_a_tokenizer_trains_with_its_own_losses_is_killed_and_resumes(case: Case
     source = ImageSource(photographs(case.side))
 
     def make(seed: int) -> Learner:
-        learner: Learner = load(str(case.entry.learner))(case.settings, build(case.side, vgg16, seed))
+        learner: Learner = method_of(case.entry).learner(case.settings, build(case.side, vgg16, seed))
         return learner
 
     learner, _, seen = killed_and_resumed(make, source, case.preset, tmp_path, last_start(case.settings) + AFTER)

@@ -34,7 +34,7 @@ def main() -> None:
     fabric.launch()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)
     torch.manual_seed(0)
-    learner = SlowToy(ToySettings(), Build(16, 0, fabric.device, comm(fabric)))
+    learner = SlowToy(ToySettings(), Build((16, 16), 0, fabric.device, comm(fabric)))
     plan = FitPlan(images=8 * steps, seed=3, flip=True, save_every_seconds=0.05)
     folder = Path(sys.argv[1])
     report = fit(learner, ImageSource(frozen.in_memory(pixels)), plan, fabric, folder, silent)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.core import registry
 from bench.errors import BenchError, UsageError
 from bench.run.job import Job
 from bench.run.stages import fit, train
 
 if TYPE_CHECKING:
-    from bench.contract import Learner
+    from bench.contract import Learner, Tokenizer
 
 
 def problems(jobs: Sequence[Job]) -> list[str]:
@@ -40,7 +39,7 @@ def problems(jobs: Sequence[Job]) -> list[str]:
     return found
 
 
-def shapes(job: Job) -> Learner | None:
+def shapes(job: Job) -> Learner[Tokenizer] | None:
     """The learner of the cell's tokenizer without memory; None where it cannot be built so.
 
     Such a learner, of a plug-in that computes with values when it is built, is checked when its training starts.
@@ -52,8 +51,7 @@ def shapes(job: Job) -> Learner | None:
     meta = torch.device("meta")
     try:
         with meta:
-            learner: Learner = registry.load(str(job.cell.entry.learner))(job.cell.settings, job.build(meta, Alone()))
-        return learner
+            return job.tokenizer.learner(job.build(meta, Alone()))
     except UsageError:
         raise
     except (BenchError, RuntimeError, NotImplementedError):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.contract import Codes, Condition, Seeds, Tokenizer
-from bench.core import digest, registry
+from bench.core import digest
 from bench.core.images import ImageArray
 from bench.run.cells import Cell
 from bench.run.job import Job
@@ -31,7 +31,8 @@ def not_applicable(cell: Cell) -> str | None:
     """Why the cell's task does not apply to its method; None where it does or where there is no task."""
     if cell.task is None:
         return None
-    known = registry.load(cell.entry.tasks)(cell.settings) if cell.entry.tasks else {}
+    prior = cell.code.prior
+    known = prior.tasks(cell.settings) if prior is not None and prior.tasks is not None else {}
     if cell.task not in known:
         has = f"there are: {', '.join(known)}" if known else "it draws freely only"
         return f"it has no task '{cell.task}'; {has}"
@@ -67,8 +68,11 @@ class Given:
 
     def encode(self, images: Tensor) -> Codes:
         """The given part of the images' codes."""
-        cut: Callable[[Any, str | None, Codes], Codes] = registry.load(str(self.cell.entry.given))
-        return cut(self.cell.settings, self.cell.task, self.tokenizer.encode(images))
+        cell, prior = self.cell, self.cell.code.prior
+        cut = None if prior is None else prior.given
+        assert cut is not None, "a cell without such a task has an obstacle"
+        assert cell.task is not None
+        return cut(cell.settings, cell.task, self.tokenizer.encode(images))
 
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
         """The image that was given: of low resolution, or grey."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.core import registry
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome
@@ -15,7 +14,7 @@ VERSION = 1
 
 def not_applicable(cell: Cell) -> str | None:
     """Methods that name no parts cannot be counted."""
-    return None if cell.entry.parts else "it names no parts to count"
+    return None if cell.code.parts else "it names no parts to count"
 
 
 def recipe(job: Job) -> dict[str, Any]:
@@ -36,9 +35,10 @@ def run(job: Job) -> Outcome:
     from bench.core.distributed import Alone
     from bench.evaluate.cost import count_parts
 
-    build = job.build(torch.device("meta"), Alone())
+    build, parts = job.build(torch.device("meta"), Alone()), job.cell.code.parts
+    assert parts is not None, "the stage does not apply to a cell without parts"
     with torch.device("meta"):
-        parts = registry.load(str(job.cell.entry.parts))(job.cell.settings, build)
-    counted = count_parts(parts)
+        built = parts(job.cell.settings, build)
+    counted = count_parts(built)
     variant = variant_of(job.cell.method, job.cell.entry, job.session.preset.name, job.cell.settings)
     return Outcome(counted.measurements, facts={**counted.facts, **({"variant": variant} if variant else {})})

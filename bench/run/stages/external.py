@@ -7,24 +7,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import MethodEntry
-from bench.core import registry
+from bench.contract import Method, MethodEntry
 from bench.data import manifest
-from bench.data.external import LEFT_OUT, Ready, parse
+from bench.data.external import LEFT_OUT, Ready, ReadyFiles, parse
 from bench.data.frozen import as_frozen
 from bench.run.cells import Cell
 from bench.run.job import Job
 
 if TYPE_CHECKING:
     from bench.core.images import ImageArray
-    from bench.data.external import ReadyImages
+
+
+def samples(preset: str, variant: str | None) -> Ready:
+    """The settings of ``samples:NAME=PATH``, equal at every preset."""
+    return parse("samples", variant)
+
+
+def recons(preset: str, variant: str | None) -> Ready:
+    """The settings of ``recons:NAME=PATH``, equal at every preset."""
+    return parse("recons", variant)
+
+
+NO_TOKENIZER: Method[Ready] = Method()
+"""Such a row has nothing to build: the stages know it by its settings."""
 
 SAMPLES = MethodEntry(
     name="samples",
     title="Ready-made samples",
     summary="samples:NAME=DIR|ZIP|NPZ measures images made elsewhere against the training split",
-    settings="bench.run.stages.external:samples",
-    images="bench.data.external:images",
+    code="bench.run.stages.external:NO_TOKENIZER",
+    settings=samples,
     takes_rest=True,
 )
 
@@ -32,21 +44,20 @@ RECONS = MethodEntry(
     name="recons",
     title="Ready-made reconstructions",
     summary="recons:NAME=DIR|ZIP measures reconstructions made elsewhere, paired by file name",
-    settings="bench.run.stages.external:recons",
-    images="bench.data.external:images",
+    code="bench.run.stages.external:NO_TOKENIZER",
+    settings=recons,
     takes_rest=True,
 )
 
 
 def has(cell: Cell, kind: str) -> bool:
     """Whether the cell's method is ready-made images of this kind ("samples" or "recons")."""
-    return cell.entry.images is not None and images(cell).kind == kind
+    return isinstance(cell.settings, Ready) and cell.settings.kind == kind
 
 
-def images(cell: Cell) -> ReadyImages:
-    """The method's images, not yet read."""
-    found: ReadyImages = registry.load(str(cell.entry.images))(cell.settings)
-    return found
+def images(cell: Cell) -> ReadyFiles:
+    """The row's images, not yet read."""
+    return ReadyFiles(cell.settings)
 
 
 def identity(cell: Cell) -> Any:
@@ -66,13 +77,3 @@ def load(job: Job) -> ImageArray:
     if left_out:
         job.session.say(f"{job.cell.label}: {left_out} file{'s' * (left_out > 1)} without an original left out")
     return found
-
-
-def samples(preset: str, variant: str | None) -> Ready:
-    """The settings of ``samples:NAME=PATH``, equal at every preset."""
-    return parse("samples", variant)
-
-
-def recons(preset: str, variant: str | None) -> Ready:
-    """The settings of ``recons:NAME=PATH``, equal at every preset."""
-    return parse("recons", variant)

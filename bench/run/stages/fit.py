@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.core import seeding
 from bench.core.files import write_bytes
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.contract import Learner
     from bench.train.loop import Source
 
+T = TypeVar("T")
 REPORT = "report.json"
 
 
@@ -51,7 +52,7 @@ def measurements(report: Mapping[str, Any]) -> tuple[Measurement, ...]:
     )
 
 
-def check_space(learner: Learner, where: Path) -> None:
+def check_space(learner: Learner[object], where: Path) -> None:
     """Raises :class:`bench.errors.UsageError` where the files of this training do not fit on the disk by now."""
     from bench.train import space
     from bench.train.checkpoint import CHECKPOINT
@@ -62,12 +63,12 @@ def check_space(learner: Learner, where: Path) -> None:
 
 
 def train(
-    build: Callable[[Any, Any], Learner],
+    build: Callable[[Any, Any], Learner[T]],
     source: Source,
     budget: Budget,
     session: Session,
     where: Path,
-    preview: Callable[[Learner], Mapping[str, float]] | None = None,
+    preview: Callable[[Learner[T]], Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
     """Builds the learner with the seed's initial weights and trains it in the folder ``where``; gives the report.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.core import registry
 from bench.data.export import heat, strip
 from bench.run.job import Job
 
@@ -20,13 +19,14 @@ def pictures(job: Job, pixels: np.ndarray) -> dict[str, bytes]:
 
     ``pixels``: uint8 ``[N, 3, H, W]``, of which the first are shown; their codes are those that the tokenizer gives.
     """
-    if job.cell.entry.placement is None:
+    place = job.cell.code.placement
+    if place is None:
         return {}
     import torch
 
     shown = torch.from_numpy(pixels[:IMAGES].copy()).to(job.device)
     codes = job.tokenizer.open().encode(shown)
-    maps = registry.load(job.cell.entry.placement)(job.cell.settings, codes, PARTS)
+    maps = place(job.cell.settings, codes, PARTS)
     largest = max(float(maps.max()), 1.0)
     rows = [heat(maps[:, part] / largest, shown.shape[2], shown.shape[3]) for part in range(PARTS)]
     return {SUFFIX: strip([shown.cpu().numpy(), *rows])}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Prior, Tokenizer
-from bench.core import digest, registry
+from bench.core import digest
 from bench.results.record import Measurement, Signature
 from bench.run import tokenizers
 from bench.run.cells import Cell
@@ -19,7 +19,7 @@ from bench.run.tokenizers import encoded
 if TYPE_CHECKING:
     import torch
 
-    from bench.contract import Build, Learner
+    from bench.contract import Build, Learner, PriorMethod
     from bench.evaluate.encode import CodeSource
 
 VERSION = 1
@@ -32,7 +32,7 @@ LIKELIHOOD_IMAGES = 512
 
 def not_applicable(cell: Cell) -> str | None:
     """Methods without a prior cannot generate."""
-    return conditional.not_applicable(cell) if cell.entry.prior_learner else "no prior is defined for it"
+    return conditional.not_applicable(cell) if cell.code.prior else "no prior is defined for it"
 
 
 def recipe(job: Job) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def _train(job: Job, where: Path, budget: fit.Budget) -> dict[str, Any]:
     tokenizer = job.tokenizer.open()
     source = codes_of_training_set(job, tokenizer)
 
-    def build(device: torch.device, comm: Any) -> Learner:
-        return _learner(job.cell, job.build(device, comm), tokenizer, source)
+    def build(device: torch.device, comm: Any) -> Learner[Prior]:
+        return learner(job.cell, job.build(device, comm), tokenizer, source)
 
     return fit.train(build, source, budget, job.session, where)
 
@@ -79,9 +79,9 @@ def codes_of_training_set(job: Job, tokenizer: Tokenizer) -> CodeSource:
     """The codes of the training images (and of their mirror images) for the method's prior, from the cache."""
     from bench.evaluate.encode import encode
 
-    encoder = job.cell.entry.prior_encoder
+    encoder = of(job.cell).encoder
     return encode(
-        registry.load(encoder)(tokenizer) if encoder else tokenizer,
+        encoder(tokenizer) if encoder else tokenizer,
         job.session.train,
         job.session.cache,
         device=job.device,
@@ -91,11 +91,16 @@ def codes_of_training_set(job: Job, tokenizer: Tokenizer) -> CodeSource:
     )
 
 
-def _learner(cell: Cell, build: Build, tokenizer: Tokenizer, source: CodeSource) -> Learner:
-    learner: Learner = registry.load(str(cell.entry.prior_learner))(
-        cell.prior, build, tokenizer, source.head(STATISTICS)
-    )
-    return learner
+def of(cell: Cell) -> PriorMethod[Any, Any]:
+    """The abilities of the cell's prior."""
+    found = cell.code.prior
+    assert found is not None, "a cell without a prior has an obstacle"
+    return found
+
+
+def learner(cell: Cell, build: Build, tokenizer: Tokenizer, source: CodeSource) -> Learner[Prior]:
+    """What trains the cell's prior."""
+    return of(cell).learner(cell.prior, build, tokenizer, source.head(STATISTICS))
 
 
 def trained(job: Job, tokenizer: Tokenizer) -> Prior:
@@ -104,19 +109,19 @@ def trained(job: Job, tokenizer: Tokenizer) -> Prior:
     from bench.train.checkpoint import FINAL, load_final
 
     source = codes_of_training_set(job, tokenizer)
-    learner = _learner(job.cell, job.build(job.device, Alone(), training=False), tokenizer, source)
-    load_final(folder(job) / FINAL, learner, job.session.final)
-    learner.module.to(job.device)
-    return learner.finish()  # type: ignore[return-value]
+    made = learner(job.cell, job.build(job.device, Alone(), training=False), tokenizer, source)
+    load_final(folder(job) / FINAL, made, job.session.final)
+    made.module.to(job.device)
+    return made.finish()
 
 
 def likelihoods(job: Job) -> tuple[Measurement, ...]:
     """``nll-bits-per-image`` and ``nll-bits-per-pixel``, means over images; none for most priors."""
-    if job.cell.entry.likelihood is None:
+    bits_of = of(job.cell).likelihood
+    if bits_of is None:
         return ()
     import numpy as np
 
-    bits_of = registry.load(job.cell.entry.likelihood)
     tokenizer = job.tokenizer.open()
     prior, images = trained(job, tokenizer), head(job.session.val, LIKELIHOOD_IMAGES)
     found = []

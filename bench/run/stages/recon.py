@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import Codes, RateModel
+from bench.contract import Codes
 from bench.core import codes as codes_of
-from bench.core import digest, registry
+from bench.core import digest
 from bench.core.distributed import Alone
 from bench.core.images import ImageArray
 from bench.data.export import strip
@@ -162,7 +162,7 @@ def _clock(job: Job) -> tuple[Measurement, ...]:
 
 def rates_recipe(job: Job) -> str | None:
     """What the statistics come from, or None for a method without such rates or a dataset without training images."""
-    training = _training(job.session) if job.cell.entry.rates else None
+    training = _training(job.session) if job.cell.code.rates else None
     return None if training is None else training.digest
 
 
@@ -171,11 +171,11 @@ def rates(job: Job) -> tuple[Measurement, ...]:
 
     Without training images there are only the rates that need no statistics.
     """
-    if job.cell.entry.rates is None:
+    make = job.cell.code.rates
+    if make is None:
         return ()
     training = _training(job.session)
-    build = job.build(job.device, Alone())
-    model: RateModel = registry.load(job.cell.entry.rates)(job.cell.settings, build)
+    model = make(job.cell.settings, job.build(job.device, Alone()))
     tokenizer = job.tokenizer.open()
     count = 0 if training is None else len(training)
     with job.session.progress("rates", count + len(job.session.val)) as advance:

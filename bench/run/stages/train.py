@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.core import registry
 from bench.run import tokenizers
 from bench.run.cells import Cell
 from bench.run.job import Job
@@ -36,9 +35,8 @@ def run(job: Job) -> Outcome:
     where = job.tokenizer.folder
     budget = fit.Budget(job.session.preset.images_seen, job.cell.seed, job.session.preset.previews)
 
-    def build(device: torch.device, comm: Any) -> Learner:
-        learner: Learner = registry.load(str(job.cell.entry.learner))(job.cell.settings, job.build(device, comm))
-        return learner
+    def build(device: torch.device, comm: Any) -> Learner[Tokenizer]:
+        return job.tokenizer.learner(job.build(device, comm))
 
     report = fit.finished(where)
     if report is None:
@@ -56,8 +54,8 @@ def _preview(session: Session) -> Any:
 
     held_out = torch.from_numpy(head(session.val, PREVIEW_IMAGES).pixels.copy())
 
-    def preview(learner: Learner) -> Mapping[str, float]:
-        tokenizer: Tokenizer = learner.finish()  # type: ignore[assignment]
+    def preview(learner: Learner[Tokenizer]) -> Mapping[str, float]:
+        tokenizer = learner.finish()
         device = next(learner.module.parameters()).device
         errors = []
         with torch.inference_mode():

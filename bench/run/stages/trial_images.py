@@ -30,7 +30,7 @@ def try_recon(trial: Trial) -> StageForecast:
         if trial.decoded is None:
             code(trial)
         coding = (trial.encode + trial.decode) * count
-    if trial.job.cell.entry.rates:
+    if trial.job.cell.code.rates:
         statistics = min(recon.TRAINING_IMAGES, len(session.train)) if session.dataset.train is not None else 0
         coding = coding + trial.encode * (statistics + count)
     per_image, features = measuring(trial, None)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+T = TypeVar("T")
 Seconds = dict[tuple[int, str], float]
 """By the step from which they hold and the phase."""
 
@@ -78,14 +79,14 @@ class Rehearsed:
 
 
 def rehearse(
-    build: Callable[[], Learner],
+    build: Callable[[], Learner[T]],
     source: Source,
     plan: FitPlan,
     fabric: Fabric,
     folder: Path,
     available: int | None,
     patience: Patience = Patience(),
-) -> tuple[Rehearsed, Learner]:
+) -> tuple[Rehearsed, Learner[T]]:
     """Builds a learner, lets it take the steps in ``folder``, and gives it with what was measured.
 
     ``available`` bytes of memory bound the micro-batch that is tried. Raises torch's own error when not even one image
@@ -100,7 +101,9 @@ def rehearse(
 class _Stand:
     """One learner on the test stand."""
 
-    def __init__(self, learner: Learner, source: Source, plan: FitPlan, fabric: Fabric, patience: Patience) -> None:
+    def __init__(
+        self, learner: Learner[object], source: Source, plan: FitPlan, fabric: Fabric, patience: Patience
+    ) -> None:
         self.learner, self.source, self.plan, self.fabric = learner, source, plan, fabric
         self.patience, self.device = patience, fabric.device
         self.steps = math.ceil(plan.images / learner.batch)

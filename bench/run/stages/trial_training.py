@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.contract import Learner
-from bench.core import registry, seeding
+from bench.contract import Learner, Prior, Tokenizer
+from bench.core import seeding
 from bench.run.forecast import Spread, StageForecast
 from bench.run.stages import prior, train
 from bench.run.stages import prior as priors
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.run.stages.trial_steps import Rehearsed
     from bench.train.loop import Source
 
+T = TypeVar("T")
 SAMPLER_STEPS = 8
 """Steps that a sampler with a number of steps is tried with."""
 
@@ -27,22 +28,21 @@ def try_train(trial: Trial) -> StageForecast:
     from bench.core.distributed import Alone
     from bench.train.batches import ImageSource
 
-    cell, session = trial.job.cell, trial.job.session
+    session = trial.job.session
 
-    def build() -> Learner:
-        learner: Learner = registry.load(str(cell.entry.learner))(cell.settings, trial.job.build(trial.device, Alone()))
-        return learner
+    def build() -> Learner[Tokenizer]:
+        return trial.job.tokenizer.learner(trial.job.build(trial.device, Alone()))
 
     forecast, learner = _training(trial, "train", build, ImageSource(session.train), session.preset.images_seen)
-    trial.tokenizer = learner.finish()  # type: ignore[assignment]
+    trial.tokenizer = learner.finish()
     code(trial)
     previews = max(session.preset.previews - 1, 0) * min(train.PREVIEW_IMAGES, len(session.val))
     return dataclasses.replace(forecast, seconds=forecast.seconds + (trial.encode + trial.decode) * previews)
 
 
 def _training(
-    trial: Trial, name: str, build: Callable[[], Learner], source: Source, images: int
-) -> tuple[StageForecast, Learner]:
+    trial: Trial, name: str, build: Callable[[], Learner[T]], source: Source, images: int
+) -> tuple[StageForecast, Learner[T]]:
     import torch
 
     from bench.run.stages.trial_steps import rehearse as try_training
@@ -97,17 +97,12 @@ def try_prior(trial: Trial) -> StageForecast:
     codes = len(session.train) * (1 + session.preset.flip)
     per_code = size_of(session.cache / "codes") / (len(source) * (1 + session.preset.flip))
 
-    def build() -> Learner:
-        learner: Learner = registry.load(str(cell.entry.prior_learner))(
-            _quick_sampler(cell.prior),
-            trial.job.build(trial.device, Alone()),
-            tokenizer,
-            source.head(priors.STATISTICS),
-        )
-        return learner
+    def build() -> Learner[Prior]:
+        quick = dataclasses.replace(cell, prior=_quick_sampler(cell.prior))
+        return priors.learner(quick, trial.job.build(trial.device, Alone()), tokenizer, source)
 
     forecast, learner = _training(trial, "prior", build, source, session.preset.prior_images_seen)
-    trial.prior = learner.finish()  # type: ignore[assignment]
+    trial.prior = learner.finish()
     return dataclasses.replace(
         forecast,
         seconds=forecast.seconds + trial.encode * codes + _likelihood(trial),
@@ -120,12 +115,13 @@ def _likelihood(trial: Trial) -> Spread:
     """The time of the likelihood of validation images, from one image's."""
     import torch
 
-    if trial.job.cell.entry.likelihood is None:
+    bits_of = priors.of(trial.job.cell).likelihood
+    if bits_of is None or trial.prior is None:
         return Spread()
     with torch.inference_mode():
         codes = tokenizer_of(trial).encode(torch.from_numpy(trial.job.session.val.pixels[:1].copy()).to(trial.device))
     began = perf_counter()
-    registry.load(trial.job.cell.entry.likelihood)(trial.prior, codes)
+    bits_of(trial.prior, codes)
     took = perf_counter() - began
     count = min(prior.LIKELIHOOD_IMAGES, len(trial.job.session.val))
     return (trial.encode + Spread(took, took, took)) * count

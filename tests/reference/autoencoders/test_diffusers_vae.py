@@ -15,7 +15,7 @@ from methods.diffusers_vae import settings
 from methods.diffusers_vae.classes import CLASSES
 from methods.diffusers_vae.model import parts, tokenizer
 
-BUILD = Build(32, 0, torch.device("cpu"), Alone())
+BUILD = Build((32, 32), 0, torch.device("cpu"), Alone())
 DOWN_UP = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
 CONVOLUTIONAL = {"block_out_channels": (32, 64), "layers_per_block": 1, **DOWN_UP}
 
@@ -214,7 +214,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path):
 def test_a_resolution_that_does_not_come_back_is_refused(tmp_path: Path):
     models()["kl"].save_pretrained(tmp_path)
     with pytest.raises(BenchError, match="33 x 33"):
-        tokenizer(settings("smoke", str(tmp_path)), Build(33, 0, torch.device("cpu"), Alone()))
+        tokenizer(settings("smoke", str(tmp_path)), Build((33, 33), 0, torch.device("cpu"), Alone()))
 
 
 def test_what_is_no_autoencoder_is_refused(tmp_path: Path):

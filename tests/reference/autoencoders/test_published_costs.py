@@ -6,7 +6,7 @@ from fvcore.nn import FlopCountAnalysis
 
 from bench.contract import Build
 from bench.core.distributed import Alone
-from bench.core.registry import load
+from bench.core.registry import load, method_of
 from bench.evaluate.cost import count
 from methods import METHODS
 from methods.autoencoder.autoencoder import Decoder
@@ -34,8 +34,8 @@ PUBLISHED = {
 @pytest.mark.parametrize(("method", "variant"), PUBLISHED)
 def test_the_published_decoders_cost_what_was_measured_on_the_official_code(method: str, variant: str):
     entry = load(METHODS[method])
-    settings = load(entry.settings)("paper", variant)
-    parts = load(entry.parts)(settings, Build(256, 0, torch.device("meta"), Alone()))
+    settings = entry.settings("paper", variant)
+    parts = method_of(entry).parts(settings, Build((256, 256), 0, torch.device("meta"), Alone()))
     numbers = {m.name: m.value for m in count(parts)}
     decoder, gmac, gmac_fvcore, encoder = PUBLISHED[method, variant]
     assert round(numbers["decoder-parameters"] / 1e6, 3) == decoder
@@ -46,7 +46,7 @@ def test_the_published_decoders_cost_what_was_measured_on_the_official_code(meth
 
 def test_the_counter_agrees_with_fvcore_on_a_real_forward():
     settings = vqgan_settings("paper", "16x16")
-    architecture = type(settings)(**(vars(settings) | {"ch": 32, "attention": "matmul"})).architecture(64)
+    architecture = type(settings)(**(vars(settings) | {"ch": 32, "attention": "matmul"})).architecture((64, 64))
     decoder, latents = Decoder(architecture).eval(), torch.randn(1, 256, architecture.grid, architecture.grid)
     analysis = FlopCountAnalysis(decoder, latents).unsupported_ops_warnings(False)
     from bench.core.flops import tally

@@ -16,7 +16,7 @@ PLUGIN = '''
 """Two methods: one with parts, one without."""
 from dataclasses import dataclass
 
-from bench.contract import MethodEntry, Part
+from bench.contract import Method, MethodEntry, Part
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,20 @@ def parts(settings, build):
     from torch import nn
 
     conv = nn.Conv2d(3, settings.width, 1)
-    x = torch.zeros(1, 3, build.resolution, build.resolution)
+    x = torch.zeros(1, 3, *build.size)
     assert conv.weight.is_meta and x.is_meta
     return [Part("all", "decoder", lambda: conv(x), {"network": sum(p.numel() for p in conv.parameters())})]
 
 
-METHOD = MethodEntry("toy", "Toy", "a toy", settings="NAME:settings", parts="NAME:parts")
+TOY = Method(parts=parts)
+METHOD = MethodEntry("toy", "Toy", "a toy", code="NAME:TOY", settings=settings)
 '''
+
+PARTLESS = """
+from bench.contract import Method, MethodEntry
+NOTHING = Method()
+METHOD = MethodEntry("partless", "P", "no parts", code="partless:NOTHING")
+"""
 
 app = typer.Typer()
 app.command()(cost)
@@ -76,7 +83,7 @@ def test_prints_a_table(plugin: Path) -> None:
 
 def test_methods_without_parts_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "partless.py"
-    path.write_text('from bench.contract import MethodEntry\nMETHOD = MethodEntry("partless", "P", "no parts")\n')
+    path.write_text(PARTLESS)
     done = invoke("--methods", "partless", "--plugin", str(path))
     assert "partless" in str(done.exception)
     assert done.exception.exit_code == 2

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.data import frozen
-from bench.data.external import Ready, images, parse
+from bench.data.external import Ready, ReadyFiles, parse
 from bench.data.freezing import Block, Writer
 from bench.errors import Missing, UsageError
 from bench.run.cells import cells
@@ -50,7 +50,7 @@ def write_nvidia_zip(path, content):
 
 
 def read(kind, path, tmp_path, reference=None):
-    return images(Ready(kind, "gan", str(path))).read(tmp_path / "cache", reference)
+    return ReadyFiles(Ready(kind, "gan", str(path))).read(tmp_path / "cache", reference)
 
 
 @pytest.mark.parametrize("layout", ["folder", "zip", "npz", "npz-compressed"])
@@ -73,10 +73,10 @@ def test_the_digest_follows_the_content_not_the_place(tmp_path):
     names = ["a.png", "b.png"]
     one = write_folder(tmp_path / "one", names, pixels(2))
     other = write_folder(tmp_path / "other", names, pixels(2))
-    digest = images(Ready("samples", "x", str(one))).digest
-    assert images(Ready("samples", "x", str(other))).digest == digest
+    digest = ReadyFiles(Ready("samples", "x", str(one))).digest
+    assert ReadyFiles(Ready("samples", "x", str(other))).digest == digest
     (other / "b.png").write_bytes(png(pixels(3)[2]))
-    assert images(Ready("samples", "x", str(other))).digest != digest
+    assert ReadyFiles(Ready("samples", "x", str(other))).digest != digest
 
 
 def test_images_of_different_sizes_are_refused(tmp_path):

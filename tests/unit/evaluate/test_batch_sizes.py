@@ -6,7 +6,7 @@ import torch
 from bench.contract import Build
 from bench.core import images
 from bench.core.distributed import Alone
-from bench.core.registry import load
+from bench.core.registry import method_of
 from bench.run.plugins import with_plugins
 from methods import METHODS
 
@@ -16,12 +16,12 @@ SEEDS = list(range(48))
 
 def built(name):
     """A tokenizer and a prior at ``smoke``, untrained: their rounding errors are those of trained ones."""
-    entry, build = with_plugins(METHODS, ())[name], Build(32, 0, CPU, Alone())
+    entry, build = with_plugins(METHODS, ())[name], Build((32, 32), 0, CPU, Alone())
     torch.manual_seed(0)
-    tokenizer = load(entry.learner)(load(entry.settings)("smoke", None), build).finish()
+    tokenizer = method_of(entry).learner(entry.settings("smoke", None), build).finish()
     pixels = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    settings = load(entry.prior_settings)("smoke", None)
-    return tokenizer, load(entry.prior_learner)(settings, build, tokenizer, tokenizer.encode(pixels)).finish()
+    settings = entry.prior_settings("smoke", None)
+    return tokenizer, method_of(entry).prior.learner(settings, build, tokenizer, tokenizer.encode(pixels)).finish()
 
 
 def in_batches(prior, size):

@@ -59,7 +59,7 @@ def test_noise_is_seeded_per_image(tmp_path: Path) -> None:
 def test_the_seed_is_the_cells_and_a_row_without_noise_says_nothing_of_it() -> None:
     cell = Cell(Method("toy"), ENTRY, ToySettings(), 0, ("recon",))
     assert (tokenizers.noise_seed(cell), tokenizers.noise_recipe(cell), tokenizers.noise_facts(cell)) == (None, {}, {})
-    entry = replace(ENTRY, decoding_noise="tests.unit.evaluate.test_reconstruct:deviations")
+    entry = replace(ENTRY, decoding_noise=deviations)
     noisy = replace(cell, entry=entry, decoding=Decoding(noise=True))
     assert tokenizers.noise_recipe(noisy) == {"noise": True}
     assert tokenizers.noise_facts(noisy) == {"decoding_noise": {"everywhere": 0.1}}

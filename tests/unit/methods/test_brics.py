@@ -23,7 +23,7 @@ SMOKE = settings("smoke", None)
 
 def build(resolution: int = 32, device: torch.device = CPU) -> Build:
     torch.manual_seed(0)
-    return Build(resolution, 0, device, Alone())
+    return Build((resolution, resolution), 0, device, Alone())
 
 
 def pictures(count: int, side: int = 32) -> torch.Tensor:

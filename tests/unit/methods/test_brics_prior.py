@@ -20,7 +20,7 @@ from methods.brics.tokenizer import PosteriorEncoder, drawn_keys
 
 CPU = torch.device("cpu")
 SMOKE = settings("smoke", None)
-BUILD = Build(32, 0, CPU, Alone())
+BUILD = Build((32, 32), 0, CPU, Alone())
 
 
 def tokenizer(**changes):

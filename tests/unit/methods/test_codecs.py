@@ -17,7 +17,7 @@ from methods.codecs import formats, headers
 from methods.codecs.formats import AvifSettings, Jpeg2000Settings, JpegSettings, WebpSettings
 from methods.codecs.model import FileCodec
 
-BUILD = Build(32, seed=0, device=torch.device("cpu"), comm=Alone())
+BUILD = Build((32, 32), seed=0, device=torch.device("cpu"), comm=Alone())
 CODECS = {
     "jpeg": JpegSettings(),
     "webp": WebpSettings(),

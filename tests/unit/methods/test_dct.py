@@ -192,7 +192,7 @@ def test_the_revision_is_the_definition() -> None:
 
 def test_the_cost_is_that_of_separable_transforms() -> None:
     """Per pixel of a plane one row and one column product of 8 each; 1.5 planes at 4:2:0."""
-    build = Build(256, seed=0, device=torch.device("meta"), comm=Alone())
+    build = Build((256, 256), seed=0, device=torch.device("meta"), comm=Alone())
     values = {m.name: m.value for m in count(parts(Settings(), build))}
     expected = 1.5 * 256 * 256 * 16 / 1e9
     assert values["decoder-gmac"] == pytest.approx(expected)
@@ -240,7 +240,7 @@ def test_entropy_is_finite_for_what_training_never_saw() -> None:
 
 def test_rates_are_named_and_ordered_sensibly() -> None:
     settings = Settings(q=50)
-    rates = DctRates(settings, Build(64, seed=0, device=CPU, comm=Alone()))
+    rates = DctRates(settings, Build((64, 64), seed=0, device=CPU, comm=Alone()))
     codes = tokenizer(settings).encode(PHOTOS)
     assert set(rates.bits(PHOTOS, codes)) == {"jpeg-file"}
     rates.update(PHOTOS, codes)

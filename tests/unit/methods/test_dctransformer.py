@@ -25,7 +25,7 @@ from methods.priors.choosing import draw
 from methods.priors.settings import Choice
 
 CPU = torch.device("cpu")
-BUILD = Build(32, seed=0, device=CPU, comm=Alone())
+BUILD = Build((32, 32), seed=0, device=CPU, comm=Alone())
 TINY: DCTransformer = replace(SMOKE, width=16, chunk=20, overlap=6)
 CROPS = np.stack([data.astronaut()[y : y + 32, x : x + 32] for y in (40, 120, 300) for x in (60, 200, 380)])
 PHOTOS = torch.from_numpy(CROPS).permute(0, 3, 1, 2)

@@ -12,7 +12,7 @@ from methods.downsample.model import Downsample
 
 
 def downsample(grid: int, resolution: int) -> Downsample:
-    build = Build(resolution, 0, torch.device("cpu"), Alone())
+    build = Build((resolution, resolution), 0, torch.device("cpu"), Alone())
     return Downsample(settings("small", str(grid)), build)
 
 

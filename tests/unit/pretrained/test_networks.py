@@ -91,7 +91,7 @@ def recipe(preset: str, cache: Path, **flags: bool) -> dict:
     dataset = type("Dataset", (), {"train": Images(), "val": Images(), "name": "images"})()
     session = Session(config, PRESETS[preset], dataset, Tables({}, METRICS, {}), None, cache, silent, print)
     method = type("Method", (), {"name": "vqgan", "weights": None, "label": "vqgan"})()
-    return train.recipe(job_of(Cell(method, entry, load(entry.settings)(preset, None), 0, ("train",)), session))
+    return train.recipe(job_of(Cell(method, entry, entry.settings(preset, None), 0, ("train",)), session))
 
 
 def test_the_recipe_of_a_training_holds_the_network_in_its_loss(cache: Path) -> None:

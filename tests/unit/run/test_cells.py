@@ -17,10 +17,12 @@ from bench.run.config import RunConfig, run_config
 from bench.run.presets import PRESETS
 from bench.run.settings import settings_until, with_options
 from tests.toys import ENTRY, ToySettings
+from tests.unit.evaluate.test_reconstruct import deviations
 
+NOISY = "tests.unit.evaluate.test_reconstruct:Noisy"
 TABLE = {
     "toy": ENTRY,
-    "plain": MethodEntry(name="plain", title="Plain", summary="", tokenizer="x:y", variants=("a", "b")),
+    "plain": MethodEntry(name="plain", title="Plain", summary="", code=NOISY, variants=("a", "b")),
 }
 
 
@@ -88,7 +90,7 @@ def test_unknown_names_suggest(config: dict[str, object], message: str) -> None:
 
 
 def test_noise_is_an_option_of_rows_whose_method_has_it() -> None:
-    noisy = dataclasses.replace(TABLE["plain"], decoding_noise="tests.unit.evaluate.test_reconstruct:deviations")
+    noisy = dataclasses.replace(TABLE["plain"], decoding_noise=deviations)
     made = cells(RunConfig(methods=("plain,plain:noise=true",), seeds=(0, 1)), {"plain": noisy})
     assert [(c.label, c.seed, c.decoding.noise) for c in made] == [
         ("plain", 0, False),

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.contract import MethodEntry
+from bench.contract import Method, MethodEntry
 from bench.core import registry
 from bench.errors import UsageError
 from bench.run import plugins
+from tests.conftest import Command
 
 GOOD = """
 from bench.contract import MethodEntry
-METHOD = MethodEntry(name="mine", title="Mine", summary="a test")
+METHOD = MethodEntry(name="mine", title="Mine", summary="a test", code="plugin_good:Mine")
 class Mine: ...
 """
 
@@ -31,7 +32,7 @@ def test_a_plugin_file_adds_its_method(tmp_path: Path) -> None:
     table = plugins.with_plugins({}, [str(file)])
     assert table["mine"].title == "Mine"
     assert plugins.plugin_entry(f"{file}:Mine") == MethodEntry(
-        name="mine", title="Mine", summary="Mine of plugin_good.py", tokenizer="plugin_good:Mine"
+        name="mine", title="Mine", summary="Mine of plugin_good.py", code="plugin_good:Mine"
     )
 
 
@@ -50,6 +51,53 @@ def test_bad_plugins(tmp_path: Path, name: str, text: str, message: str) -> None
     file.write_text(text)
     with pytest.raises(UsageError, match=message):
         plugins.with_plugins({}, [str(file)])
+
+
+HEAD = "from bench.contract import MethodEntry\n"
+OLD = {
+    "plugin_smallest.py": """METHOD = MethodEntry("a", "A", "", tokenizer="plugin_smallest:A")""",
+    "plugin_trained.py": """METHOD = MethodEntry(name="a", title="A", summary="", settings="a:s", learner="a:l")""",
+    "plugin_none.py": """METHOD = MethodEntry(name="a", title="A", summary="")""",
+    "plugin_strings.py": """METHOD = MethodEntry(name="a", title="A", summary="", code="a:B", settings="a:s")""",
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_a_plugin_written_for_the_first_version_is_told_what_changed(
+    name: str, tmp_path: Path, command: Command
+) -> None:
+    (tmp_path / name).write_text(HEAD + OLD[name])
+    arguments = ["run", "--plugin", str(tmp_path / name), "--methods", "a", "--dataset", "photos"]
+    done = command(*arguments)
+    assert done.code == 2
+    assert 'after 0.1 a row names one code="module:attr"' in done.err
+    assert "Traceback" not in done.err
+
+
+HERE = "tests.unit.run"
+
+
+class Neither:
+    """A class is taken for a tokenizer's."""
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (f"{HERE}.test_plugins:absent", "has no attribute 'absent'"),
+        (f"{HERE}.absent:thing", f"No module named '{HERE}.absent'"),
+        ("no path", "cannot be imported"),
+        ("tests.unit.run.test_plugins:HEAD", "is str; name a bench.contract.Method or a tokenizer class"),
+    ],
+)
+def test_code_that_leads_nowhere_is_said_with_the_row(code: str, words: str) -> None:
+    with pytest.raises(UsageError, match=f"The code '{code}' of 'mine' .*{words}"):
+        registry.method_of(MethodEntry("mine", "Mine", "", code))
+
+
+def test_a_class_is_a_method_that_only_makes_tokenizers() -> None:
+    found = registry.method_of(MethodEntry("mine", "Mine", "", "tests.unit.run.test_plugins:Neither"))
+    assert found == Method(tokenizer=Neither)
 
 
 def test_a_missing_plugin_and_a_taken_name(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def tried(learner: ToyLearner, folder: Path, plan: FitPlan, patience: Patience =
 
 
 def toy() -> ToyLearner:
-    return ToyLearner(ToySettings(), Build(16, 0, CPU, Alone()))
+    return ToyLearner(ToySettings(), Build((16, 16), 0, CPU, Alone()))
 
 
 def test_every_phase_is_measured_from_every_start_and_only_the_final_weights_are_left(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_memory_of_a_batch_is_forecast_from_one_image(tmp_path: Path) -> None:
 
     One image is charged with what the process takes besides, some tens of MiB: its forecast errs upwards.
     """
-    learner = Hungry(ToySettings(batch=4), Build(16, 0, CPU, Alone()))
+    learner = Hungry(ToySettings(batch=4), Build((16, 16), 0, CPU, Alone()))
     one = tried(learner, tmp_path, FitPlan(images=8, seed=0), Patience(2, 2, seconds=0.0))
     assert one.measured == 1
     all_four = tried(learner, tmp_path, FitPlan(images=8, seed=0), Patience(2, 2, seconds=60.0))
@@ -93,7 +93,7 @@ def _changed(module: ToyNetwork, keys: object) -> None:
 
 
 def test_a_checkpoint_that_does_not_come_back_is_found(tmp_path: Path) -> None:
-    learner = Forgetful(ToySettings(), Build(16, 0, CPU, Alone()))
+    learner = Forgetful(ToySettings(), Build((16, 16), 0, CPU, Alone()))
     with pytest.raises(IntegrityError, match="did not come back as it was written"):
         tried(learner, tmp_path, FitPlan(images=80, seed=0))
 

@@ -41,7 +41,7 @@ def source() -> ImageSource:
 
 def learner(settings: ToySettings) -> ToyLearner:
     torch.manual_seed(0)
-    return ToyLearner(settings, Build(16, 0, torch.device("cpu"), Alone()))
+    return ToyLearner(settings, Build((16, 16), 0, torch.device("cpu"), Alone()))
 
 
 def train(source: ImageSource, folder: Path, plan: FitPlan, settings: ToySettings) -> tuple[ToyLearner, FitReport]:

@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from bench.contract import Build
 from bench.core.distributed import Alone
 from bench.core.progress import silent
-from bench.core.registry import load
+from bench.core.registry import load, method_of
 from bench.data import frozen
 from bench.errors import BenchError, UsageError
 from bench.train import batches, checkpoint, space
@@ -34,15 +34,15 @@ FULL = Path("/dev/full")
 def learner(name: str, device: str = "cpu"):
     """A method at ``smoke`` with discriminator and moving average where it can have them."""
     torch.manual_seed(0)
-    built = Build(SIDE, 0, torch.device(device), Alone())
+    built = Build((SIDE, SIDE), 0, torch.device(device), Alone())
     if name == "toy":
         return ToyLearner(ToySettings(width=64), built)
     entry = load(METHODS[name])
-    settings = load(entry.settings)("smoke", None)
+    settings = entry.settings("smoke", None)
     if name == "brics":
         losses = replace(settings.losses, adversarial=1.0, r1=1.0, r1_every=1, discriminator_base=256)
-        return load(entry.learner)(replace(settings, losses=losses, half_life=50.0, batch=4), built)
-    return load(entry.learner)(replace(settings, disc_weight=0.8, disc_start=0, disc_width=8, batch=4), built)
+        return method_of(entry).learner(replace(settings, losses=losses, half_life=50.0, batch=4), built)
+    return method_of(entry).learner(replace(settings, disc_weight=0.8, disc_start=0, disc_width=8, batch=4), built)
 
 
 def source() -> ImageSource:
@@ -117,7 +117,7 @@ def test_files_that_the_system_refuses_are_one_sentence_and_leave_nothing(
     width: int, size: int, tmp_path: Path
 ) -> None:
     """Where the file ends within one tensor, torch says nothing of the system's error but an own one."""
-    made = ToyLearner(ToySettings(width=width), Build(SIDE, 0, torch.device("cpu"), Alone()))
+    made = ToyLearner(ToySettings(width=width), Build((SIDE, SIDE), 0, torch.device("cpu"), Alone()))
     with cap(size), pytest.raises(BenchError, match=r"final\.safetensors was not written \(.*File too large"):
         checkpoint.save_final(tmp_path, made)
     with cap(size), pytest.raises(BenchError, match=r"checkpoint\.pt was not written \(.*File too large"):

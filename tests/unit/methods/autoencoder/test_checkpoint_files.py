@@ -40,7 +40,7 @@ SIZES = {"ch": 32, "ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (
 VQ = VQSettings(**SIZES, n_embed=7)
 RQ = RQSettings(**SIZES, n_embed=7, depth=3)
 KL = KLSettings(**(SIZES | {"embed_dim": 4}))
-BUILD = Build(32, 0, torch.device("cpu"), Alone())
+BUILD = Build((32, 32), 0, torch.device("cpu"), Alone())
 
 
 def load_vq(settings: VQSettings, build: Build, path: Path):
@@ -56,7 +56,7 @@ def load_kl(settings: KLSettings, build: Build, path: Path):
 
 
 def vq_model() -> QuantisedModel:
-    return QuantisedModel(VQ.architecture(32), VQ, seed=0)
+    return QuantisedModel(VQ.architecture((32, 32)), VQ, seed=0)
 
 
 def images() -> torch.Tensor:
@@ -93,7 +93,7 @@ def test_the_tokenizer_inside_a_second_stage_is_found(tmp_path: Path):
 
 
 def test_an_archive_with_one_tokenizer_among_several_files_is_read(tmp_path: Path):
-    model = QuantisedModel(RQ.architecture(32), RQ, seed=0)
+    model = QuantisedModel(RQ.architecture((32, 32)), RQ, seed=0)
     with tarfile.open(tmp_path / "church.tar.gz", "w:gz") as archive:
         for name, content in (("church/a.pt", model.state_dict()), ("church/b.pt", {"body.weight": torch.ones(2)})):
             data = io.BytesIO()
@@ -107,33 +107,33 @@ def test_an_archive_with_one_tokenizer_among_several_files_is_read(tmp_path: Pat
 
 
 def test_a_published_zip_of_latent_diffusion_is_read(tmp_path: Path):
-    model = KLModel(KL.architecture(32, double_z=True), KL)
+    model = KLModel(KL.architecture((32, 32), double_z=True), KL)
     torch.save({"state_dict": model.state_dict()}, tmp_path / "model.ckpt")
     with zipfile.ZipFile(tmp_path / "kl-f2.zip", "w") as archive:
         archive.write(tmp_path / "model.ckpt", "model.ckpt")
     tokenizer = load_kl(KL, BUILD, tmp_path / "kl-f2.zip")
     assert torch.equal(tokenizer.model.quant_conv.weight, model.quant_conv.weight)
-    own, variant = identify_kl(kl_settings("paper", None), 32, read(tmp_path / "kl-f2.zip"))
+    own, variant = identify_kl(kl_settings("paper", None), (32, 32), read(tmp_path / "kl-f2.zip"))
     assert variant is None
-    assert own.architecture(32, double_z=True) == KL.architecture(32, double_z=True)
+    assert own.architecture((32, 32), double_z=True) == KL.architecture((32, 32), double_z=True)
 
 
 def test_the_published_widths_are_identified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = vqgan_settings("paper", "32x32")
     with torch.device("meta"):
-        state = QuantisedModel(settings.architecture(256), settings, seed=0).state_dict()
+        state = QuantisedModel(settings.architecture((256, 256)), settings, seed=0).state_dict()
     monkeypatch.setattr("methods.autoencoder.checkpoint_files._states", lambda data, origin: (state, None))
     (tmp_path / "any.ckpt").write_bytes(b"")
-    own, variant = identify_vqgan(vqgan_settings("smoke", None), 256, read(tmp_path / "any.ckpt"))
+    own, variant = identify_vqgan(vqgan_settings("smoke", None), (256, 256), read(tmp_path / "any.ckpt"))
     assert variant == "32x32"
-    assert own.architecture(256) == replace(settings.architecture(256), attn_resolutions=())
+    assert own.architecture((256, 256)) == replace(settings.architecture((256, 256)), attn_resolutions=())
 
 
 def test_a_row_of_foreign_weights_has_their_widths_and_not_the_presets(tmp_path: Path):
     torch.save(vq_model().state_dict(), tmp_path / "model.ckpt")
     table = with_plugins(METHODS, ())
     (cell,) = cells(RunConfig(methods=(f"vqgan@{tmp_path / 'model.ckpt'}",), preset="smoke"), table)
-    assert cell.settings.architecture(32) == VQ.architecture(32)
+    assert cell.settings.architecture((32, 32)) == VQ.architecture((32, 32))
     assert cell.settings.n_embed == 7
     (ready,) = cells(RunConfig(methods=("vqgan@nowhere.ckpt",), preset="smoke"), table)
     assert ready.settings == vqgan_settings("smoke", None), "what is absent is said when all of it is listed"
@@ -142,7 +142,7 @@ def test_a_row_of_foreign_weights_has_their_widths_and_not_the_presets(tmp_path:
 def test_a_variant_that_the_weights_are_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = vqgan_settings("paper", "32x32")
     with torch.device("meta"):
-        state = QuantisedModel(settings.architecture(256), settings, seed=0).state_dict()
+        state = QuantisedModel(settings.architecture((256, 256)), settings, seed=0).state_dict()
     monkeypatch.setattr("methods.autoencoder.checkpoint_files._states", lambda data, origin: (state, None))
     path = tmp_path / "any.ckpt"
     path.write_bytes(b"")
@@ -152,7 +152,7 @@ def test_a_variant_that_the_weights_are_not_is_refused(tmp_path: Path, monkeypat
 
 
 def test_another_family_is_named_with_the_method_that_reads_it(tmp_path: Path):
-    torch.save(QuantisedModel(RQ.architecture(32), RQ, seed=0).state_dict(), tmp_path / "rq.pt")
+    torch.save(QuantisedModel(RQ.architecture((32, 32)), RQ, seed=0).state_dict(), tmp_path / "rq.pt")
     with pytest.raises(UsageError, match=r"RQ-VAE.*rqvae@PATH"):
         load_vq(VQ, BUILD, tmp_path / "rq.pt")
     torch.save(vq_model().state_dict(), tmp_path / "vq.pt")
@@ -238,7 +238,7 @@ def lasts(folder: Path, times: dict[str, int]) -> dict[str, QuantisedModel]:
     """Ends of a training run with their times of change; each a model of its own seed."""
     found = {}
     for seed, (name, time) in enumerate(times.items()):
-        found[name] = QuantisedModel(VQ.architecture(32), VQ, seed=seed)
+        found[name] = QuantisedModel(VQ.architecture((32, 32)), VQ, seed=seed)
         (folder / name).parent.mkdir(exist_ok=True)
         torch.save({"state_dict": found[name].state_dict()}, folder / name)
         os.utime(folder / name, (time, time))

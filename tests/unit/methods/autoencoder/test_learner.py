@@ -12,7 +12,7 @@ from torch import nn
 from bench.contract import Batch, Build
 from bench.core.distributed import Alone
 from bench.core.images import to_signed
-from bench.core.registry import load
+from bench.core.registry import load, method_of
 from bench.pretrained.lpips import lpips_network
 from bench.pretrained.stand_ins import stand_in
 from methods import METHODS
@@ -24,12 +24,12 @@ NAMES = ("vqgan", "rqvae", "kl-ldm", "vq-ldm")
 def build(name: str, comm=None, weights=None, **changes):
     """A learner at ``smoke`` whose codebook starts after one step."""
     entry = load(METHODS[name])
-    settings = load(entry.settings)("smoke", None)
+    settings = entry.settings("smoke", None)
     if name != "kl-ldm":
         changes = {"kmeans_at": 1, **changes}
     torch.manual_seed(0)
-    return load(entry.learner)(
-        replace(settings, **changes), Build(32, 0, torch.device("cpu"), comm or Alone(), weights=weights)
+    return method_of(entry).learner(
+        replace(settings, **changes), Build((32, 32), 0, torch.device("cpu"), comm or Alone(), weights=weights)
     )
 
 
@@ -214,10 +214,10 @@ def test_the_schedule_warms_up_and_falls_to_zero():
 def test_checkpointing_and_memory_format_change_no_gradient():
     def gradients(channels_last: bool, **changes):
         entry = load(METHODS["kl-ldm"])
-        settings = replace(load(entry.settings)("smoke", None), **changes)
+        settings = replace(entry.settings("smoke", None), **changes)
         torch.manual_seed(0)
-        made = Build(32, 0, torch.device("cpu"), Alone(), channels_last=channels_last)
-        learner = load(entry.learner)(settings, made)
+        made = Build((32, 32), 0, torch.device("cpu"), Alone(), channels_last=channels_last)
+        learner = method_of(entry).learner(settings, made)
         learner.phases[0].loss(batch(), 0).total.backward()
         return torch.cat([p.grad.flatten() for p in learner.phases[0].parameters])
 
@@ -230,7 +230,9 @@ def test_compilation_is_asked_of_encoder_and_decoder(monkeypatch: pytest.MonkeyP
     compiled = []
     monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
     entry = load(METHODS["vqgan"])
-    load(entry.learner)(load(entry.settings)("smoke", None), Build(32, 0, torch.device("cpu"), Alone(), compile=True))
+    method_of(entry).learner(
+        entry.settings("smoke", None), Build((32, 32), 0, torch.device("cpu"), Alone(), compile=True)
+    )
     assert compiled == ["Encoder", "Decoder"]
 
 

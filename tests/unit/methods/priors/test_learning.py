@@ -125,7 +125,7 @@ def check(case, spread, steps, ruler, tmp_path):
     assert drawn < 0.8 * min(mixed, random)
 
 
-BUILD = Build(32, 0, CPU, Alone())
+BUILD = Build((32, 32), 0, CPU, Alone())
 
 
 @pytest.mark.parametrize("make", [brics, vq_ldm, vqgan, rqvae])

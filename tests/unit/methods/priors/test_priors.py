@@ -41,7 +41,7 @@ class Named:
 
 
 def build():
-    return Build(resolution=32, seed=0, device=torch.device("cpu"), comm=Alone())
+    return Build(size=(32, 32), seed=0, device=torch.device("cpu"), comm=Alone())
 
 
 def continuous(count=8, low=None, high=None):
