@@ -103,5 +103,6 @@ def check_product(case: Case, learner: Learner) -> None:
     error = (images.to_uint8(decoded).double() - pixels.double()).square().mean()
     assert 0 < float(10 * torch.log10(255**2 / error)) < 60
     assert torch.equal(decoded, tokenizer.decode(tokenizer.encode(pixels)))  # type: ignore[union-attr]
-    counted = {m.name: m.value for m in count_method(case.entry, case.settings, case.side).measurements}
+    counts = count_method(method_of(case.entry).parts, case.settings, (case.side, case.side))
+    counted = {m.name: m.value for m in counts.measurements}
     assert min(counted[f"{side}-{what}"] for side in ("encoder", "decoder") for what in ("gmac", "parameters")) > 0
