@@ -32,7 +32,6 @@ from methods.kl_ldm.checkpoint import identify as identify_kl
 from methods.kl_ldm.model import KLModel
 from methods.kl_ldm.presets import KLSettings
 from methods.kl_ldm.presets import settings as kl_settings
-from methods.rqvae.checkpoint import checkpoint as rq_checkpoint
 from methods.vqgan.checkpoint import identify as identify_vqgan
 from methods.vqgan.presets import settings as vqgan_settings
 
@@ -48,7 +47,7 @@ def load_vq(settings: VQSettings, build: Build, path: Path):
 
 
 def load_rq(settings: RQSettings, build: Build, path: Path):
-    return rq_checkpoint(settings, build, read(path))
+    return vq_checkpoint(settings, build, read(path))
 
 
 def load_kl(settings: KLSettings, build: Build, path: Path):
