@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.data.pairing import Pairing, Rule, by_name, by_order
 from bench.errors import Missing, NotComparable, UsageError
 
 if TYPE_CHECKING:
     from bench.core.progress import Progress
-    from bench.data.image_sets import Crop, ImageFiles
+    from bench.data.image_sets import Crop, ImageFiles, Source
     from bench.metrics.entries import MetricEntry, MetricProtocol
     from bench.metrics.feature_cache import Statistics
     from bench.metrics.measure import Measured
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bench.metrics.signatures import Precision
     from bench.results.record import Measurement
 
+PAIRS = {"name": by_name, "order": by_order}
 SETS = "folder, zip, .npz, .npy, frozen array"
 
 
@@ -32,6 +34,7 @@ def score(
     protocol: Annotated[str | None, typer.Option(help="metric protocol (list protocols)")] = None,
     crop: Annotated[str | None, typer.Option(help="crop and resize both sets first, for example ldm:256")] = None,
     split: Annotated[str, typer.Option(help="train or val, where --real is a dataset")] = "val",
+    pair: Annotated[str, typer.Option(help="pair images by name, or in the natural order of names: order")] = "name",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
     bf16: Annotated[bool, typer.Option("--bf16", help="run feature extractors in bfloat16; in the signature")] = False,
@@ -55,42 +58,80 @@ def score(
     progress = bars()
     cropped = image_sets.parse_crop(crop)
     cache = cache_root()
-    candidate = image_sets.open_set(fake.expanduser(), cache, cropped, progress)
+    lookup(PAIRS, pair, "way of pairing")
+    source = image_sets.find(fake.expanduser())
     reference = _reference(real, split, cropped, progress)
+    pairs = _paired(reference, source, entries, pair, explicit=bool(metrics))
+    order = pairs.order if isinstance(pairs, Pairing) else ()
+    candidate = image_sets.open_set(source, cache, cropped, progress, order)
     if not isinstance(reference, image_sets.ImageFiles):
         _same_protocol(reference, entries, chosen, explicit=bool(metrics))
         if bf16:
             raise NotComparable("Kept statistics are of float32 features; leave --bf16 out, or give the images.")
         if stand_in:
             raise NotComparable("Kept statistics are of real networks; leave --stand-in out, or give the images.")
-    entries = _comparable(reference, candidate, entries, explicit=bool(metrics))
+    obstacle = pairs if isinstance(pairs, str) else _mismatch(reference, candidate, entries, explicit=bool(metrics))
     for remark in image_sets.remarks(reference if isinstance(reference, image_sets.ImageFiles) else None, candidate):
         typer.echo(f"note: {remark}", err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
     images = reference.arrays if isinstance(reference, image_sets.ImageFiles) else reference
     found = Pretrained(cache / FOLDER if stand_in else None)
+    fit = [entry for entry in entries if obstacle is None or entry.kind != "pair"]
     measured = measure(
-        images, candidate.arrays, entries, FEATURES, chosen, device, cache, batch, progress, precision, found
+        images, candidate.arrays, fit, FEATURES, chosen, device, cache, batch, progress, precision, found
     )
-    typer.echo(_as_json(measured, chosen) if json else _as_text(measured, chosen))
+    measured = _with_absent(measured, entries, obstacle)
+    rule = pairs.rule if isinstance(pairs, Pairing) and obstacle is None else None
+    typer.echo(_as_json(measured, chosen, rule) if json else _as_text(measured, chosen, rule))
     if per_image is not None:
         _write_values(per_image, candidate, measured)
     return _verdict(measured, explicit=bool(metrics), strict=strict)
 
 
-def _comparable(
+def _paired(
+    reference: ImageFiles | Statistics, source: Source, entries: list[MetricEntry], pair: str, explicit: bool
+) -> Pairing | str | None:
+    """How the images belong together, or why they do not; None where no metric compares image with image."""
+    from bench.data.image_sets import ImageFiles
+
+    asked = any(entry.kind == "pair" for entry in entries)
+    if not asked or not isinstance(reference, ImageFiles) or len(reference.names) != len(source.members.names):
+        return None
+    try:
+        return PAIRS[pair](reference.listed, source.members.names)
+    except UsageError as error:
+        reason = f"{str(error).rstrip('.')}, or add --pair order to pair them in the natural order of their names"
+    return _refused(reason, explicit)
+
+
+def _mismatch(
     reference: ImageFiles | Statistics, candidate: ImageFiles, entries: list[MetricEntry], explicit: bool
-) -> list[MetricEntry]:
-    """The metrics without those of pairs where sizes do not belong to the same images; asked for, they are refused."""
+) -> str | None:
+    """Why no image can be compared with its own: sizes that do not belong to the same images."""
     from bench.data import image_sets
 
     reason = image_sets.mismatch(reference, candidate) if isinstance(reference, image_sets.ImageFiles) else None
-    if reason is None:
-        return entries
-    if explicit and any(entry.kind == "pair" for entry in entries):
+    asked = any(entry.kind == "pair" for entry in entries)
+    return _refused(reason, explicit and asked) if reason is not None else None
+
+
+def _refused(reason: str, explicit: bool) -> str:
+    """The reason why there are no pairs, said; an error where metrics of pairs were asked for by name."""
+    if explicit:
         raise UsageError(f"{reason[0].upper()}{reason[1:]}.")
     typer.echo(f"note: no image is compared with image: {reason}", err=True)
-    return [entry for entry in entries if entry.kind != "pair"]
+    return reason
+
+
+def _with_absent(measured: Measured, entries: list[MetricEntry], obstacle: str | None) -> Measured:
+    """The measurements in the order of the metrics, those of pairs without value where there are no pairs."""
+    from bench.results.record import Measurement
+
+    there = {m.name: m for m in measured.measurements}
+    found = tuple(
+        there.get(e.name) or Measurement(e.name, None, e.unit, e.higher_is_better, reason=obstacle) for e in entries
+    )
+    return replace(measured, measurements=found)
 
 
 def bars() -> Progress:
@@ -112,7 +153,7 @@ def _reference(text: str, split: str, crop: Crop | None, progress: Progress) -> 
     if path.suffix == ".npz" and reference_statistics.holds_statistics(path):
         return _statistics(reference_statistics.read(path), crop)
     if path.exists():
-        return image_sets.open_set(path, cache_root(), crop, progress)
+        return image_sets.open_set(image_sets.find(path), cache_root(), crop, progress)
     if text in reference_statistics.names(cache_root()):
         return _statistics(reference_statistics.find(text, cache_root()), crop)
     if is_dataset(text):
@@ -182,12 +223,13 @@ def _same_protocol(
 # What is said
 
 
-def _as_text(measured: Measured, protocol: MetricProtocol) -> str:
+def _as_text(measured: Measured, protocol: MetricProtocol, rule: Rule | None) -> str:
     found = [m for m in measured.measurements if m.value is not None]
     names = [_label(m, protocol) for m in found]
     width = max((len(name) for name in names), default=0)
     lines = [f"{name:<{width}}  {_arrow(m)} {_number(m)}" for name, m in zip(names, found, strict=True)]
     lines += [f"protocol: {protocol.name} ({protocol.title})"]
+    lines += [f"pairs: by {rule}"] if rule is not None else []
     absent: dict[str, list[str]] = {}
     for m in measured.measurements:
         if m.reason is not None:
@@ -215,11 +257,13 @@ def _number(measurement: Measurement) -> str:
     return f"{text} {measurement.unit}".rstrip()
 
 
-def _as_json(measured: Measured, protocol: MetricProtocol) -> str:
+def _as_json(measured: Measured, protocol: MetricProtocol, rule: Rule | None) -> str:
     rows: list[dict[str, Any]] = [
         {**asdict(m), "label": _label(m, protocol) if m.value is not None else m.name} for m in measured.measurements
     ]
-    return json_module.dumps({"protocol": asdict(protocol), "metrics": rows}, indent=2, allow_nan=False)
+    return json_module.dumps(
+        {"protocol": asdict(protocol), "paired_by": rule, "metrics": rows}, indent=2, allow_nan=False
+    )
 
 
 def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None:

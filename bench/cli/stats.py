@@ -42,7 +42,7 @@ def build(
     if is_dataset(images) and not place.exists():
         files = dataset_images(images, split, cropped)
     else:
-        files = image_sets.open_set(place, cache_root(), cropped, bars())
+        files = image_sets.open_set(image_sets.find(place), cache_root(), cropped, bars())
     found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, bars())
     facts: dict[str, Any] = {
         "images": of_value([array.digest for array in files.arrays]),

@@ -59,6 +59,11 @@ class ImageFiles:
     order: tuple[int, ...]
 
     @property
+    def listed(self) -> list[str]:
+        """The names in the order of all images, whatever their sizes."""
+        return [name for _, name in sorted(zip(self.order, self.names, strict=True))]
+
+    @property
     def sizes(self) -> list[str]:
         """``WIDTHxHEIGHT`` of each array."""
         return [f"{a.pixels.shape[3]}x{a.pixels.shape[2]}" for a in self.arrays]
@@ -75,20 +80,42 @@ def parse_crop(text: str | None) -> Crop | None:
     return Crop(protocol, int(side))
 
 
-def open_set(path: Path, cache: Path, crop: Crop | None = None, progress: Progress = silent) -> ImageFiles:
-    """The images at a path, in the order of their names without suffix.
+@dataclass(frozen=True)
+class Source:
+    """An image set that is found but not decoded; ``frozen`` where it is a frozen folder, whose images are ready."""
 
-    Raises :class:`Missing` or :class:`UsageError` where there are none or one cannot be used.
+    members: Members
+    frozen: Frozen | None = None
+
+
+def find(path: Path) -> Source:
+    """What is at a path, its images in the order of their names without suffix.
+
+    Raises :class:`Missing` or :class:`UsageError` where there are none.
     """
     if (path / arrays.MANIFEST).is_file():
         frozen = arrays.open_frozen(path)
-        if crop is not None:
-            raise UsageError(f"{path} is a frozen array; it was cropped when it was made and takes no --crop.")
-        return whole(str(path), frozen, tuple(map(str, range(len(frozen)))), {"raw": len(frozen)})
+        return Source(_array_of(str(path), frozen.pixels.transpose(0, 2, 3, 1), ["frozen", frozen.digest]), frozen)
     members = _members(path)
-    members = replace(members, names=tuple(sorted(members.names, key=_stem)))
-    request = DatasetRequest(path.name, str(path), 0, "", cache)
-    rows = prepare.source_digests(request, members)
+    return Source(replace(members, names=tuple(sorted(members.names, key=_stem))))
+
+
+def open_set(
+    source: Source, cache: Path, crop: Crop | None = None, progress: Progress = silent, order: Sequence[int] = ()
+) -> ImageFiles:
+    """The images of a source; ``order``, where it is given, lists the positions of all of its names anew.
+
+    Raises :class:`UsageError` where one cannot be used.
+    """
+    members = source.members
+    if source.frozen is not None and crop is not None:
+        raise UsageError(f"{members.origin} is a frozen array; it was cropped when it was made and takes no --crop.")
+    if source.frozen is not None and list(order) in ([], sorted(order)):
+        return whole(members.origin, source.frozen, members.names, {"raw": len(source.frozen)})
+    if order:
+        members = replace(members, names=tuple(members.names[i] for i in order))
+    request = DatasetRequest(Path(members.origin).name, members.origin, 0, "", cache)
+    rows = prepare.source_digests(request, _stamped(members, order))
     recipe = {
         "sources": hashlib.sha256(rows.tobytes()).hexdigest(),
         "crop": None if crop is None else [crop.protocol, crop.resolution],
@@ -98,9 +125,16 @@ def open_set(path: Path, cache: Path, crop: Crop | None = None, progress: Progre
     index = cache / "scored" / f"{digest.of_value(recipe)[:32]}.json"
     with locked(index):
         found = _known(index) or _decode(members, index, crop, progress)
-    order = tuple(position for group in found["groups"] for position in group["positions"])
+    places = tuple(position for group in found["groups"] for position in group["positions"])
     frozen_arrays = tuple(arrays.open_frozen(cache / "images" / group["folder"]) for group in found["groups"])
-    return ImageFiles(str(path), frozen_arrays, tuple(members.names[i] for i in order), found["encodings"], order)
+    return ImageFiles(
+        members.origin, frozen_arrays, tuple(members.names[i] for i in places), found["encodings"], places
+    )
+
+
+def _stamped(members: Members, order: Sequence[int]) -> Members:
+    """The members with a stamp that also tells their order, since digests are remembered in it."""
+    return replace(members, stamp=digest.of_value([members.stamp, list(order)])) if order else members
 
 
 def whole(origin: str, frozen: Frozen, names: tuple[str, ...], encodings: Mapping[str, int]) -> ImageFiles:
@@ -112,7 +146,7 @@ def mismatch(reference: ImageFiles, candidate: ImageFiles) -> str | None:
     """Why images of several sizes cannot be compared pair by pair: the sizes do not belong to the same images."""
     if len(reference.order) != len(candidate.order) or reference.order == candidate.order:
         return None
-    one, other = (dict(zip(files.order, stems(files), strict=True)) for files in (reference, candidate))
+    one, other = (dict(zip(files.order, map(_stem, files.names), strict=True)) for files in (reference, candidate))
     sizes = [dict(zip(files.order, _sizes(files), strict=True)) for files in (reference, candidate)]
     place = next(i for i in one if sizes[0][i] != sizes[1][i])
     return (
@@ -143,12 +177,17 @@ def _array_members(path: Path) -> Members:
         pixels = pixels.transpose(0, 2, 3, 1)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or not len(pixels):
         raise UsageError(f"{path} holds {pixels.dtype} {pixels.shape}; images are uint8 [N, H, W, 3] or [N, 3, H, W].")
-    height, width = pixels.shape[1:3]
     status = path.stat()
+    return _array_of(str(path), pixels, ["npy", str(path.resolve()), status.st_size, status.st_mtime_ns])
+
+
+def _array_of(origin: str, pixels: np.ndarray, stamp: list[Any]) -> Members:
+    """uint8 ``[N, H, W, 3]`` as members named by their number; ``stamp`` changes whenever the array does."""
+    height, width = pixels.shape[1:3]
     return Members(
-        str(path),
+        origin,
         tuple(f"{i:08d}" for i in range(len(pixels))),
-        digest.of_value(["npy", str(path.resolve()), status.st_size, status.st_mtime_ns]),
+        digest.of_value(stamp),
         lambda name: np.ascontiguousarray(pixels[int(name)]).tobytes(),
         lambda data, name: images.Decoded(np.frombuffer(data, np.uint8).reshape(height, width, 3), "raw"),
     )
@@ -156,11 +195,6 @@ def _array_members(path: Path) -> Members:
 
 def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
-
-
-def stems(files: ImageFiles) -> list[str]:
-    """The names without suffix: what pairs a reconstruction with its original."""
-    return [_stem(name) for name in files.names]
 
 
 def _known(index: Path) -> dict[str, Any] | None:
@@ -240,5 +274,3 @@ def remarks(reference: ImageFiles | None, candidate: ImageFiles) -> Iterator[str
         if len(files.arrays) > 1:
             counts = ", ".join(f"{len(a)} of {size}" for a, size in zip(files.arrays, files.sizes, strict=True))
             yield f"the {name} holds images of {len(files.arrays)} sizes ({counts})"
-    if reference is not None and stems(reference) != stems(candidate) and len(reference.names) == len(candidate.names):
-        yield "the files of the two sets have different names: they are paired in the order of their names"

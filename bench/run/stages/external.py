@@ -5,11 +5,12 @@ The rows of the table of methods, and what the stages take from them. No torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import MethodEntry
 from bench.core import registry
-from bench.data.external import LEFT_OUT, Ready, parse
+from bench.data.external import LEFT_OUT, PAIRED_BY, Ready, parse
 from bench.data.frozen import as_frozen
 from bench.run.cells import Cell
 from bench.run.session import Session
@@ -49,8 +50,9 @@ def images(cell: Cell) -> ReadyImages:
 
 
 def identity(cell: Cell) -> Any:
-    """A digest of the files, without decoding them."""
-    return images(cell).digest
+    """A digest of the files, without decoding them; reconstructions also say that each original has a file of its own."""
+    ready = images(cell)
+    return ready.digest if ready.kind == "samples" else {"files": ready.digest, "pairs": "one to one"}
 
 
 def load(cell: Cell, session: Session) -> ImageArray:
@@ -61,6 +63,12 @@ def load(cell: Cell, session: Session) -> ImageArray:
     if left_out:
         session.say(f"{cell.label}: {left_out} file{'s' * (left_out > 1)} without an original left out")
     return found
+
+
+def facts(images: ImageArray) -> Mapping[str, Any]:
+    """How reconstructions were paired with their originals, and how many files had none."""
+    manifest = as_frozen(images).manifest
+    return {name: manifest[name] for name in (PAIRED_BY, LEFT_OUT) if name in manifest}
 
 
 def samples(preset: str, variant: str | None) -> Ready:

@@ -101,6 +101,7 @@ def run(cell: Cell, session: Session) -> Outcome:
         facts={
             "reconstructions": candidate.digest,
             "images": len(reference),
+            **external.facts(candidate),
             **made["facts"],
             **tokenizers.noise_facts(cell),
         },
