@@ -50,7 +50,7 @@ def images(cell: Cell) -> ReadyImages:
 
 
 def identity(cell: Cell) -> Any:
-    """A digest of the files, without decoding them; reconstructions also say that each original has a file of its own."""
+    """A digest of the files, without decoding them; for reconstructions, also how they are paired."""
     ready = images(cell)
     return ready.digest if ready.kind == "samples" else {"files": ready.digest, "pairs": "one to one"}
 
