@@ -6,19 +6,21 @@ import json
 import math
 import reprlib
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.registry import suggestion
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
 LARGEST = 1 << 23
 """Bytes (8 MiB) that a document may have; the largest that this program writes are a hundredth of it."""
+LARGEST_BY_HAND = 1 << 20
+"""Bytes (1 MiB) of a file that people write: gates, a configuration, published numbers."""
 DEEPEST = 50
 """How many lists and mappings may stand in each other."""
 LARGEST_INTEGER = 1 << 63
@@ -95,20 +97,31 @@ def check(kind: Any, value: Any, door: Door) -> Any:
     try:
         return _adapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise door.refuse(said(first["loc"], first["msg"], first["input"])) from error
+        raise door.refuse(_trouble(error, kind)) from error
 
 
-def said(place: Sequence[int | str], message: str, given: Any) -> str:
-    """A validation error as the end of a sentence: which field, what is wrong with it, what stands there."""
-    field = ".".join(_shown(part) for part in place)
-    return f"is not as it should be: {field or 'the whole'}: {message[0].lower()}{message[1:]}, not {_shown(given)}"
+def _trouble(error: ValidationError, kind: Any) -> str:
+    """The first thing that is wrong: in which field, and what stands there."""
+    first = error.errors(include_url=False)[0]
+    field, message = ".".join(_shown(part) for part in first["loc"]) or "the whole", first["msg"]
+    if first["type"] == "unexpected_keyword_argument":
+        return f"has the unknown field {field} ({suggestion(str(first['loc'][-1]), _fields(kind)).strip()})"
+    if first["type"] == "missing":
+        return f"lacks the field {field}"
+    return f"is wrong in {field}: {message[0].lower()}{message[1:]}, not {_shown(first['input'])}"
 
 
 def _shown(value: Any) -> str:
     """Bounded in length and depth, without characters that a terminal obeys."""
     text = value if isinstance(value, str) else reprlib.repr(value)
     return "".join(c if c.isprintable() else "\ufffd" for c in text[:80])
+
+
+def _fields(kind: Any) -> list[str]:
+    """The names of the fields of a type and of the types in it."""
+    schema = _adapter(kind).json_schema()
+    classes = (schema, *schema.get("$defs", {}).values())
+    return sorted({name for one in classes for name in one.get("properties", {})})
 
 
 @lru_cache

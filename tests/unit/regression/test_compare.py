@@ -223,14 +223,27 @@ def test_gates_are_read_and_wrong_ones_named(tmp_path):
     rule = Rule(metric="psnr", absolute=0.1, both=True)
     assert read_gates(path) == Gates(0.01, new=("jpeg:*",), rules=(rule,), speed=Speed("downsample:*"))
     for text, said in (
-        ("levle: 0.1", "Did you mean 'level'"),
-        ("level: high", "level is 'high'"),
+        ("levle: 0.1", "unknown field levle .Did you mean 'level'"),
+        ("level: high", "wrong in level: .* not high"),
         ("level: 2", "between 0 and 1"),
-        ("rules: {metric: psnr}", "a list is needed"),
-        ("rules: [{metrics: psnr}]", "Did you mean 'metric'"),
+        ("rules: {metric: psnr}", "wrong in rules"),
+        ("rules: [{metrics: psnr}]", r"rules\.0\.metrics .Did you mean 'metric'"),
+        ("rules: [{metric: psnr, absolute: .nan}]", r"rules\.0\.absolute: .* finite"),
+        ("rules: [{metric: psnr, relative: -.inf}]", r"rules\.0\.relative: .* finite"),
+        ("rules: [{metric: psnr, seeds: -1}]", "below 0"),
+        ("speed: {slower: .inf}", r"speed\.slower: .* finite"),
+        ("level: true", "wrong in level"),
+        ("holm: 1", "wrong in holm"),
         ("tests: [ttest]", "no test 'ttest'"),
-        ("- 1", "a mapping"),
+        ("tests: []", "tests is empty"),
+        ("- 1", "the whole"),
         ("a: [", "cannot be read as YAML"),
+        ("level: 2001-99-99", "cannot be read as YAML"),
+        ("? [a]: b\n", "cannot be read as YAML"),
+        ("level: " + "9" * 5000, "cannot be read as YAML|wrong in level"),
+        ("missing: &a [x]\nnew: *a", "alias"),
+        ("[" * 1000, "nests deeper"),
+        ("# " + "x" * (1 << 20), "more than the"),
     ):
         path.write_text(text)
         with pytest.raises(UsageError, match=said) as caught:
