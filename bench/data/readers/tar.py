@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tarfile
 from collections.abc import Sequence
@@ -12,13 +13,18 @@ from bench.core.images import BadImage
 from bench.data.readers.files import LARGEST_MEMBER, Members, is_image, refuse_name
 from bench.errors import Missing, UsageError
 
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_BRACES = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
+MOST_SHARDS = 100_000
+"""Files that a pattern may stand for; more is a slip of the pen."""
 Place = tuple[Path, int, int]
 """Shard, offset and length of a member's bytes."""
 
 
 def shards(pattern: str) -> list[Path]:
     """The shards of a file, a folder of ``*.tar``, or a pattern such as ``data-{000..041}.tar``."""
+    count = math.prod(int(last) - int(first) + 1 for first, last in _BRACES.findall(pattern))
+    if count > MOST_SHARDS:
+        raise UsageError(f"{pattern} stands for {count:,} shards, more than {MOST_SHARDS:,}; write a narrower range.")
     found = _BRACES.search(pattern)
     if found:
         width, first, last = len(found[1]), int(found[1]), int(found[2])
