@@ -70,7 +70,7 @@ def list_() -> None:
             continue
         vectors = "with features" if any(k.endswith("/features") for k in kept.manifest["sha256"]) else "moments only"
         typer.echo(
-            f"{kept.path.stem}  {kept.manifest['count']} images of {kept.manifest['origin']}  "
+            f"{kept.path.stem}  {kept.manifest['count']} images of {kept.manifest.get('origin') or 'unknown origin'}  "
             f"{', '.join(kept.manifest['features'])}  {vectors}"
         )
 
