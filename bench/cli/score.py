@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.core.visible import visible
 from bench.data.pairing import Pairing, Rule, by_name, by_order
 from bench.errors import Missing, NotComparable, UsageError
 
@@ -72,7 +73,7 @@ def score(
             raise NotComparable("Kept statistics are of real networks; leave --stand-in out, or give the images.")
     obstacle = pairs if isinstance(pairs, str) else _mismatch(reference, candidate, entries, explicit=bool(metrics))
     for remark in image_sets.remarks(reference if isinstance(reference, image_sets.ImageFiles) else None, candidate):
-        typer.echo(f"note: {remark}", err=True)
+        typer.echo(visible(f"note: {remark}"), err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
     images = reference.arrays if isinstance(reference, image_sets.ImageFiles) else reference
     found = Pretrained(cache / FOLDER if stand_in else None)
@@ -119,7 +120,7 @@ def _refused(reason: str, explicit: bool) -> str:
     """The reason why there are no pairs, said; an error where metrics of pairs were asked for by name."""
     if explicit:
         raise UsageError(f"{reason[0].upper()}{reason[1:]}.")
-    typer.echo(f"note: no image is compared with image: {reason}", err=True)
+    typer.echo(visible(f"note: no image is compared with image: {reason}"), err=True)
     return reason
 
 
@@ -235,7 +236,7 @@ def _as_text(measured: Measured, protocol: MetricProtocol, rule: Rule | None) ->
         if m.reason is not None:
             absent.setdefault(m.reason, []).append(m.name)
     lines += [f"absent: {', '.join(names)}: {reason}" for reason, names in absent.items()]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def _label(measurement: Measurement, protocol: MetricProtocol) -> str:
@@ -279,7 +280,9 @@ def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None
         with temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["image", *heads])
-            table.writerows(zip(candidate.names, *(v.tolist() for v in measured.per_image.values()), strict=True))
+            table.writerows(
+                zip(map(visible, candidate.names), *(v.tolist() for v in measured.per_image.values()), strict=True)
+            )
 
     write_file(path, write)
 
@@ -289,5 +292,5 @@ def _verdict(measured: Measured, explicit: bool, strict: bool) -> int:
     reasons = {m.name: m.reason for m in measured.measurements if m.reason is not None}
     blocking = reasons if strict else {name: reasons[name] for name in measured.unfit} if explicit else {}
     for text in dict.fromkeys(blocking.values()):
-        typer.echo(f"bench: {text}", err=True)
+        typer.echo(visible(f"bench: {text}"), err=True)
     return UsageError.exit_code if blocking else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.registry import suggestion
+from bench.core.visible import visible
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def check(kind: Any, value: Any, door: Door) -> Any:
     from pydantic import ValidationError
 
     try:
-        text = json.dumps(value)
+        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
     except (TypeError, ValueError, RecursionError) as error:
         raise door.refuse(f"holds something that JSON cannot say ({error})") from error
     try:
@@ -114,7 +115,7 @@ def _trouble(error: ValidationError, kind: Any) -> str:
 def _shown(value: Any) -> str:
     """Bounded in length and depth, without characters that a terminal obeys."""
     text = value if isinstance(value, str) else reprlib.repr(value)
-    return "".join(c if c.isprintable() else "\ufffd" for c in text[:80])
+    return visible(text[:80])
 
 
 def _fields(kind: Any) -> list[str]:

@@ -92,7 +92,7 @@ def sync(path: Path) -> None:
 
 def folder_name(label: str) -> str:
     """A label as a file name on every system; injective: ``:`` becomes ``+``, the rest is percent-encoded."""
-    return quote(label, safe=":=,@.-_ ").replace(":", "+")
+    return quote(label, safe=":=,@.-_ ", errors="surrogateescape").replace(":", "+")
 
 
 def cache_root() -> Path:

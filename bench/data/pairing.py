@@ -88,7 +88,7 @@ def _matched(reference: Sequence[str], candidate: Sequence[str]) -> tuple[int, .
 
 def _trouble(reference: Sequence[str], candidate: Sequence[str]) -> str:
     """What stands in the way of pairs, with the first names of each side."""
-    shown = " against ".join(", ".join(map(repr, names[:SHOWN])) for names in (reference, candidate))
+    shown = " against ".join(", ".join(f"'{name}'" for name in names[:SHOWN]) for names in (reference, candidate))
     for side, names in (("reference", reference), ("candidate", candidate)):
         double = next((key for key, count in Counter(map(path_key, names)).items() if count > 1), None)
         if double is not None:
