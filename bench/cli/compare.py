@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.core.registry import suggestion
+from bench.core.visible import encoded
 from bench.errors import UsageError
 
 FORMATS = ("md", "json", "junit")
@@ -38,6 +39,6 @@ def compare(baseline: Baseline, current: Current, gate: Gate = None, form: Forma
     if out is None:
         typer.echo(text, nl=False)
     else:
-        write_bytes(out, text.encode())
+        write_bytes(out, encoded(text))
     typer.echo(verdicts.headline(found), err=True)
     return verdicts.exit_code(found)

@@ -1,5 +1,6 @@
 """The measuring task: one pass, caches by content, absent metrics with reasons."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -193,3 +194,13 @@ def test_r64_is_the_same_network_everywhere():
     values = r64.build(torch.device("cpu"), None)(torch.from_numpy(images(0, 2).pixels))["fc2"]
     assert values.shape == (2, 64)
     assert float(values.double().square().sum()) == pytest.approx(188.470670, rel=1e-4)
+
+
+def test_the_signature_of_kid_says_the_size_of_its_subsets(tmp_path):
+    """24 images are no subset of 1,000, and the whole of them has no deviation."""
+    protocol = dataclasses.replace(PROTOCOL, features={"kid": "r64.fc2"}, subsets=5)
+    for size, there in ((1000, 24), (20, 20)):
+        asked = dataclasses.replace(protocol, subset_size=size)
+        (found,) = measure(images(0), images(1), [METRICS["kid"]], FEATURES, asked, "cpu", tmp_path).measurements
+        assert found.signature["subset_size"] == there
+        assert (found.deviation is None) == (size == 1000)

@@ -35,7 +35,8 @@ def test_the_same_images_in_any_container_score_alike(real, fake, tmp_path):
         for path in fake.iterdir():
             archive.write(path, path.name)
     for name in ("fake.npy", "planes.npy", "fake.npz", "fake.zip"):
-        found = scored("--real", real, "--fake", tmp_path / name, "--metrics", METRICS)
+        pair = () if name == "fake.zip" else ("--pair", "order")
+        found = scored("--real", real, "--fake", tmp_path / name, "--metrics", METRICS, *pair)
         assert {n: m["value"] for n, m in found.items()} == expected
 
 
