@@ -6,6 +6,7 @@ No torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from bench.data import pairing
 from bench.data.dataset import BadImages
@@ -53,9 +54,10 @@ def mismatch(reference: ImageFiles, candidate: ImageFiles, pairs: Pairing | None
         return None
     names, sizes = zip(*(_by_place(files) for files in (reference, candidate)), strict=True)
     place = next(i for i in names[0] if sizes[0][i] != sizes[1][i])
+    one, other = (PurePosixPath(name[place]).with_suffix("") for name in names)
     return (
-        f"{names[0][place]} of the reference has {sizes[0][place]} pixels and {names[1][place]} of the candidate "
-        f"{sizes[1][place]}; pairs need equal sizes"
+        f"{one} of the reference has {sizes[0][place]} pixels and {other} of the candidate {sizes[1][place]}; "
+        "pairs need equal sizes"
     )
 
 
