@@ -31,14 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """The numbers, in the order the metrics were asked for, and the per-image values (float64 ``[N]``) by metric.
-
-    ``unfit`` are the metrics that these images cannot have, whatever is fetched or installed.
-    """
+    """The numbers, in the order the metrics were asked for, and the per-image values (float64 ``[N]``) by metric."""
 
     measurements: tuple[Measurement, ...]
     per_image: dict[str, np.ndarray]
-    unfit: tuple[str, ...] = ()
 
 
 def measure(
@@ -72,9 +68,7 @@ def measure(
         ruler.look(lacking, features, device, batch, progress, precision, pretrained)
     found = tuple(ruler.measurement(item) for item in asked)
     pairs = [item for item in asked if item.entry.kind == "pair" and item.reason is None]
-    lacking_parts = {item.entry.name for item in asked if item.lacks}
-    unfit = tuple(m.name for m in found if m.reason is not None and m.name not in lacking_parts)
-    return Measured(found, {item.entry.name: ruler.values(item) for item in pairs}, unfit)
+    return Measured(found, {item.entry.name: ruler.values(item) for item in pairs})
 
 
 def extract(

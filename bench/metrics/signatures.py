@@ -70,17 +70,13 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class Item:
-    """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none.
-
-    ``lacks`` says that the reason is something that can be fetched or installed.
-    """
+    """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none."""
 
     entry: MetricEntry
     feature: str | None
     signature: Mapping[str, Any]
     key: str
     reason: str | None
-    lacks: bool = False
 
 
 class Itemizer:
@@ -106,10 +102,9 @@ class Itemizer:
         """The metric with its signature and key, or with the reason of its absence."""
         feature = None if entry.features is None else self._protocol.features.get(entry.features, entry.features)
         needs = needed(entry, self._entries, self._protocol)
-        lack = self._absent(feature, needs)
-        reason = self._obstacle(entry, feature) or lack
+        reason = self._obstacle(entry, feature) or self._absent(feature, needs)
         if reason is not None:
-            return Item(entry, feature, {}, "", reason, lacks=reason == lack)
+            return Item(entry, feature, {}, "", reason)
         signature = self._signature(entry, feature, needs)
         key = of_value({**signature, "function": kept_as(entry.function), "candidate": self._candidate.digest})
         return Item(entry, feature, signature, key, None)
