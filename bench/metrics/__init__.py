@@ -43,6 +43,7 @@ def _prdc(number: str, role: str, suffix: str) -> MetricEntry:
         features=role,
         number=number,
         settings=("neighbours",),
+        convention={"balls": "closed"},
     )
 
 
