@@ -299,9 +299,9 @@ def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None
 
 
 def _verdict(measured: Measured, explicit: bool, strict: bool) -> int:
-    """0; 2 when an asked metric cannot be had of these images, or under ``--strict`` when anything is absent."""
-    reasons = {m.name: m.reason for m in measured.measurements if m.reason is not None}
-    blocking = reasons if strict else {name: reasons[name] for name in measured.unfit} if explicit else {}
-    for text in dict.fromkeys(blocking.values()):
+    """0; 2 when a metric that was asked for by name, or under ``--strict`` any, has no value."""
+    reasons = [m.reason for m in measured.measurements if m.reason is not None]
+    blocking = reasons if strict or explicit else []
+    for text in dict.fromkeys(blocking):
         typer.echo(visible(f"bench: {text}"), err=True)
     return UsageError.exit_code if blocking else 0

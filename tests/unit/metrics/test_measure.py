@@ -37,7 +37,9 @@ def test_every_metric_has_a_value_a_direction_and_a_signature(tmp_path):
         assert np.isfinite(measurement.value)
         assert measurement.n == 24
         assert measurement.signature["reference"] == images(0).digest[:12]
-    assert found["precision-r64"].signature["neighbours"] == 3
+    for name in ("precision-r64", "recall-r64", "density-r64", "coverage-r64"):
+        assert found[name].signature["neighbours"] == 3
+        assert found[name].signature["balls"] == "closed"
     assert set(measured.per_image) == {"psnr", "ssim"}
     assert measured.per_image["psnr"].mean() == found["psnr"].value
 

@@ -329,3 +329,18 @@ def test_a_mean_that_is_not_that_of_its_images_is_refused(tmp_path, images, run_
     assert f"the mean {images.mean():.6g}" in done.stderr
     loaded.path.write_text(text.replace('"n": 400', '"n": 399'))
     assert "holds 400 values" in run_bench("report", "-r", tmp_path / "b", "--out", tmp_path / "out").stderr
+
+
+def test_two_methods_are_not_a_before_and_an_after(tmp_path, run_bench):
+    for name, method in (("a", "vqgan"), ("b", "brics")):
+        Place(tmp_path / name, "photos", "smoke", method, 0).write(recon(method, 22.0))
+    done = run_bench("compare", tmp_path / "a", tmp_path / "b")
+    assert done.returncode == 4
+    assert "vqgan on photos, smoke; brics on photos, smoke" in done.stderr
+    advised = done.stderr.partition("python -m bench ")[2].split()
+    advised = [{"BASELINE": tmp_path / "a", "CURRENT": tmp_path / "b"}.get(word.strip("."), word) for word in advised]
+    assert run_bench(*advised, "--out", tmp_path / "report").returncode == 0
+    assert "brics" in (tmp_path / "report" / "report.md").read_text()
+    gates = tmp_path / "gates.yaml"
+    gates.write_text("missing: ['*']\nnew: ['*']\n")
+    assert run_bench("compare", tmp_path / "a", tmp_path / "b", "--gate", gates).returncode == 0

@@ -127,6 +127,21 @@ def test_a_dataset_is_written_as_its_entry_says() -> None:
             dataset_of(text, DATASETS)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("/data/photos", "write --dataset 'folder:/data/photos'"),
+        ("./photos", "write --dataset 'folder:./photos'"),
+        ("photos,cifar10", "a run takes one: run once for each"),
+    ],
+)
+def test_a_path_or_two_datasets_are_told_from_a_name(text: str, message: str) -> None:
+    from bench.data.datasets import DATASETS
+
+    with pytest.raises(UsageError, match=message):
+        dataset_of(text, DATASETS)
+
+
 def test_a_configuration_file_has_the_flags_keys_and_flags_win(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("methods: [toy, plain]\neval-limit: 5\nseeds: [0, 1]\nstages: recon,cost\npreset: smoke\n")
