@@ -84,3 +84,50 @@ def test_a_frozen_candidate_follows_the_order_of_the_reference(originals, tmp_pa
     real = renamed(tmp_path / "real", originals, "{}.png")
     arguments = ("--real", real, "--fake", frozen, "--metrics", "psnr", "--pair", "order")
     assert scored(*arguments)["psnr"]["value"] > 30
+
+
+def spoilt(folder, name):
+    (folder / name).write_bytes(b"no image")
+    return folder
+
+
+def test_images_that_are_bad_on_both_sides_leave_the_others_paired(originals, tmp_path):
+    real = spoilt(write(tmp_path / "real", originals), "003.png")
+    fake = write(tmp_path / "fake", noisy(originals))
+    lacking = write(tmp_path / "lacking", noisy(originals))
+    (lacking / "003.png").unlink()
+    for candidate, name, pair in (
+        (spoilt(fake, "003.png"), "000.png", "name"),
+        (lacking, "000.png", "name"),
+        (spoilt(renamed(tmp_path / "short", noisy(originals), "{}.png"), "3.png"), "0.png", "order"),
+    ):
+        arguments = ("--real", real, "--fake", candidate, "--metrics", "psnr", "--pair", pair, "--on-bad", "skip")
+        values = tmp_path / "values.csv"
+        code, out, _ = bench("score", *arguments, "--json", "--per-image", values)
+        assert code == 0
+        found = json.loads(out)
+        assert found["metrics"][0]["value"] > 30
+        assert found["paired_by"] == ("natural order" if pair == "order" else "path")
+        assert any("1 of 12 images of the reference left out" in note for note in found["notes"])
+        rows = values.read_text().splitlines()[1:]
+        assert len(rows) == 11
+        assert rows[0].startswith(f"{name},")
+        assert min(float(row.split(",")[1]) for row in rows) > 30
+
+
+def test_images_whose_partner_is_bad_are_not_paired_with_another(originals, tmp_path):
+    real = spoilt(write(tmp_path / "real", originals), "003.png")
+    good = write(tmp_path / "good", originals)
+    elsewhere = spoilt(write(tmp_path / "fake", noisy(originals)), "007.png")
+    for reference, pair in ((real, "name"), (real, "order"), (good, "name"), (good, "order")):
+        arguments = ("--real", reference, "--fake", elsewhere, "--pair", pair, "--on-bad", "skip")
+        code, out, err = bench("score", *arguments, "--metrics", "psnr")
+        assert code == 2
+        assert "what is left does not belong together one to one" in err
+        code, out, _ = bench("score", *arguments, "--json")
+        found = json.loads(out)
+        measured = {m["name"]: m for m in found["metrics"]}
+        assert code == 0
+        assert found["paired_by"] is None
+        assert measured["psnr"]["value"] is None
+        assert measured["fd-r64"]["value"] is not None
