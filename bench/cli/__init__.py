@@ -1,11 +1,13 @@
 """The command line: the only place that joins the rooms. Each subcommand has a file and imports its rooms late.
 
-Exit codes: 0 ok, 1 gate failed, 2 usage, 3 some cells failed, 4 not comparable, 5 integrity, 130 interrupted.
+Exit codes: 0 ok, 1 gate failed, 2 usage, 3 some cells failed, 4 not comparable, 5 integrity, 70 a fault of the
+program itself, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -24,7 +26,9 @@ from bench.cli import (
     score,
     selftest,
     stats,
+    unforeseen,
 )
+from bench.core.visible import visible
 from bench.errors import BenchError
 
 INTERRUPTED = 130
@@ -65,15 +69,25 @@ app.add_typer(stats.app, name="stats")
 
 
 def main() -> None:
-    """Runs the command line; every :class:`BenchError` is one sentence on stderr and its exit code."""
+    """Runs the command line; every :class:`BenchError` is one sentence on stderr and its exit code.
+
+    Any other exception is a fault of the program: one sentence, a report file, and exit code 70.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except BenchError as error:
         if "--debug" in sys.argv:
             raise
-        sys.stderr.write(f"bench: {error}\n")
+        sys.stderr.write(f"bench: {visible(str(error))}\n")
         sys.exit(error.exit_code)
     except SystemExit as done:
         if done.code == INTERRUPTED:
             sys.stderr.write("bench: interrupted; the same command resumes.\n")
         raise
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        sys.stderr.write(f"bench: {unforeseen.sentence(error)}\n")
+        sys.exit(unforeseen.EXIT_CODE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.core.registry import suggestion
+from bench.core.visible import encoded
 from bench.errors import GateFailed, UsageError
 from bench.report.quoted import QUOTED_FOLDER
 
@@ -64,7 +65,7 @@ def report(
     for path in build.write(made, out):
         typer.echo(path, err=True)
     if readme is not None:
-        write_bytes(readme, _filled(made, out, readme).encode())
+        write_bytes(readme, encoded(_filled(made, out, readme)))
         typer.echo(readme, err=True)
     return 0
 

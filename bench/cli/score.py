@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.core.visible import visible
+from bench.data.pairing import Pairing, Rule
 from bench.errors import Missing, NotComparable, UsageError
 
 if TYPE_CHECKING:
     from bench.core.progress import Progress
     from bench.data.dataset import BadImages
-    from bench.data.image_sets import ImageFiles
+    from bench.data.image_sets import ImageFiles, Source
     from bench.data.set_decoding import Crop
     from bench.metrics.entries import MetricEntry, MetricProtocol
     from bench.metrics.feature_cache import Statistics
@@ -34,6 +36,7 @@ def score(
     protocol: Annotated[str | None, typer.Option(help="metric protocol (list protocols)")] = None,
     crop: Annotated[str | None, typer.Option(help="crop and resize both sets first, for example ldm:256")] = None,
     split: Annotated[str, typer.Option(help="train or val, where --real is a dataset")] = "val",
+    pair: Annotated[str, typer.Option(help="pair images by name, or in the natural order of names: order")] = "name",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="images per step")] = 32,
     bf16: Annotated[bool, typer.Option("--bf16", help="run feature extractors in bfloat16; in the signature")] = False,
@@ -48,7 +51,7 @@ def score(
     from bench.core.files import cache_root
     from bench.core.progress import on_stderr
     from bench.core.registry import lookup
-    from bench.data import image_sets
+    from bench.data import image_sets, set_pairing
     from bench.data.dataset import bad_images
     from bench.metrics import METRICS, expand
     from bench.metrics.features import FEATURES
@@ -62,43 +65,85 @@ def score(
     cropped = image_sets.parse_crop(crop)
     cache = cache_root()
     bad = bad_images(on_bad)
-    candidate = image_sets.open_set(fake.expanduser(), cache, cropped, progress, bad, verify)
+    lookup(set_pairing.PAIRS, pair, "way of pairing")
+    source = image_sets.find(fake.expanduser())
     reference = _reference(real, split, cropped, progress, bad, verify)
+    compared = [entry for entry in entries if entry.kind == "pair"]
+    pairs = _paired(reference, source, pair, bad, explicit=bool(metrics)) if compared else None
+    order = set_pairing.places(pairs, source) if isinstance(pairs, Pairing) else ()
+    candidate = image_sets.open_set(source, cache, cropped, progress, bad, verify, order)
     if not isinstance(reference, image_sets.ImageFiles):
         _same_protocol(reference, entries, chosen, explicit=bool(metrics))
         if bf16:
             raise NotComparable("Kept statistics are of float32 features; leave --bf16 out, or give the images.")
         if stand_in:
             raise NotComparable("Kept statistics are of real networks; leave --stand-in out, or give the images.")
-    entries = _comparable(reference, candidate, entries, explicit=bool(metrics))
+    obstacle = pairs if isinstance(pairs, str) else None
+    if compared and not isinstance(pairs, str):
+        obstacle = _mismatch(reference, candidate, pairs, source, explicit=bool(metrics))
     remarks = list(image_sets.remarks(reference if isinstance(reference, image_sets.ImageFiles) else None, candidate))
     for remark in remarks:
-        typer.echo(f"note: {remark}", err=True)
+        typer.echo(visible(f"note: {remark}"), err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
     images = reference.arrays if isinstance(reference, image_sets.ImageFiles) else reference
     found = Pretrained(cache / FOLDER if stand_in else None)
+    fit = [entry for entry in entries if obstacle is None or entry.kind != "pair"]
     measured = measure(
-        images, candidate.arrays, entries, FEATURES, chosen, device, cache, batch, progress, precision, found
+        images, candidate.arrays, fit, FEATURES, chosen, device, cache, batch, progress, precision, found
     )
-    typer.echo(_as_json(measured, chosen, remarks) if json else _as_text(measured, chosen))
+    measured = _with_absent(measured, entries, obstacle)
+    rule = pairs.rule if isinstance(pairs, Pairing) and measured.per_image else None
+    typer.echo(_as_json(measured, chosen, rule, remarks) if json else _as_text(measured, chosen, rule))
     if per_image is not None:
         _write_values(per_image, candidate, measured)
     return _verdict(measured, explicit=bool(metrics), strict=strict)
 
 
-def _comparable(
-    reference: ImageFiles | Statistics, candidate: ImageFiles, entries: list[MetricEntry], explicit: bool
-) -> list[MetricEntry]:
-    """The metrics without those of pairs where sizes do not belong to the same images; asked for, they are refused."""
-    from bench.data import image_sets
+def _paired(
+    reference: ImageFiles | Statistics, source: Source, pair: str, on_bad: BadImages, explicit: bool
+) -> Pairing | str | None:
+    """How the images belong together, or why they do not; None where there are no images, or not as many."""
+    from bench.data.image_sets import ImageFiles
+    from bench.data.set_pairing import paired
 
-    reason = image_sets.mismatch(reference, candidate) if isinstance(reference, image_sets.ImageFiles) else None
-    if reason is None:
-        return entries
-    if explicit and any(entry.kind == "pair" for entry in entries):
+    if not isinstance(reference, ImageFiles):
+        return None
+    try:
+        return paired(reference, source, pair, on_bad)
+    except UsageError as error:
+        hint = ", or add --pair order to pair them in the natural order of their names" if pair == "name" else ""
+        reason = f"{str(error).rstrip('.')}{hint}"
+    return _refused(reason, explicit)
+
+
+def _mismatch(
+    reference: ImageFiles | Statistics, candidate: ImageFiles, pairs: Pairing | None, source: Source, explicit: bool
+) -> str | None:
+    """Why no image can be compared with its own: some were left out, or sizes belong to other images."""
+    from bench.data.image_sets import ImageFiles
+    from bench.data.set_pairing import mismatch
+
+    reason = mismatch(reference, candidate, pairs, source) if isinstance(reference, ImageFiles) else None
+    return _refused(reason, explicit) if reason is not None else None
+
+
+def _refused(reason: str, explicit: bool) -> str:
+    """The reason why there are no pairs, said; an error where metrics of pairs were asked for by name."""
+    if explicit:
         raise UsageError(f"{reason[0].upper()}{reason[1:]}.")
-    typer.echo(f"note: no image is compared with image: {reason}", err=True)
-    return [entry for entry in entries if entry.kind != "pair"]
+    typer.echo(visible(f"note: no image is compared with image: {reason}"), err=True)
+    return reason
+
+
+def _with_absent(measured: Measured, entries: list[MetricEntry], obstacle: str | None) -> Measured:
+    """The measurements in the order of the metrics, those of pairs without value where there are no pairs."""
+    from bench.results.record import Measurement
+
+    there = {m.name: m for m in measured.measurements}
+    found = tuple(
+        there.get(e.name) or Measurement(e.name, None, e.unit, e.higher_is_better, reason=obstacle) for e in entries
+    )
+    return replace(measured, measurements=found)
 
 
 def _reference(
@@ -122,7 +167,7 @@ def _reference(
                 err=True,
             )
     if path.exists():
-        return image_sets.open_set(path, cache_root(), crop, progress, on_bad, verify)
+        return image_sets.open_set(image_sets.find(path), cache_root(), crop, progress, on_bad, verify)
     if text in reference_statistics.names(cache_root()):
         return _statistics(reference_statistics.find(text, cache_root()), crop)
     if is_dataset(text):
@@ -188,18 +233,19 @@ def _same_protocol(
 # What is said
 
 
-def _as_text(measured: Measured, protocol: MetricProtocol) -> str:
+def _as_text(measured: Measured, protocol: MetricProtocol, rule: Rule | None) -> str:
     found = [m for m in measured.measurements if m.value is not None]
     names = [_label(m, protocol) for m in found]
     width = max((len(name) for name in names), default=0)
     lines = [f"{name:<{width}}  {_arrow(m)} {_number(m)}" for name, m in zip(names, found, strict=True)]
     lines += [f"protocol: {protocol.name} ({protocol.title})"]
+    lines += [f"pairs: by {rule}"] if rule is not None else []
     absent: dict[str, list[str]] = {}
     for m in measured.measurements:
         if m.reason is not None:
             absent.setdefault(m.reason, []).append(m.name)
     lines += [f"absent: {', '.join(names)}: {reason}" for reason, names in absent.items()]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def _label(measurement: Measurement, protocol: MetricProtocol) -> str:
@@ -221,12 +267,14 @@ def _number(measurement: Measurement) -> str:
     return f"{text} {measurement.unit}".rstrip()
 
 
-def _as_json(measured: Measured, protocol: MetricProtocol, remarks: Sequence[str]) -> str:
+def _as_json(measured: Measured, protocol: MetricProtocol, rule: Rule | None, remarks: Sequence[str]) -> str:
     rows: list[dict[str, Any]] = [
         {**asdict(m), "label": _label(m, protocol) if m.value is not None else m.name} for m in measured.measurements
     ]
     return json_module.dumps(
-        {"protocol": asdict(protocol), "notes": list(remarks), "metrics": rows}, indent=2, allow_nan=False
+        {"protocol": asdict(protocol), "paired_by": rule, "notes": list(remarks), "metrics": rows},
+        indent=2,
+        allow_nan=False,
     )
 
 
@@ -243,15 +291,17 @@ def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None
         with temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["image", *heads])
-            table.writerows(zip(candidate.names, *(v.tolist() for v in measured.per_image.values()), strict=True))
+            table.writerows(
+                zip(map(visible, candidate.names), *(v.tolist() for v in measured.per_image.values()), strict=True)
+            )
 
     write_file(path, write)
 
 
 def _verdict(measured: Measured, explicit: bool, strict: bool) -> int:
-    """0; 2 when an asked metric cannot be had of these images, or under ``--strict`` when anything is absent."""
-    reasons = {m.name: m.reason for m in measured.measurements if m.reason is not None}
-    blocking = reasons if strict else {name: reasons[name] for name in measured.unfit} if explicit else {}
-    for text in dict.fromkeys(blocking.values()):
-        typer.echo(f"bench: {text}", err=True)
+    """0; 2 when a metric that was asked for by name, or under ``--strict`` any, has no value."""
+    reasons = [m.reason for m in measured.measurements if m.reason is not None]
+    blocking = reasons if strict or explicit else []
+    for text in dict.fromkeys(blocking):
+        typer.echo(visible(f"bench: {text}"), err=True)
     return UsageError.exit_code if blocking else 0

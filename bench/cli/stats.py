@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.core.visible import visible
 from bench.errors import IntegrityError, Missing, UsageError
 
 app = typer.Typer(help="Build, list, verify and import reference statistics.", no_args_is_help=True)
@@ -46,10 +47,10 @@ def build(
     if is_dataset(images) and not place.exists():
         files = dataset_images(images, split, cropped)
     else:
-        files = image_sets.open_set(place, cache_root(), cropped, progress, bad_images(on_bad), verify)
+        files = image_sets.open_set(image_sets.find(place), cache_root(), cropped, progress, bad_images(on_bad), verify)
     remarks = list(image_sets.remarks(None, files, "set"))
     for remark in remarks:
-        typer.echo(f"note: {remark}", err=True)
+        typer.echo(visible(f"note: {remark}"), err=True)
     found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, progress)
     facts: dict[str, Any] = {
         "images": of_value([array.digest for array in files.arrays]),
@@ -78,7 +79,7 @@ def list_() -> None:
             continue
         vectors = "with features" if any(k.endswith("/features") for k in kept.manifest["sha256"]) else "moments only"
         typer.echo(
-            f"{kept.path.stem}  {kept.manifest['count']} images of {kept.manifest['origin']}  "
+            f"{kept.path.stem}  {kept.manifest['count']} images of {kept.manifest.get('origin') or 'unknown origin'}  "
             f"{', '.join(kept.manifest['features'])}  {vectors}"
         )
 

@@ -121,7 +121,7 @@ def regular(path: Path) -> os.stat_result:
 
 def folder_name(label: str) -> str:
     """A label as a file name on every system; injective: ``:`` becomes ``+``, the rest is percent-encoded."""
-    return quote(label, safe=":=,@.-_ ").replace(":", "+")
+    return quote(label, safe=":=,@.-_ ", errors="surrogateescape").replace(":", "+")
 
 
 def cache_root() -> Path:

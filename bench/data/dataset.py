@@ -82,7 +82,11 @@ class DatasetRequest:
 def dataset_of(text: str, table: Mapping[str, DatasetEntry]) -> tuple[DatasetEntry, str | None]:
     """The entry and path of ``name`` or ``name:PATH``, aliases included."""
     name, colon, path = text.partition(":")
+    if text.startswith(("/", "./", "../", "~")):
+        raise UsageError(f"'{text}' is a path, not a dataset; write --dataset 'folder:{text}' for images of your own.")
     names = {alias: entry for entry in table.values() for alias in (entry.name, *entry.aliases)}
+    if "," in name:
+        raise UsageError(f"'{text}' names several datasets; a run takes one: run once for each, into the same --out.")
     entry = registry.lookup(names, name, "dataset")
     if entry.takes_path != bool(path):
         form = f"{name}:PATH" if entry.takes_path else name

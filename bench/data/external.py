@@ -7,10 +7,10 @@ Nothing is resized: images of another size than the run's are refused.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,16 +18,17 @@ import numpy as np
 from bench.core import digest
 from bench.core.files import cache_root, settled, write_bytes
 from bench.core.images import DECODING, Decoded, ImageArray
-from bench.data import freezing, manifest
+from bench.data import freezing, manifest, pairing
+from bench.data.pairing import Pairing
 from bench.data.readers import files as members
 from bench.data.readers import npz
 from bench.errors import Missing, UsageError
 
-NAMED = 3
-"""How many file names an error message gives."""
-
 LEFT_OUT = "left_out"
 """In the manifest: how many files are not among the images, as no original of the run has their name."""
+
+PAIRED_BY = "paired_by"
+"""In the manifest: the rule of :mod:`bench.data.pairing` that found each original's reconstruction, or None."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +81,24 @@ class ReadyFiles:
         Raises :class:`UsageError` for images of different sizes, for undecodable ones, and for reconstructions that
         are missing or ambiguous.
         """
-        names = self.files.names if self.kind == "samples" else self._paired(reference)
+        pairs = self._paired(reference) if self.kind == "recons" else None
+        names = self.files.names if pairs is None else [self.files.names[i] for i in pairs.order]
         size = self._decoded(names[0]).pixels.shape[:2]
         if reference is not None and size != reference.pixels.shape[2:]:
             raise UsageError(
                 f"'{self.kind}:{self.name}' holds images of {size[1]}x{size[0]} pixels, the originals have "
                 f"{reference.pixels.shape[3]}x{reference.pixels.shape[2]}; nothing is resized silently."
             )
-        recipe = digest.of_value(["ready", DECODING, self.kind, self.digest, reference.digest if reference else None])
+        rule = None if pairs is None else pairs.rule
+        original = reference.digest if reference else None
+        recipe = digest.of_value(["ready", DECODING, self.kind, self.digest, original, rule])
         left_out = len(self.files.names) - len(names)
 
         def produce(start: int, stop: int) -> freezing.Block:
             return self._block(names[start:stop], size)
 
         def facts(sources: Path) -> Mapping[str, Any]:
-            return {**self._facts(sources), LEFT_OUT: left_out}
+            return {**self._facts(sources), LEFT_OUT: left_out, PAIRED_BY: rule}
 
         return freezing.freeze(cache / "images" / recipe[:32], len(names), size, produce, facts, recipe)
 
@@ -128,29 +132,13 @@ class ReadyFiles:
             **others,
         }
 
-    def _paired(self, reference: ImageArray | None) -> list[str]:
-        """The file of every image of the reference, by relative path without suffix, or else by bare name."""
+    def _paired(self, reference: ImageArray | None) -> Pairing:
+        """The file of every image of the reference, one to one, by relative path or else by bare name."""
         if self.path.suffix == ".npz":
             raise UsageError(
                 f"'{self.kind}:{self.name}': an npz batch has no file names to pair; give a folder or zip."
             )
-        wanted = manifest.names(reference)
-        by_path = _unique(self.files.names, lambda name: str(PurePosixPath(name).with_suffix("")))
-        by_stem = _unique(self.files.names, lambda name: PurePosixPath(name).stem)
-        found = [
-            by_path.get(str(PurePosixPath(name).with_suffix(""))) or by_stem.get(PurePosixPath(name).stem)
-            for name in wanted
-        ]
-        lacking = [name for name, file in zip(wanted, found, strict=True) if file is None]
-        if lacking:
-            raise UsageError(
-                f"'{self.kind}:{self.name}': {self.path} lacks {len(lacking)} of {len(wanted)} reconstructions, or "
-                f"holds several of one name: {', '.join(lacking[:NAMED])}; name each as its original."
-            )
-        return [file for file in found if file is not None]
-
-
-def _unique(names: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
-    """Names by key, without the keys that several names have."""
-    counts = Counter(key(name) for name in names)
-    return {key(name): name for name in names if counts[key(name)] == 1}
+        try:
+            return pairing.by_name(manifest.names(reference), self.files.names, manifest.all_names(reference))
+        except UsageError as error:
+            raise UsageError(f"'{self.kind}:{self.name}' at {self.path}: {error}") from error

@@ -142,7 +142,7 @@ class Writer:
 def _progress(partial: Path) -> dict[str, Any] | None:
     try:
         return dict(json.loads((partial / _PROGRESS).read_text()))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return None
 
 

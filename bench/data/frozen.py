@@ -8,15 +8,15 @@ each), ``labels.i64`` where there are labels, ``sources.jsonl`` (one line per so
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bench.core import digest as digests_of
+from bench.core import documents
 from bench.core.images import ImageArray
 from bench.errors import IntegrityError
 
@@ -132,14 +132,33 @@ def _compare(frozen: Frozen, positions: Sequence[int]) -> None:
             raise IntegrityError(f"Image {i} of {frozen.folder} is damaged; prepare the data again.")
 
 
+@dataclass(frozen=True)
+class _Manifest:
+    """What a manifest must say; it may say more."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"allow_inf_nan": False}
+
+    schema: str
+    digest: str
+    sha256: str
+    count: int
+    height: int
+    width: int
+    lengths: Mapping[str, int]
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-        if manifest["schema"] != SCHEMA or manifest["sha256"] != self_digest(manifest):
-            raise IntegrityError(f"{path} was changed or is of another version; prepare the data again.")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{path} cannot be read ({error}); prepare the data again.") from error
+    door = documents.Door(str(path), "prepare the data again", IntegrityError)
+    manifest: dict[str, Any] = documents.from_json(documents.read(path, door), door)
+    said: _Manifest = documents.check(_Manifest, manifest, door)
+    if said.schema != SCHEMA or said.sha256 != self_digest(manifest):
+        raise door.refuse("was changed or is of another version")
+    each = {PIXELS: 3 * said.height * said.width, DIGESTS: DIGEST_BYTES}
+    each |= {LABELS: 8} if LABELS in said.lengths else {}
+    fit = all(said.lengths.get(name) == said.count * size for name, size in each.items())
+    if not fit or min(said.count, said.height - 1, said.width - 1) < 0 or said.lengths.keys() - {*each, SOURCES}:
+        raise door.refuse("records sizes that do not belong together")
     return manifest
 
 

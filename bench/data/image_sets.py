@@ -6,11 +6,11 @@ keyed by the digests of the source files, so an unchanged folder is decoded once
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from bench.core import images, registry
+from bench.core import digest, images, registry
 from bench.core.progress import Progress, silent
 from bench.data import frozen as arrays
 from bench.data import manifest, prepare, set_decoding
@@ -30,7 +30,7 @@ class ImageFiles:
 
     ``encodings`` counts the files' formats and ``notes`` what was converted or not applied in decoding;
     ``order[i]`` is the place of image i in the order of all names. ``left_out`` counts the files that are no images,
-    by ending; ``bad`` are the sentences about images that could not be used.
+    by ending; ``bad`` says of each image that could not be used why, by its name.
     """
 
     origin: str
@@ -40,7 +40,12 @@ class ImageFiles:
     order: tuple[int, ...]
     notes: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
-    bad: tuple[str, ...] = ()
+    bad: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> list[str]:
+        """The names in the order of all images, whatever their sizes."""
+        return [name for _, name in sorted(zip(self.order, self.names, strict=True))]
 
     @property
     def sizes(self) -> list[str]:
@@ -59,30 +64,51 @@ def parse_crop(text: str | None) -> Crop | None:
     return Crop(protocol, int(side))
 
 
+@dataclass(frozen=True)
+class Source:
+    """An image set that is found but not decoded; ``frozen`` where it is a frozen folder, whose images are ready."""
+
+    path: Path
+    members: Members
+    frozen: Frozen | None = None
+
+
+def find(path: Path) -> Source:
+    """What is at a path, its images in the order of their names without suffix.
+
+    Raises :class:`Missing` or :class:`UsageError` where there are none.
+    """
+    if (path / arrays.MANIFEST).is_file():
+        frozen = arrays.open_frozen(path)
+        stamp = digest.of_value(["frozen", frozen.digest])
+        return Source(path, npz.numbered(path, frozen.pixels.transpose(0, 2, 3, 1), stamp), frozen)
+    members = _members(path)
+    return Source(path, replace(members, names=tuple(sorted(members.names, key=_stem))))
+
+
 def open_set(
-    path: Path,
+    source: Source,
     cache: Path,
     crop: Crop | None = None,
     progress: Progress = silent,
     on_bad: BadImages = "fail",
     verify: bool = False,
+    order: Sequence[int] = (),
 ) -> ImageFiles:
-    """The images at a path, in the order of their names without suffix.
+    """The images of a source; ``order``, where it is given, lists the positions of all of its names anew.
 
-    ``verify`` reads every file again, whatever is remembered of its digest. Raises :class:`Missing` or
-    :class:`UsageError` where there are none, or where one cannot be used and ``on_bad`` is not "skip".
+    ``verify`` reads every file again, whatever is remembered of its digest. Raises :class:`UsageError` where an image
+    cannot be used and ``on_bad`` is not "skip", and where none can.
     """
-    if (path / arrays.MANIFEST).is_file():
-        frozen = arrays.open_frozen(path)
-        if crop is not None:
-            raise UsageError(f"{path} is a frozen array; it was cropped when it was made and takes no --crop.")
-        return whole(str(path), frozen, tuple(map(str, range(len(frozen)))), {"raw": len(frozen)})
-    members = _members(path)
-    members = replace(members, names=tuple(sorted(members.names, key=_stem)))
+    members, path = _ordered(source.members, order), source.path
+    if source.frozen is not None and crop is not None:
+        raise UsageError(f"{path} is a frozen array; it was cropped when it was made and takes no --crop.")
+    if source.frozen is not None and members is source.members:
+        return whole(str(path), source.frozen, members.names, {"raw": len(source.frozen)})
     request = DatasetRequest(path.name, str(path), 0, "", cache, verify=verify)
     rows = prepare.source_digests(request, members)
     found = set_decoding.decoded(members, rows, cache, crop, progress)
-    bad = {int(position): reason for position, reason in found["bad"]}
+    bad = {members.names[int(position)]: reason for position, reason in found["bad"]}
     if bad and on_bad == "fail":
         raise images.skippable(images.BadImage(next(iter(bad.values()))))
     if len(bad) == len(members.names):
@@ -97,32 +123,21 @@ def open_set(
         tuple(place[position] for position in positions),
         found["notes"],
         members.left_out,
-        tuple(bad.values()),
+        bad,
     )
+
+
+def _ordered(members: Members, order: Sequence[int]) -> Members:
+    """The members in another order, which their stamp then tells, since digests are remembered under it."""
+    if list(order) == sorted(order):
+        return members
+    stamp = digest.of_value([members.stamp, list(order)])
+    return replace(members, names=tuple(members.names[i] for i in order), stamp=stamp)
 
 
 def whole(origin: str, frozen: Frozen, names: tuple[str, ...], encodings: Mapping[str, int]) -> ImageFiles:
     """One array of images of one size."""
     return ImageFiles(origin, (frozen,), names, encodings, tuple(range(len(frozen))))
-
-
-def mismatch(reference: ImageFiles, candidate: ImageFiles) -> str | None:
-    """Why images cannot be compared pair by pair: some were left out, or their sizes belong to other images."""
-    if (reference.bad or candidate.bad) and sorted(stems(reference)) != sorted(stems(candidate)):
-        return "images that cannot be used were left out, and what is left does not have the same names in both sets"
-    if len(reference.order) != len(candidate.order) or reference.order == candidate.order:
-        return None
-    one, other = (dict(zip(files.order, stems(files), strict=True)) for files in (reference, candidate))
-    sizes = [dict(zip(files.order, _sizes(files), strict=True)) for files in (reference, candidate)]
-    place = next(i for i in one if sizes[0][i] != sizes[1][i])
-    return (
-        f"{one[place]} of the reference has {sizes[0][place]} pixels and {other[place]} of the candidate "
-        f"{sizes[1][place]}; pairs need equal sizes"
-    )
-
-
-def _sizes(files: ImageFiles) -> list[str]:
-    return [size for array, size in zip(files.arrays, files.sizes, strict=True) for _ in range(len(array))]
 
 
 def _members(path: Path) -> Members:
@@ -135,11 +150,6 @@ def _members(path: Path) -> Members:
 
 def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
-
-
-def stems(files: ImageFiles) -> list[str]:
-    """The names without suffix: what pairs a reconstruction with its original."""
-    return [_stem(name) for name in files.names]
 
 
 def remarks(reference: ImageFiles | None, candidate: ImageFiles, called: str = "candidate") -> Iterator[str]:
@@ -161,9 +171,8 @@ def remarks(reference: ImageFiles | None, candidate: ImageFiles, called: str = "
             yield f"{others} files of the {name} are not among the images: {counted(files.left_out)}"
         if files.bad:
             total = len(files.names) + len(files.bad)
-            yield f"{len(files.bad)} of {total} images of the {name} left out (for example: {files.bad[0].rstrip('.')})"
+            first = next(iter(files.bad.values())).rstrip(".")
+            yield f"{len(files.bad)} of {total} images of the {name} left out (for example: {first})"
         if len(files.arrays) > 1:
             counts = ", ".join(f"{len(a)} of {size}" for a, size in zip(files.arrays, files.sizes, strict=True))
             yield f"the {name} holds images of {len(files.arrays)} sizes ({counts})"
-    if reference is not None and stems(reference) != stems(candidate) and len(reference.names) == len(candidate.names):
-        yield "the files of the two sets have different names: they are paired in the order of their names"

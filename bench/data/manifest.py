@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +63,15 @@ def names(images: ImageArray | None) -> list[str]:
 
     Raises :class:`bench.errors.UsageError` for images that were not frozen from named sources.
     """
+    found = all_names(images)
+    return found if images is None else found[: len(images)]
+
+
+def all_names(images: ImageArray | None) -> list[str]:
+    """:func:`names` of the whole frozen set that images are the first of."""
     if not isinstance(images, arrays.Frozen) or images.folder is None:
         raise UsageError("These originals have no file names to pair with; use a dataset of named files.")
-    good = (line["name"] for line in lines(images.folder / arrays.SOURCES) if "bad" not in line)
-    return list(islice(good, len(images)))
+    return [line["name"] for line in lines(images.folder / arrays.SOURCES) if "bad" not in line]
 
 
 def summary(frozen: arrays.Frozen) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _file(cache: Path, name: str, resolution: int, protocol: str) -> Path:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         return dict(json.loads(file.read_text()))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return None
 
 

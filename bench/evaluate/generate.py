@@ -66,6 +66,11 @@ class Order:
         return wanted
 
 
+MOST_SAMPLES = 10_000_000
+LONGEST_SEED = 15
+"""Decimal digits of a sample's seed."""
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """The seeds of ``0-49999`` or ``1,5,10-20``; raises :class:`UsageError` for anything else."""
     seeds: list[int] = []
@@ -73,9 +78,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         first, dash, last = piece.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UsageError(f"'{text}' are not sample seeds; write for example 0-999 or 1,5,10-20.")
+        if max(len(first), len(last)) > LONGEST_SEED:
+            raise UsageError(f"The sample seeds {piece.strip()[:40]} are too large; a seed has {LONGEST_SEED} digits.")
         if dash and int(last) < int(first):
             raise UsageError(f"The sample seeds {piece.strip()} run backwards; write {last}-{first}.")
-        seeds += range(int(first), int(last if dash else first) + 1)
+        span = range(int(first), int(last if dash else first) + 1)
+        if len(seeds) + len(span) > MOST_SAMPLES:
+            raise UsageError(f"'{text[:40]}' are more than {MOST_SAMPLES:,} sample seeds; take fewer at a time.")
+        seeds += span
     return tuple(seeds)
 
 

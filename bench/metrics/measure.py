@@ -31,14 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """The numbers, in the order the metrics were asked for, and the per-image values (float64 ``[N]``) by metric.
-
-    ``unfit`` are the metrics that these images cannot have, whatever is fetched or installed.
-    """
+    """The numbers, in the order the metrics were asked for, and the per-image values (float64 ``[N]``) by metric."""
 
     measurements: tuple[Measurement, ...]
     per_image: dict[str, np.ndarray]
-    unfit: tuple[str, ...] = ()
 
 
 def measure(
@@ -72,9 +68,7 @@ def measure(
         scorer.look(lacking, features, device, batch, progress, precision, pretrained)
     found = tuple(scorer.measurement(metric) for metric in asked)
     pairs = [metric for metric in asked if metric.entry.kind == "pair" and metric.reason is None]
-    lacking_parts = {metric.entry.name for metric in asked if metric.lacks}
-    unfit = tuple(m.name for m in found if m.reason is not None and m.name not in lacking_parts)
-    return Measured(found, {metric.entry.name: scorer.values(metric) for metric in pairs}, unfit)
+    return Measured(found, {metric.entry.name: scorer.values(metric) for metric in pairs})
 
 
 def extract(

@@ -9,23 +9,25 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.core import digest
+from bench.core import digest, documents
 from bench.core.files import write_file
 from bench.errors import IntegrityError, Missing, NotComparable, UsageError
-from bench.metrics import signatures
+from bench.metrics import held_arrays, signatures
 from bench.metrics.entries import FeatureEntry
 from bench.metrics.feature_cache import Features, Moments, Statistics
 from bench.pretrained import weights
+from bench.results.record import FINITE
 
 SCHEMA = "bench.statistics/1"
 FOREIGN = {"pool3": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
 """Array names of pytorch-fid, clean-fid, TTUR and ADM files."""
+PARTS = ("mean", "covariance")
 AS_STATED = "as stated at import"
 """What stands for an extractor's convention where another tool computed the statistics."""
 
@@ -73,22 +75,44 @@ def array_digest(array: np.ndarray) -> str:
     return digest.of_bytes(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
 
 
+@dataclass(frozen=True)
+class _Manifest:
+    """What a manifest must say; it may say more."""
+
+    __pydantic_config__ = FINITE
+
+    schema: str
+    count: int
+    features: tuple[str, ...]
+    images: str
+    sha256: Mapping[str, str]
+    conventions: Mapping[str, str | Mapping[str, Any]]
+    origin: str | None = None
+    crop: str | None = None
+
+
 def read(path: Path) -> Kept:
     """The manifest of a statistics file.
 
-    Raises :class:`IntegrityError` for an archive that is cut off, :class:`UsageError` for another file.
+    Raises :class:`IntegrityError` for an archive that is cut off or whose manifest is wrong, :class:`UsageError` for
+    another file.
     """
+    door = documents.Door(f"The manifest of {path}", "build or import it again", IntegrityError)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-            manifest = json.loads(str(held["manifest"]))
-        if manifest["schema"] != SCHEMA:
-            raise ValueError(f"schema {manifest['schema']}")
+        text = str(held_arrays.read(path, lambda name: name == "manifest")["manifest"])
     except (zipfile.BadZipFile, EOFError) as error:
         raise IntegrityError(f"{path} is damaged ({error}); build or import it again.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except held_arrays.ERRORS as error:
         raise UsageError(
             f"{path} holds no statistics of this program ({error}); bring others in with: python -m bench stats import"
         ) from error
+    manifest = documents.from_json(text, door)
+    documents.check(_Manifest, manifest, door)
+    if manifest["schema"] != SCHEMA:
+        raise UsageError(f"{path} has the schema {manifest['schema'][:40]}, not {SCHEMA}; build or import it again.")
+    lacking = [f for f in manifest["features"] for part in PARTS if f"{f}/{part}" not in manifest["sha256"]]
+    if manifest["count"] < 0 or lacking or not manifest["features"]:
+        raise door.refuse(f"records no digests of {lacking[0]}" if lacking else "says of no images and features")
     return Kept(path, manifest)
 
 
@@ -96,25 +120,20 @@ def statistics(kept: Kept) -> Statistics:
     """The statistics of a file, verified; :class:`IntegrityError` where an array is not the recorded one."""
     count = int(kept.manifest["count"])
     name = f"the statistics {kept.path.name}"
-    found = {}
-    with np.load(kept.path, allow_pickle=False) as held:
-        for feature in kept.manifest["features"]:
-            mean, covariance = (_verified(held, kept, f"{feature}/{part}") for part in ("mean", "covariance"))
-            key = f"{feature}/features"
-            values = _verified(held, kept, key) if key in kept.manifest["sha256"] else None
-            found[feature] = Features(name, values, Moments(mean, covariance, count))
-    identity = digest.of_value([kept.manifest["images"], sorted(kept.manifest["sha256"].items())])
-    return Statistics(identity, count, found)
-
-
-def _verified(held: Mapping[str, np.ndarray], kept: Kept, name: str) -> np.ndarray:
+    recorded: Mapping[str, str] = kept.manifest["sha256"]
     try:
-        array = held[name]
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise IntegrityError(f"{kept.path} is damaged at {name} ({error}); build or import it again.") from error
-    if array_digest(array) != kept.manifest["sha256"][name]:
-        raise IntegrityError(f"{kept.path} is damaged: {name} is not what was recorded; build or import it again.")
-    return array
+        held = held_arrays.read(kept.path, recorded.__contains__)
+    except held_arrays.ERRORS as error:
+        raise IntegrityError(f"{kept.path} is damaged ({error}); build or import it again.") from error
+    for array, digest_ in recorded.items():
+        if array not in held or array_digest(held[array]) != digest_:
+            raise IntegrityError(f"{kept.path} is damaged: {array} is not what was recorded; build or import it again.")
+    found = {}
+    for feature in kept.manifest["features"]:
+        moments = replace(_checked(kept.path, *(held[f"{feature}/{part}"] for part in PARTS)), count=count)
+        found[feature] = Features(name, held.get(f"{feature}/features"), moments)
+    identity = digest.of_value([kept.manifest["images"], sorted(recorded.items())])
+    return Statistics(identity, count, found)
 
 
 def conventions(extractors: Iterable[str], entries: Mapping[str, FeatureEntry]) -> dict[str, Any]:
@@ -150,9 +169,8 @@ def foreign(path: Path, extractor: str) -> dict[str, Features]:
     Raises :class:`UsageError` for a file without them, for sizes that do not belong together, and for NaN.
     """
     try:
-        with np.load(path, allow_pickle=False) as held:
-            arrays = {name: np.asarray(held[name]) for name in held.files if name in sum(FOREIGN.values(), ())}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = held_arrays.read(path, sum(FOREIGN.values(), ()).__contains__)
+    except held_arrays.ERRORS as error:
         raise UsageError(f"{path} is not a readable .npz file ({error}).") from error
     found = {}
     for output, (mean, covariance) in FOREIGN.items():
@@ -165,6 +183,8 @@ def foreign(path: Path, extractor: str) -> dict[str, Features]:
 
 
 def _checked(path: Path, mean: np.ndarray, covariance: np.ndarray) -> Moments:
+    if mean.dtype.kind != "f" or covariance.dtype.kind != "f":
+        raise UsageError(f"{path}: mean and covariance are {mean.dtype} and {covariance.dtype}, not floats.")
     size = len(mean) if mean.ndim == 1 else 0
     if not size or covariance.shape != (size, size):
         raise UsageError(f"{path}: mean {mean.shape} and covariance {covariance.shape} do not belong together.")
@@ -195,6 +215,6 @@ def holds_statistics(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             members: Sequence[str] = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except held_arrays.ERRORS:
         return False
     return "manifest.npy" in members or ("mu.npy" in members and "sigma.npy" in members)

@@ -28,13 +28,14 @@ FORMERLY: Mapping[str, str] = {
     "bench.metrics.formulas.frechet:frechet_infinity": "bench.metrics.extrapolation",
     "bench.metrics.formulas.inception_score:inception_score": "bench.metrics.inception_score",
     "bench.metrics.formulas.kid:kid": "bench.metrics.kid",
-    "bench.metrics.formulas.prdc:prdc": "bench.metrics.prdc",
     "bench.metrics.formulas.psnr:psnr": "bench.metrics.pixel",
     "bench.metrics.formulas.ssim:ssim": "bench.metrics.ssim",
-    "bench.metrics.formulas.ssim:ms_ssim": "bench.metrics.ssim",
     **{f"bench.metrics.formulas.lpips:lpips_{net}": "bench.metrics.perceptual" for net in ("alex", "squeeze", "vgg")},
 }
-"""Formulas that stand in another file than when numbers of them were first kept, and the module of then."""
+"""Formulas that stand in another file than when numbers of them were first kept, and the module of then.
+
+One whose signature has changed since is not here: its numbers of then count no longer.
+"""
 
 
 def kept_as(function: PairFormula | SetFormula) -> str:
@@ -77,17 +78,13 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class PlannedMetric:
-    """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none.
-
-    ``lacks`` says that the reason is something that can be fetched or installed.
-    """
+    """One metric of a measurement: its signature, the key of its cached value, or the reason why it has none."""
 
     entry: MetricEntry
     feature: str | None
     signature: Mapping[str, Any]
     key: str
     reason: str | None
-    lacks: bool = False
 
 
 class Planner:
@@ -113,10 +110,9 @@ class Planner:
         """The metric with its signature and key, or with the reason of its absence."""
         feature = None if entry.features is None else self._protocol.features.get(entry.features, entry.features)
         needs = needed(entry, self._entries, self._protocol)
-        lack = self._absent(feature, needs)
-        reason = self._unfit(entry, feature) or lack
+        reason = self._unfit(entry, feature) or self._absent(feature, needs)
         if reason is not None:
-            return PlannedMetric(entry, feature, {}, "", reason, lacks=reason == lack)
+            return PlannedMetric(entry, feature, {}, "", reason)
         signature = self._signature(entry, feature, needs)
         key = of_value({**signature, "function": kept_as(entry.function), "candidate": self._candidate.digest})
         return PlannedMetric(entry, feature, signature, key, None)
@@ -164,10 +160,16 @@ class Planner:
                 signature["precision"] = self._precision
         if needs:
             signature["weights"] = ", ".join(self._pretrained.identity(name) for name in needs)
-        signature |= {name: getattr(self._protocol, name) for name in entry.settings}
+        signature |= {name: self._setting(name) for name in entry.settings}
         if entry.reads == "both":
             signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count or None}
         return {**signature, "count": self._candidate.count}
+
+    def _setting(self, name: str) -> Any:
+        """A field of the protocol as it takes effect: no subset is larger than a set that it is drawn from."""
+        value = getattr(self._protocol, name)
+        counts = [images.count for images in (self._reference, self._candidate) if images.count]
+        return min(value, *counts) if name == "subset_size" and counts else value
 
     def feature_key(self, images: ImageSet, feature: str) -> str:
         """The key of one set's features: images, extractor with version, convention, weights and backend."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
 
+from bench.core import documents
 from bench.core.registry import suggestion
 from bench.errors import UsageError
 from bench.report.uncertainty import LEVEL, SEED_LEVEL
-from bench.results.record import Tolerance
+from bench.results.record import STRICT, Tolerance
 
 TESTS = ("bootstrap", "wilcoxon")
 EXACT = ("*-parameters", "*-gmac", "*-gmac-fvcore", "bits-per-*", "payload-bits-per-*")
@@ -28,6 +28,8 @@ class Rule:
 
     ``seeds`` is the known deviation of one training seed. ``both``: a change for the better fails as well.
     """
+
+    __pydantic_config__ = STRICT
 
     method: str = "*"
     metric: str = "*"
@@ -48,6 +50,8 @@ class Rule:
 class Speed:
     """``reference``: pattern of the method that speeds are divided by; ``slower``: allowed loss of the ratio."""
 
+    __pydantic_config__ = STRICT
+
     reference: str | None = None
     slower: float = 0.25
 
@@ -60,6 +64,8 @@ class Gates:
     ``tests`` must all agree, at ``level``, where per-image values exist; ``holm`` corrects them for the number of
     comparisons. Rows that match ``missing`` may vanish and rows that match ``new`` may appear.
     """
+
+    __pydantic_config__ = STRICT
 
     level: float = LEVEL
     seed_level: float = SEED_LEVEL
@@ -88,8 +94,6 @@ class Gates:
 
 _PATTERNS = ("method", "metric", "dataset")
 
-Made = TypeVar("Made", Gates, Rule, Speed)
-
 
 def _any(patterns: Sequence[str], name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
@@ -100,59 +104,19 @@ def read_gates(path: Path) -> Gates:
 
     Raises :class:`UsageError` that names the file, the key and what there is instead.
     """
-    import yaml
-
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read as YAML ({error}).") from error
-    where = str(path)
-    given = dict(_mapping(raw, where))
-    rules = tuple(_made(Rule, item, f"{where}, rules") for item in _list(given.pop("rules", []), f"{where}, rules"))
-    speed = _made(Speed, given.pop("speed", {}), f"{where}, speed")
-    lists = {
-        name: tuple(_list(given.pop(name), f"{where}, {name}")) for name in ("tests", "missing", "new") if name in given
-    }
-    gates = _made(Gates, {**given, **lists}, where)
+    door = documents.Door(str(path), "mend it there")
+    raw = documents.from_yaml(documents.read(path, door, documents.LARGEST_BY_HAND), door)
+    gates: Gates = documents.check(Gates, {} if raw is None else raw, door)
     for test in gates.tests:
         if test not in TESTS:
-            raise UsageError(f"{where}: there is no test '{test}'.{suggestion(str(test), TESTS)}")
+            raise UsageError(f"{path}: there is no test '{test}'.{suggestion(test, TESTS)}")
+    if not gates.tests:
+        raise UsageError(f"{path}: tests is empty; name at least one of {', '.join(TESTS)}.")
     for level in (gates.level, gates.seed_level):
         if not 0 < level < 1:
-            raise UsageError(f"{where}: a level is {level}; it lies between 0 and 1, for example {LEVEL}.")
-    return replace(gates, rules=rules, speed=speed)
-
-
-def _mapping(raw: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(raw, dict):
-        raise UsageError(f"{where}: a mapping of keys to values is needed, not {type(raw).__name__}.")
-    return raw
-
-
-def _list(raw: Any, where: str) -> list[Any]:
-    if not isinstance(raw, list):
-        raise UsageError(f"{where}: a list is needed, not {type(raw).__name__}.")
-    return raw
-
-
-def _made(kind: type[Made], raw: Any, where: str) -> Made:
-    """A dataclass from a mapping; unknown keys and values of another type are refused."""
-    known = {f.name: f.type for f in fields(kind)}
-    for key, value in _mapping(raw, where).items():
-        if key not in known:
-            raise UsageError(f"{where}: there is no key '{key}'.{suggestion(str(key), known)}")
-        if not _fits(value, known[key]):
-            raise UsageError(f"{where}: {key} is {value!r}, but {known[key]} is needed.")
-    return kind(**raw)
-
-
-def _fits(value: Any, annotation: Any) -> bool:
-    """Whether a YAML value has the (textual) type of a field."""
-    wanted = str(annotation).split(" | ")
-    if value is None:
-        return "None" in wanted
-    if isinstance(value, bool):
-        return "bool" in wanted
-    if isinstance(value, (int, float)):
-        return "float" in wanted
-    return isinstance(value, tuple) or (isinstance(value, str) and "str" in wanted)
+            raise UsageError(f"{path}: a level is {level}; it lies between 0 and 1, for example {LEVEL}.")
+    sizes = [gates.k, gates.speed.slower, *(size for r in gates.rules for size in (r.absolute, r.relative, r.seeds))]
+    for size in sizes:
+        if size is not None and size < 0:
+            raise UsageError(f"{path}: {size} is below 0; what is allowed is a size.")
+    return gates

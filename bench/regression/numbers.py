@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench.regression.verdicts import Place
-from bench.report.load import Loaded
-from bench.report.significance import Values, read_values
+from bench.report.load import Loaded, Values, read_values
 from bench.results.record import Measurement, Result, signature_difference, stand_ins
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
+from bench.core.visible import visible
 from bench.errors import GateFailed, NotComparable
 from bench.report.writers.text import escape_markdown
 
@@ -80,13 +81,13 @@ def to_markdown(verdicts: Sequence[Verdict]) -> str:
                 f"- {'❌ ' if v.fails or kind == 'incomparable' else ''}{escape_markdown(v.sentence)}" for v in members
             ]
             lines.append("")
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def to_json(verdicts: Sequence[Verdict]) -> str:
     """Every verdict with its numbers."""
     data = {"exit_code": exit_code(verdicts), "headline": headline(verdicts), "verdicts": [asdict(v) for v in verdicts]}
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 
 def to_junit(verdicts: Sequence[Verdict]) -> str:
@@ -114,5 +115,5 @@ def to_junit(verdicts: Sequence[Verdict]) -> str:
 
 
 def _xml(text: str) -> str:
-    """Text without the control characters that XML 1.0 cannot say."""
-    return "".join(c if c >= " " or c in "\t\n" else "\ufffd" for c in text)
+    """Text without the characters that XML 1.0 cannot say or that a terminal would obey."""
+    return visible(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bench
 from bench.core.files import folder_name, write_bytes
+from bench.core.visible import encoded
 from bench.errors import UsageError
 from bench.report import figures, plots
 from bench.report.load import Loaded
@@ -122,7 +123,7 @@ def write(content: Content, out: Path) -> list[Path]:
         else:
             figure = plan.draw()
             drawn |= {name: plots.save(figure, kind) for name, kind in zip(_files(plan), plan.kinds, strict=True)}
-    files = {**drawn, **{name: text.encode() for name, text in texts(content, drawn).items()}}
+    files = {**drawn, **{name: encoded(text) for name, text in texts(content, drawn).items()}}
     for name, data in files.items():
         write_bytes(out / name, data)
     return [out / name for name in files]
@@ -145,7 +146,7 @@ def check(content: Content, out: Path) -> list[str]:
         path = out / name
         if not path.is_file():
             problems.append(f"{name}: the file is missing.")
-        elif path.read_bytes() != text.encode():
+        elif path.read_bytes() != encoded(text):
             problems.append(f"{name}: {_first_difference(path.read_text(encoding='utf-8', errors='replace'), text)}")
     return problems + _surplus(out, {*expected, *names})
 

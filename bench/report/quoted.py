@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from bench.core import documents
 from bench.errors import UsageError
 from bench.report.columns import QUOTED, ColumnSpec, exactly
 from bench.report.table import Cell, Column, Notes, Row, Table
 from bench.report.tables import mark_rows
+from bench.results.record import STRICT
 
 QUOTED_FOLDER = Path(__file__).resolve().parents[2] / "results" / "quoted"
 """Published numbers, in a checkout of this project; elsewhere they are named with --quoted or left away."""
@@ -109,25 +112,83 @@ class QuotedTable:
         )
 
 
+@dataclass(frozen=True)
+class _Citation:
+    __pydantic_config__ = STRICT
+
+    title: str
+    url: str
+    authors: str | None
+    year: int | None
+
+
+@dataclass(frozen=True)
+class _Number:
+    __pydantic_config__ = STRICT
+
+    value: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class _RowAsRead:
+    __pydantic_config__ = STRICT
+
+    method: str
+    values: Mapping[str, float | _Number]
+    code: str | None = None
+    bench: str | None = None
+    notes: tuple[str, ...] = ()
+    differs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _TableAsRead:
+    __pydantic_config__ = STRICT
+
+    id: str
+    where: str
+    kind: str
+    dataset: str | None
+    resolution: int | None
+    confidence: str
+    rows: tuple[_RowAsRead, ...]
+    protocol: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    through: str | None = None
+    notes: tuple[str, ...] = ()
+    superseded: bool = False
+
+
+@dataclass(frozen=True)
+class _FileAsRead:
+    __pydantic_config__ = STRICT
+
+    schema: int
+    source: str
+    citation: _Citation
+    tables: tuple[_TableAsRead, ...]
+
+
 def load_quoted(folder: Path) -> tuple[QuotedTable, ...]:
-    """All tables of the files in ``folder``, sorted by file name.
+    """All tables of the files in ``folder``, sorted by file name, or of one file.
 
     Raises :class:`UsageError` that names the file when the folder or a field is missing or has an unknown value.
     """
-    files = sorted(folder.glob("*.json"))
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.json"))
     if not files:
-        raise UsageError(f"There are no published numbers in {folder}; name the folder with --quoted.")
+        raise UsageError(f"There are no published numbers in {folder}; name a file or folder of them with --quoted.")
     return tuple(table for file in files for table in _read(file))
 
 
 def _read(file: Path) -> list[QuotedTable]:
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
-        if raw["schema"] != QUOTED_SCHEMA:
-            raise UsageError(f"{file} has schema {raw['schema']}; this program knows {QUOTED_SCHEMA}.")
-        made = [_table(raw, table) for table in raw["tables"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file} does not hold published numbers ({type(error).__name__}: {error}).") from error
+    """The tables of a file; its numbers keep the digits that they are written with."""
+    door = documents.Door(str(file), "mend it as results/quoted/README.md says")
+    text = documents.read(file, door, documents.LARGEST_BY_HAND)
+    checked: _FileAsRead = documents.check(_FileAsRead, documents.from_json(text, door), door)
+    if checked.schema != QUOTED_SCHEMA:
+        raise UsageError(f"{file} has schema {checked.schema}; this program knows {QUOTED_SCHEMA}.")
+    raw = json.loads(text, parse_float=Decimal)
+    made = [_table(raw, table) for table in raw["tables"]]
     for table in made:
         _check(table, file)
     return made
@@ -155,6 +216,8 @@ def _check(table: QuotedTable, file: Path) -> None:
     if table.kind not in QUOTED:
         raise UsageError(f"{file}: '{table.kind}' is no kind of table; use one of {', '.join(QUOTED)}.")
     for row in table.rows:
+        if row.code is not None and not re.fullmatch(r"\d{1,6}(x\d{1,6})*", row.code):
+            raise UsageError(f"{file}: '{row.code}' is no shape of codes; write for example 16x16x4.")
         for reason, _ in row.differs.values():
             if reason not in REASONS:
                 raise UsageError(f"{file}: '{reason}' is no reason; use one of {', '.join(REASONS)}.")

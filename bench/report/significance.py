@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import IntegrityError
 from bench.report import uncertainty
-from bench.report.load import Loaded
+from bench.report.load import Loaded, Values, read_values
 from bench.report.table import Cell, Column, Table
 from bench.results.record import Result
 
 if TYPE_CHECKING:
     import numpy as np
-
-Values = Mapping[str, Any]
-"""Per-image values of one result: one float64 ``[N]`` per pair metric and, optionally, ``image``, their names."""
 
 Images = tuple["np.ndarray", "np.ndarray"]
 """Names of images and their values."""
@@ -27,23 +23,6 @@ TIED = (
     f"the rows of the column, does not reject at {uncertainty.LEVEL:g}."
 )
 INTERVALS = f"Brackets hold {100 * (1 - uncertainty.LEVEL):g} % bootstrap intervals over the images."
-
-
-def read_values(loaded: Loaded) -> Values:
-    """The Parquet table beside a result; empty where it has none.
-
-    Raises :class:`IntegrityError` when the result names a table that is not there or cannot be read.
-    """
-    from pyarrow import ArrowException, parquet
-
-    if not loaded.result.per_image:
-        return {}
-    path = loaded.beside(loaded.result.per_image)
-    try:
-        table = parquet.ParquetFile(path).read()
-    except (OSError, ArrowException) as error:
-        raise IntegrityError(f"{path} cannot be read ({error}); run the same command with --overwrite.") from error
-    return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def mean_over_runs(runs: Sequence[Values], metric: str) -> Images | None:

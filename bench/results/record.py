@@ -1,4 +1,4 @@
-"""What a result says. Standard library only, so that reports and gates never load torch.
+"""What a result says. No torch, so that reports and gates never load it.
 
 One JSON file holds one stage of one cell (method, dataset, preset, seed). Its schema is shipped beside this file
 (``record.schema.json``) and versioned: :func:`upgrade` reads every older version and refuses newer ones.
@@ -10,11 +10,22 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import PurePath
 from typing import Any
 
+from bench.core import documents
+from bench.core.files import folder_name
 from bench.errors import UsageError
 
 STAGES = ("train", "recon", "cost", "prior", "sample", "gen")
+STATUSES = ("ok", "failed", "not-applicable")
+
+LONGEST_NAME = 240
+"""Bytes of a label as a file name: what systems allow, less what is appended to it."""
+
+FINITE: Mapping[str, Any] = {"allow_inf_nan": False}
+STRICT: Mapping[str, Any] = {**FINITE, "extra": "forbid"}
+"""What pydantic is told of classes that are read from files: no NaN, and no fields that are not theirs."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ STAND_IN = "stand-in"
 TRAINED_WITH = "trained with"
 """The signature's field for stand-ins in the losses of the tokenizer behind a number."""
 
-Signature = Mapping[str, str | int | float | None]
+Signature = Mapping[str, str | int | float | bool | None]
 """The protocol of a number as a flat mapping: two numbers are comparable when their signatures are equal."""
 
 
@@ -45,6 +56,8 @@ class Measurement:
     parameters, operations...) it was computed from. ``higher_is_better`` None marks a plain fact that is not ranked.
     ``deviation`` is the standard deviation that belongs to the estimate (KID, IS), where it has one.
     """
+
+    __pydantic_config__ = STRICT
 
     name: str
     value: float | None
@@ -71,6 +84,8 @@ class Result:
     - ``per_image``: file name, beside this one, of the Parquet table of per-image values, or None.
     """
 
+    __pydantic_config__ = STRICT
+
     stage: str
     status: str
     method: str
@@ -89,6 +104,42 @@ class Result:
     per_image: str | None = None
     error: str | None = None
     schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class ReadFacts:
+    """The facts that reports and gates read, where a result has them; it may hold any others."""
+
+    __pydantic_config__ = FINITE
+
+    grid: tuple[int, int] | None = None
+    code_shape: tuple[int, ...] | None = None
+    code_counts: tuple[float, ...] | None = None
+    code_entries: int | None = None
+    code_kind: str | None = None
+    curve: tuple[Mapping[str, float], ...] | None = None
+    previews: tuple[Mapping[str, float], ...] | None = None
+    variant: str | None = None
+    images_seen: float | None = None
+    seconds: float | None = None
+    steps: float | None = None
+    flops: float | None = None
+
+
+@dataclass(frozen=True)
+class ReadData:
+    """What a report says of a result's images."""
+
+    resolution: int | None = None
+    protocol: str | None = None
+
+
+@dataclass(frozen=True)
+class ReadProvenance:
+    """What reports and gates read of a result's provenance, where it has it."""
+
+    data: ReadData | None = None
+    hardware: Mapping[str, Any] | None = None
 
 
 def signature_id(signature: Signature) -> str:
@@ -114,26 +165,54 @@ def to_json(result: Result) -> str:
 
 
 def from_json(text: str, where: str) -> Result:
-    """Reads a result of this or an older schema; ``where`` names the file in error messages."""
-    try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{where} is not valid JSON ({error}); delete it and run the same command again.") from error
+    """Reads a result of this or an older schema; ``where`` names the file in error messages.
+
+    Raises :class:`UsageError` that names the file and the field unless every field has its type, every number is
+    finite, and what reports read of the facts is what they expect.
+    """
+    door = documents.Door(where, "delete it and run the same command again")
+    raw = documents.from_json(text, door)
     if not isinstance(raw, dict):
-        raise UsageError(f"{where} does not hold a result; delete it and run the same command again.")
+        raise door.refuse("does not hold a result")
     raw = upgrade(raw, where)
-    try:
-        measurements = tuple(Measurement(**m) for m in raw.pop("metrics"))
-        limited = tuple(raw.pop("limited"))
-        return Result(metrics=measurements, limited=limited, **raw)
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"{where} is not a result of schema {SCHEMA} ({error}); delete it and run again.") from error
+    documents.check(Result, raw, door)
+    trouble = _trouble(raw)
+    if trouble is not None:
+        raise door.refuse(trouble)
+    documents.check(ReadFacts, raw.get("facts", {}), documents.Door(f"{where}, facts,", door.remedy))
+    documents.check(ReadProvenance, raw.get("provenance", {}), documents.Door(f"{where}, provenance,", door.remedy))
+    measurements = tuple(Measurement(**m) for m in raw.pop("metrics", ()))
+    return Result(metrics=measurements, limited=tuple(raw.pop("limited", ())), **raw)
+
+
+def _trouble(raw: Mapping[str, Any]) -> str | None:
+    """What types do not say: names that files have, and what must stand beside an absent number or a failure."""
+    for name, known in (("stage", STAGES), ("status", STATUSES)):
+        if raw[name] not in known:
+            return f"has the {name} '{raw[name][:40]}', which is none of {', '.join(known)}"
+    for name in ("method", "dataset", "preset", "task"):
+        text = raw.get(name)
+        if text == "" or (text is not None and len(folder_name(text)) > LONGEST_NAME):
+            return (
+                f"has a {name} of {len(text)} characters, but it names files and may be {LONGEST_NAME} bytes long there"
+            )
+    per_image = raw.get("per_image")
+    if per_image is not None and PurePath(per_image).name != per_image:
+        return "names per-image values that do not lie beside it"
+    if (raw.get("error") is None) != (raw["status"] == "ok"):
+        return f"has the status {raw['status']} {'without' if raw.get('error') is None else 'with'} an error"
+    for measurement in raw.get("metrics", ()):
+        if measurement.get("n", 0) < 0 or not measurement["name"]:
+            return f"has a number '{measurement['name']}' of {measurement.get('n', 0)} images"
+        if measurement["value"] is None and not measurement.get("reason"):
+            return f"has neither a value of {measurement['name']} nor a reason why there is none"
+    return None
 
 
 def upgrade(raw: dict[str, Any], where: str) -> dict[str, Any]:
     """Brings an older result to the present schema, one step per version; refuses newer ones."""
     version = raw.get("schema")
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool):
         raise UsageError(f"{where} has no schema version; it was not written by this program.")
     if version > SCHEMA:
         raise UsageError(
@@ -141,6 +220,8 @@ def upgrade(raw: dict[str, Any], where: str) -> dict[str, Any]:
             "update the program or choose another --out."
         )
     while raw["schema"] < SCHEMA:
+        if raw["schema"] not in UPGRADES:
+            raise UsageError(f"{where} has the schema {version}, which there never was; delete it and run again.")
         raw = UPGRADES[raw["schema"]](raw)
     return raw
 

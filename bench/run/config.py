@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.core import documents
+from bench.core.registry import suggestion
 from bench.errors import UsageError
 from bench.run.presets import DEFAULT_PRESET
+
+MOST_SEEDS = 1000
 
 
 def flag(text: str, *, short: str | None = None, measuring: bool = False, repeated: bool = False) -> Mapping[str, Any]:
@@ -85,6 +90,8 @@ class RunConfig:
         for name, value in (("limit", self.limit), ("eval-limit", self.eval_limit), ("micro-batch", self.micro_batch)):
             if value is not None and value < 1:
                 raise UsageError(f"--{name} is {value}; it must be at least 1.")
+        if len(self.seeds) > MOST_SEEDS:
+            raise UsageError(f"--seeds names {len(self.seeds):,} training seeds; a run takes at most {MOST_SEEDS:,}.")
         if not self.seeds or len(set_of(self.seeds)) < len(self.seeds):
             raise UsageError(f"--seeds {','.join(map(str, self.seeds))} must name at least one seed, each once.")
 
@@ -111,7 +118,7 @@ def run_config(flags: Mapping[str, Any], file: Path | None) -> RunConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise UsageError(f"--{where}: {first['msg']} (given: {first['input']!r}).") from error
+        raise UsageError(f"--{where}: {first['msg']} (given: {reprlib.repr(first['input'])}).") from error
 
 
 def _listed(key: str, value: Any) -> Any:
@@ -126,19 +133,17 @@ def _listed(key: str, value: Any) -> Any:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    import yaml
-
-    from bench.core.registry import suggestion
-
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"The configuration {file} cannot be read: {error}.") from error
+    """The keys and values of a configuration file: texts, numbers and truths, or lists of them."""
+    door = documents.Door(f"The configuration {file}", "write keys equal to the flags, for example 'dataset: photos'")
+    content = documents.from_yaml(documents.read(file, door, documents.LARGEST_BY_HAND), door)
     if not isinstance(content, dict):
-        raise UsageError(f"The configuration {file} must hold keys equal to the flags, for example 'dataset: photos'.")
+        raise door.refuse("holds no keys")
     known = {field.name for field in dataclasses.fields(RunConfig)}
     values = {str(key).replace("-", "_"): value for key, value in content.items()}
-    for key in values:
+    for key, value in values.items():
         if key not in known:
             raise UsageError(f"The configuration {file} has the unknown key '{key}'.{suggestion(key, known)}")
+        for item in value if isinstance(value, list) else [value]:
+            if not isinstance(item, str | int | float | bool | None):
+                raise door.refuse(f"has {key}: {reprlib.repr(item)}, which is neither a text nor a number")
     return values

@@ -9,17 +9,21 @@ What follows ``@`` is first tried as the path of a file or folder, commas, colon
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _OPTION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_SWEEP = re.compile(r"(-?\d+)\.\.(-?\d+)(?:\.\.(\d+))?")
+_SWEEP = re.compile(r"(-?\d{1,15})\.\.(-?\d{1,15})(?:\.\.(\d{1,15}))?")
 DEFAULT_STEP = 10
+MOST_METHODS = 1000
+"""Rows of one run; a sweep that makes more is a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,11 @@ def parse_list(texts: Sequence[str], greedy: Collection[str]) -> list[Method]:
     ``greedy`` names the methods that take the rest of their string verbatim, commas included.
     Raises :class:`UsageError` for a malformed string and for a label that occurs twice.
     """
-    methods = [m for text in texts for piece in _split(text, greedy) for m in _expand(_parse(piece, greedy))]
+    written = [_parse(piece, greedy) for text in texts for piece in _split(text, greedy)]
+    count = sum(math.prod(len(_values(key, value)) for key, value in method.options) for method in written)
+    if count > MOST_METHODS:
+        raise UsageError(f"The methods are {count:,} rows, more than {MOST_METHODS:,}; sweep in larger steps.")
+    methods = [expanded for method in written for expanded in _expand(method)]
     if not methods:
         raise UsageError("No method is named; give at least one, for example --methods downsample.")
     labels = [m.label for m in methods]
@@ -123,22 +131,18 @@ def _without_options(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _expand(method: Method) -> list[Method]:
-    for index, (key, value) in enumerate(method.options):
-        sweep = _SWEEP.fullmatch(value)
-        if sweep:
-            first, last, step = int(sweep[1]), int(sweep[2]), int(sweep[3] or DEFAULT_STEP)
-            if last < first or step < 1:
-                raise UsageError(f"The sweep '{key}={value}' is empty; write {key}=LOW..HIGH[..STEP].")
-            return [
-                expanded
-                for v in range(first, last + 1, step)
-                for expanded in _expand(
-                    Method(
-                        method.name,
-                        method.variant,
-                        method.weights,
-                        (*method.options[:index], (key, str(v)), *method.options[index + 1 :]),
-                    )
-                )
-            ]
-    return [method]
+    """One method for every combination of the values that its options sweep."""
+    keys = [key for key, _ in method.options]
+    combinations = itertools.product(*(_values(key, value) for key, value in method.options))
+    return [replace(method, options=tuple(zip(keys, map(str, values), strict=True))) for values in combinations]
+
+
+def _values(key: str, value: str) -> Sequence[int | str]:
+    """What an option's text stands for: the numbers of a sweep, or the text itself."""
+    sweep = _SWEEP.fullmatch(value)
+    if not sweep:
+        return [value]
+    first, last, step = int(sweep[1]), int(sweep[2]), int(sweep[3] or DEFAULT_STEP)
+    if last < first or step < 1:
+        raise UsageError(f"The sweep '{key}={value}' is empty; write {key}=LOW..HIGH[..STEP].")
+    return range(first, last + 1, step)

@@ -153,8 +153,11 @@ def test_reconstructions_from_elsewhere_are_paired_by_name(church, cache, tmp_pa
     rows = [f"recons:whole={whole}", f"recons:lacking={lacking}"]
     done = church("--methods", rows[0], "--methods", rows[1], "--stages", "recon")
     assert done.code == 3
-    assert f"lacks 1 of 8 reconstructions, or holds several of one name: {names[0]}" in done.err
+    assert "1 of 8 images of the reference have no file of their name" in done.err
+    assert names[0] in done.err
     assert "1 file without an original" in done.err
     found = results(tmp_path / "out")
+    assert found[rows[0], "recon"].facts["paired_by"] == "path"
+    assert found[rows[0], "recon"].facts["left_out"] == 1
     assert found[rows[1], "recon"].status == "failed"
     assert 5 < values(found[rows[0], "recon"])["psnr"] < 12

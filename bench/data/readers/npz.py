@@ -48,7 +48,7 @@ def opened(path: Path, labelled: bool = True) -> Members:
         raise UsageError(f"arr_0 of {path} is {pixels.dtype} {pixels.shape}, not uint8 [N, H, W, 3].")
     stamp = digest.of_value(["npz", labelled, str(path.resolve()), identity(status), held[IMAGES].CRC])
     check = _checksum(path, held[IMAGES])
-    return _numbered(path, pixels, stamp, status.st_ctime_ns, _class_numbers(path, labels, len(pixels)), check)
+    return numbered(path, pixels, stamp, status.st_ctime_ns, _class_numbers(path, labels, len(pixels)), check)
 
 
 def holds_images(path: Path) -> bool:
@@ -76,17 +76,18 @@ def array(path: Path) -> Members:
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or not pixels.size:
         raise UsageError(f"{path} holds {pixels.dtype} {pixels.shape}; images are uint8 [N, H, W, 3] or [N, 3, H, W].")
     stamp = digest.of_value(["npy", str(path.resolve()), identity(status)])
-    return _numbered(path, pixels, stamp, status.st_ctime_ns)
+    return numbered(path, pixels, stamp, status.st_ctime_ns)
 
 
-def _numbered(
+def numbered(
     path: Path,
     pixels: np.ndarray,
     stamp: str,
-    changed: int,
+    changed: int = 0,
     labels: dict[str, int] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Members:
+    """uint8 ``[N, H, W, 3]`` as members named by their number; ``stamp`` changes whenever the array does."""
     names = tuple(f"{i:08d}" for i in range(len(pixels)))
     height, width = pixels.shape[1:3]
 

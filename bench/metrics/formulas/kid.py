@@ -18,7 +18,8 @@ SEED = 2020
 def kid(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
     """``{"value", "value-deviation"}``: mean and deviation of the squared MMD over random subsets without replacement.
 
-    A set smaller than ``protocol.subset_size`` makes all subsets that small.
+    A set smaller than ``protocol.subset_size`` makes all subsets that small. Where a subset is a whole set there is no
+    deviation: what is left of it does not say how sure the number is.
     """
     size = min(protocol.subset_size, len(reference.vectors), len(candidate.vectors))
     if size < 2:
@@ -29,7 +30,10 @@ def kid(reference: Features, candidate: Features, protocol: MetricProtocol) -> M
         one = _subset(candidate, size, random)
         other = _subset(reference, size, random)
         distances.append(squared_mmd(one, other))
-    return {"value": float(np.mean(distances)), "value-deviation": float(np.std(distances))}
+    value = {"value": float(np.mean(distances))}
+    if size == min(len(reference.vectors), len(candidate.vectors)):
+        return value
+    return {**value, "value-deviation": float(np.std(distances))}
 
 
 def _subset(features: Features, size: int, random: np.random.RandomState) -> np.ndarray:

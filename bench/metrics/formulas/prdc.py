@@ -185,6 +185,7 @@ def _row(number: str, features: str, suffix: str, place: int) -> MetricEntry:
         features=features,
         number=number,
         settings=("neighbours",),
+        convention={"balls": "closed"},
     )
 
 

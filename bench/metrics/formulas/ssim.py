@@ -40,8 +40,8 @@ def ssim(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
 def ms_ssim(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
     """Float64 ``[N]`` in [0, 1]; uint8 ``[N, 3, H, W]``, both sides at least 161 pixels.
 
-    Contrast and structure at five scales, luminance at the last; negative terms count as 0. The mean over channels is
-    taken at every scale before the product.
+    Contrast and structure at five scales, luminance at the last; negative terms count as 0. Each channel has its own
+    product, and the mean over channels is taken of those, as pytorch-msssim does.
     """
     return _in_pieces(_ms_ssim, reference, candidate)
 
@@ -64,15 +64,16 @@ def _ms_ssim(one: Tensor, other: Tensor) -> Tensor:
     import torch
     from torch.nn.functional import avg_pool2d
 
-    value = torch.ones(len(one), dtype=one.dtype, device=one.device)
+    value = torch.ones(one.shape[:2], dtype=one.dtype, device=one.device)
     for scale, weight in enumerate(SCALE_WEIGHTS):
         luminance, contrast = _terms(one, other)
         last = scale == len(SCALE_WEIGHTS) - 1
-        term = (luminance * contrast if last else contrast).mean(dim=(1, 2, 3))
+        term = (luminance * contrast if last else contrast).mean(dim=(2, 3))
         value = value * term.clamp(min=0) ** weight
         if not last:
-            one, other = avg_pool2d(one, 2), avg_pool2d(other, 2)
-    return value
+            odd = [side % 2 for side in one.shape[2:]]
+            one, other = (avg_pool2d(images, 2, padding=odd) for images in (one, other))
+    return value.mean(dim=1)
 
 
 def _doubles(images: Tensor) -> Tensor:
@@ -152,6 +153,7 @@ ROWS = (
         function=ms_ssim,
         tolerance=Tolerance(0.002),
         smallest_side=161,
-        convention={**_CONVENTION, "scales": 5},
+        version=2,
+        convention={**_CONVENTION, "channels": "mean of products", "scales": 5},
     ),
 )

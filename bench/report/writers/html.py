@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from bench.core.digest import of_value
+from bench.core.visible import in_json
 from bench.report.table import Cell, Row, Source, Table
 from bench.report.writers.text import absent_lines, caption
 from bench.results.record import Result, signature_id
@@ -70,7 +71,7 @@ def to_html(
 
 def inert_json(value: Any) -> str:
     """JSON that may stand inside a ``<script>`` element whatever strings it holds."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = in_json(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

@@ -16,7 +16,10 @@ TASKS = {
 
 
 def model_index(tables: Sequence[Table]) -> dict[str, str]:
-    """The YAML text of every method in the reconstruction and generation tables, by method label, but for stand-ins."""
+    """The YAML text of every measured method in the reconstruction and generation tables, by label.
+
+    Stand-ins and numbers that are only quoted are left out.
+    """
     import yaml
 
     blocks: dict[str, list[dict[str, Any]]] = {}
@@ -25,7 +28,9 @@ def model_index(tables: Sequence[Table]) -> dict[str, str]:
             if is_apart(row.label):
                 continue
             metrics = [
-                _metric(c, cell) for c, cell in zip(table.columns, row.cells, strict=True) if cell.value is not None
+                _metric(c, cell)
+                for c, cell in zip(table.columns, row.cells, strict=True)
+                if cell.value is not None and cell.sources
             ]
             if metrics:
                 blocks.setdefault(row.label, []).append(_result(table, row, metrics))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
+from bench.core.visible import in_json, visible
 from bench.report.table import Cell, Row, Table
 from bench.results.record import signature_id
 
@@ -120,7 +121,7 @@ def to_text(table: Table, width: int = 120) -> str:
         "",
         *(wrapped for line in under for wrapped in wrap(line, width, subsequent_indent="    ", break_on_hyphens=False)),
     ]
-    return "\n".join(lines) + "\n"
+    return visible("\n".join(lines)) + "\n"
 
 
 def _plain_cell(row: Row, table: Table, index: int) -> str:
@@ -205,7 +206,7 @@ def _inert(text: str) -> str:
 
 def to_json(made: Sequence[Table]) -> str:
     """All that the tables hold, for machines."""
-    return json.dumps([as_data(table) for table in made], indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return in_json(json.dumps([as_data(table) for table in made], indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def as_data(table: Table) -> dict[str, Any]:

@@ -5,11 +5,12 @@ The rows of the table of methods, and what the stages take from them. No torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Method, MethodEntry
 from bench.data import manifest
-from bench.data.external import LEFT_OUT, Ready, ReadyFiles, parse
+from bench.data.external import LEFT_OUT, PAIRED_BY, Ready, ReadyFiles, parse
 from bench.data.frozen import as_frozen
 from bench.run.cells import Cell
 from bench.run.job import Job
@@ -61,8 +62,9 @@ def images(cell: Cell) -> ReadyFiles:
 
 
 def identity(cell: Cell) -> Any:
-    """A digest of the files, without decoding them."""
-    return images(cell).digest
+    """A digest of the files, without decoding them; for reconstructions, also how they are paired."""
+    ready = images(cell)
+    return ready.digest if ready.kind == "samples" else {"files": ready.digest, "pairs": "one to one"}
 
 
 def load(job: Job) -> ImageArray:
@@ -77,3 +79,9 @@ def load(job: Job) -> ImageArray:
     if left_out:
         job.session.say(f"{job.cell.label}: {left_out} file{'s' * (left_out > 1)} without an original left out")
     return found
+
+
+def facts(images: ImageArray) -> Mapping[str, Any]:
+    """How reconstructions were paired with their originals, and how many files had none."""
+    about = as_frozen(images).manifest
+    return {name: about[name] for name in (PAIRED_BY, LEFT_OUT) if name in about}

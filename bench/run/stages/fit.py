@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.core import seeding
+from bench.core import documents, seeding
 from bench.core.files import write_bytes
-from bench.errors import BenchError
-from bench.results.record import Measurement
+from bench.errors import BenchError, IntegrityError
+from bench.results.record import STRICT, Measurement
 from bench.run.session import Session
 
 if TYPE_CHECKING:
@@ -33,13 +33,31 @@ class Budget:
     previews: int = 0
 
 
+@dataclass(frozen=True)
+class _AsRead:
+    """The fields of :class:`bench.train.loop.FitReport`, in a file of its own so that reading it loads no torch."""
+
+    __pydantic_config__ = STRICT
+
+    steps: int
+    images_seen: int
+    batch: int
+    micro_batch: int
+    seconds: float
+    flops: float
+    curve: tuple[Mapping[str, float], ...]
+    previews: tuple[Mapping[str, float], ...]
+
+
 def finished(where: Path) -> dict[str, Any] | None:
     """The report of a finished run: report and final weights are both there."""
     from bench.train.checkpoint import FINAL
 
     if not ((where / REPORT).exists() and (where / FINAL).exists()):
         return None
-    report: dict[str, Any] = json.loads((where / REPORT).read_text(encoding="utf-8"))
+    door = documents.Door(str(where / REPORT), f"delete {where} and train again", IntegrityError)
+    report: dict[str, Any] = documents.from_json(documents.read(where / REPORT, door), door)
+    documents.check(_AsRead, report, door)
     return report
 
 

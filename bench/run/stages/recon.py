@@ -100,6 +100,7 @@ def run(job: Job) -> Outcome:
         facts={
             "reconstructions": candidate.digest,
             "images": len(reference),
+            **external.facts(candidate),
             **made["facts"],
             **tokenizers.noise_facts(job.cell),
             **tokenizers.depth_recipe(job.cell),

@@ -51,7 +51,10 @@ def test_kid_equals_torch_fidelity():
 
 
 def test_kid_of_a_small_set_uses_it_whole():
-    assert np.isfinite(kid(features(1, 20), features(2, 30), PROTOCOL)["value"])
+    found = kid(features(1, 20), features(2, 30), PROTOCOL)
+    assert np.isfinite(found["value"])
+    assert "value-deviation" not in found
+    assert "value-deviation" in kid(features(1, 51), features(2, 52), PROTOCOL)
     with pytest.raises(UsageError, match="at least two"):
         kid(features(1, 1), features(2, 30), PROTOCOL)
 

@@ -113,3 +113,10 @@ def test_too_few_images_name_k():
     real, fake = clouds(0, 3, 20, 4)
     with pytest.raises(UsageError, match=r"the reference holds 3 images.*k \+ 1 = 4"):
         measured(real, fake)
+
+
+def test_balls_are_closed():
+    """Five copies of every point: with open balls of radius 0 nothing would lie in any."""
+    points = np.random.RandomState(0).randn(8, 4).astype(np.float32).repeat(5, axis=0)
+    found = prdc(Features("one", points), Features("other", points), MetricProtocol("test", "test", {}, neighbours=3))
+    assert (found["precision"], found["recall"], found["coverage"]) == (1.0, 1.0, 1.0)

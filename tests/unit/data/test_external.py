@@ -113,15 +113,19 @@ def test_reconstructions_are_paired_by_file_name(where, reference, tmp_path):
     assert np.array_equal(found.pixels, content[[letters.index(c) for c in "caebd"]].transpose(0, 3, 1, 2))
     head = read("recons", folder, tmp_path, frozen.first(reference, 2))
     assert np.array_equal(head.pixels, found.pixels[:2])
+    assert found.manifest["paired_by"] == ("path" if where.startswith("val") else "file name")
 
 
 def test_bad_reconstructions_are_refused(reference, tmp_path):
     folder = write_folder(tmp_path / "recons", ["a.png", "b.png", "c.png", "e.png"], pixels(4))
-    with pytest.raises(UsageError, match=r"lacks 1 of 5 reconstructions.*val/d\.JPEG"):
+    with pytest.raises(UsageError, match=r"1 of 5 images of the reference have no file.*val/d\.JPEG"):
         read("recons", folder, tmp_path, reference)
     write_folder(folder, ["x/d.png", "y/d.png"], pixels(2))
-    with pytest.raises(UsageError, match=r"several of one name: val/d\.JPEG"):
+    with pytest.raises(UsageError, match=r"file names stand for several images.*whole path of its original"):
         read("recons", folder, tmp_path, reference)
+    twins = write_folder(tmp_path / "twins", ["a.png", "b.png", "c.png", "d.png", "e.png", "a.jpg"], pixels(6))
+    with pytest.raises(UsageError, match=r"a\.jpg and a\.png, which have one name"):
+        read("recons", twins, tmp_path, reference)
     larger = write_folder(tmp_path / "larger", [f"{c}.png" for c in "abcde"], pixels(5, side=16))
     with pytest.raises(UsageError, match="16x16 pixels, the originals have 8x8"):
         read("recons", larger, tmp_path, reference)

@@ -217,3 +217,29 @@ def test_two_processes_make_one_set_and_a_killed_one_is_continued(tmp_path):
     assert [process.returncode for process in pair] == [0, 0]
     assert digests == [whole, whole]
     assert whole.strip()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"count": "3"}, "wrong in count"),
+        ({"count": -1}, "do not belong together"),
+        ({"count": 10**12}, "do not belong together"),
+        ({"height": 0, "count": 0}, "do not belong together"),
+        ({"lengths": {"pixels.u8": 1, "digests.bin": 96}}, "do not belong together"),
+        ({"lengths": {"../pixels.u8": 1}}, "do not belong together"),
+        ({"lengths": []}, "wrong in lengths"),
+        ({"digest": None}, "wrong in digest"),
+        ({"schema": 1}, "wrong in schema"),
+        ({"schema": "bench.frozen/9"}, "another version"),
+    ],
+)
+def test_a_manifest_of_wrong_types_or_sizes_is_refused_though_its_own_digest_fits(tmp_path, change, words):
+    writer = freezing.Writer(tmp_path / "set", 4, 4)
+    writer.append(freezing.Block(np.zeros((3, 3, 4, 4), np.uint8)))
+    folder = writer.finish().folder
+    changed = {**json.loads((folder / "manifest.json").read_text()), **change}
+    (folder / "manifest.json").write_text(json.dumps({**changed, "sha256": arrays.self_digest(changed)}))
+    with pytest.raises(IntegrityError, match=words) as caught:
+        arrays.open_frozen(folder)
+    assert str(folder / "manifest.json") in str(caught.value)

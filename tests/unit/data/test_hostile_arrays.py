@@ -92,7 +92,7 @@ ODD_LABELS = [
 @pytest.mark.parametrize("labels", ODD_LABELS)
 def test_labels_that_are_no_class_numbers_matter_only_where_labels_are_kept(tmp_path, labels):
     np.savez(tmp_path / "b.npz", PIXELS, labels)
-    assert len(image_sets.open_set(tmp_path / "b.npz", tmp_path / "cache").names) == 3
+    assert len(image_sets.open_set(image_sets.find(tmp_path / "b.npz"), tmp_path / "cache").names) == 3
     with pytest.raises(UsageError, match=r"arr_1 of .*b\.npz"):
         open_npz(sources.request(tmp_path / "cache", path=tmp_path / "b.npz", resolution=8))
 
@@ -105,7 +105,7 @@ def test_a_stored_array_with_a_wrong_checksum_is_refused(tmp_path):
     data[data.index(pixels.tobytes()) + 100_000] ^= 1
     path.write_bytes(data)
     with pytest.raises(UsageError, match=r"arr_0\.npy of .*b\.npz does not have its checksum"):
-        image_sets.open_set(path, tmp_path / "cache")
+        image_sets.open_set(image_sets.find(path), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
@@ -134,7 +134,7 @@ def test_encrypted_and_unknown_compression_are_one_sentence(tmp_path, offset, va
         data[start : start + 2] = value.to_bytes(2, "little")
     path.write_bytes(data)
     with pytest.raises(UsageError, match=path.name):
-        image_sets.open_set(path, tmp_path / "cache")
+        image_sets.open_set(image_sets.find(path), tmp_path / "cache")
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
@@ -199,7 +199,7 @@ def test_damage_anywhere_is_one_sentence_or_the_same_images(tmp_path_factory, da
             break
     (folder / name).write_bytes(content)
     try:
-        found = image_sets.open_set(folder / name, folder / "cache")
+        found = image_sets.open_set(image_sets.find(folder / name), folder / "cache")
     except UsageError:
         return
     if name.endswith("npz") and found.arrays[0].pixels.shape == (3, 3, 8, 8):
@@ -215,7 +215,7 @@ from bench.data import image_sets
 from bench.errors import UsageError
 start = time.monotonic()
 try:
-    image_sets.open_set(Path(sys.argv[1]), Path(sys.argv[2]))
+    image_sets.open_set(image_sets.find(Path(sys.argv[1])), Path(sys.argv[2]))
 except UsageError as error:
     print("refused", time.monotonic() - start, error)
 """

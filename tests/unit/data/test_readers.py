@@ -194,6 +194,9 @@ def test_bad_shards_are_refused(tmp_path):
         tar.opened([shard(tmp_path / "c.tar", {"a.png": png(), "a.cls": b"cat"})])
     with pytest.raises(Missing, match=r"s-1\.tar"):
         tar.shards(str(tmp_path / "s-{1..2}.tar"))
+    for pattern in ("s-{0..999999999}.tar", "{0..9999}/{0..9999}.tar"):
+        with pytest.raises(UsageError, match=r"shards, more than 100,000; write a narrower range"):
+            tar.shards(str(tmp_path / pattern))
 
 
 def test_a_shard_that_shrinks_gives_a_bad_image(tmp_path):

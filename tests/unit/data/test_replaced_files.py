@@ -12,7 +12,7 @@ import pytest
 from bench.core.files import settled
 from bench.data import image_sets, prepare
 from bench.data.datasets.local import open_folder, open_npz
-from bench.data.external import Ready, images
+from bench.data.external import Ready, ReadyFiles
 from tests import sources
 
 
@@ -50,11 +50,11 @@ def replaced(path, other):
 def test_score_reads_the_content_that_is_there(tmp_path, make, name):
     path, cache = make(tmp_path / name, 0), tmp_path / "cache"
     time.sleep(0.2)
-    before = [array.digest for array in image_sets.open_set(path, cache).arrays]
+    before = [array.digest for array in image_sets.open_set(image_sets.find(path), cache).arrays]
     replaced(path, make(tmp_path / f"other-{name}", 10))
-    after = [array.digest for array in image_sets.open_set(path, cache).arrays]
+    after = [array.digest for array in image_sets.open_set(image_sets.find(path), cache).arrays]
     assert before != after
-    assert after == [array.digest for array in image_sets.open_set(path, tmp_path / "fresh").arrays]
+    assert after == [array.digest for array in image_sets.open_set(image_sets.find(path), tmp_path / "fresh").arrays]
 
 
 @pytest.mark.parametrize(("opened", "make", "name"), [(open_npz, batch, "a.npz"), (open_folder, bitmaps, "a")])
@@ -70,18 +70,18 @@ def test_a_prepared_dataset_follows_the_content(tmp_path, opened, make, name):
 def test_samples_made_elsewhere_follow_the_content(tmp_path, cache):
     path = bitmaps(tmp_path / "a", 0)
     time.sleep(0.2)
-    before = images(Ready("samples", "x", str(path))).digest
+    before = ReadyFiles(Ready("samples", "x", str(path))).digest
     replaced(path, bitmaps(tmp_path / "b", 10))
-    assert images(Ready("samples", "x", str(path))).digest != before
+    assert ReadyFiles(Ready("samples", "x", str(path))).digest != before
 
 
 def test_a_digest_is_not_remembered_within_the_tick_of_the_change(tmp_path):
     path = sources.folder(tmp_path / "a", {"0.bmp": sources.encoded(0, "BMP")})
     remembered = tmp_path / "cache" / "sources"
-    image_sets.open_set(path, tmp_path / "cache")
+    image_sets.open_set(image_sets.find(path), tmp_path / "cache")
     assert not list(remembered.glob("*.bin"))
     time.sleep(0.2)
-    image_sets.open_set(path, tmp_path / "cache")
+    image_sets.open_set(image_sets.find(path), tmp_path / "cache")
     assert list(remembered.glob("*.bin"))
 
 

@@ -164,6 +164,9 @@ def test_seeds_as_text():
             parse_seeds(bad)
     with pytest.raises(UsageError, match="write 1-5"):
         parse_seeds("5-1")
+    for many, said in (("0-1000000000", "more than 10,000,000"), ("9" * 5000, "too large"), ("0-" + "9" * 5000, "too")):
+        with pytest.raises(UsageError, match=said):
+            parse_seeds(many)
 
 
 def test_samples_are_exported_under_their_seeds(tmp_path):

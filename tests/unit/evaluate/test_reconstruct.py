@@ -108,7 +108,7 @@ def test_a_bit_depth_of_codes_without_bounds_is_refused(tmp_path: Path) -> None:
 def test_only_a_row_with_a_bit_depth_says_so() -> None:
     cell = Cell(Method("toy"), ENTRY, ToySettings(), 0, ("recon",))
     assert (tokenizers.bit_depth(cell), tokenizers.depth_recipe(cell)) == (None, {})
-    deep = replace(cell, entry=replace(ENTRY, bit_depth="tests.unit.evaluate.test_reconstruct:six_bits"))
+    deep = replace(cell, entry=replace(ENTRY, bit_depth=six_bits))
     assert (tokenizers.bit_depth(deep), tokenizers.depth_recipe(deep)) == (6, {"bit_depth": 6})
     methods = {name: registry.load(path) for name, path in METHODS.items()}
     for settings, depth in (("codes=d", 8), ("codes=c", 8), ("bits=4", None)):

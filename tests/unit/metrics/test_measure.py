@@ -1,5 +1,6 @@
 """The measuring task: one pass, caches by content, absent metrics with reasons."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -36,7 +37,9 @@ def test_every_metric_has_a_value_a_direction_and_a_signature(tmp_path):
         assert np.isfinite(measurement.value)
         assert measurement.n == 24
         assert measurement.signature["reference"] == images(0).digest[:12]
-    assert found["precision-r64"].signature["neighbours"] == 3
+    for name in ("precision-r64", "recall-r64", "density-r64", "coverage-r64"):
+        assert found[name].signature["neighbours"] == 3
+        assert found[name].signature["balls"] == "closed"
     assert set(measured.per_image) == {"psnr", "ssim"}
     assert measured.per_image["psnr"].mean() == found["psnr"].value
 
@@ -193,3 +196,13 @@ def test_r64_is_the_same_network_everywhere():
     values = r64.build(torch.device("cpu"), None)(torch.from_numpy(images(0, 2).pixels))["fc2"]
     assert values.shape == (2, 64)
     assert float(values.double().square().sum()) == pytest.approx(188.470670, rel=1e-4)
+
+
+def test_the_signature_of_kid_says_the_size_of_its_subsets(tmp_path):
+    """24 images are no subset of 1,000, and the whole of them has no deviation."""
+    protocol = dataclasses.replace(PROTOCOL, features={"kid": "r64.fc2"}, subsets=5)
+    for size, there in ((1000, 24), (20, 20)):
+        asked = dataclasses.replace(protocol, subset_size=size)
+        (found,) = measure(images(0), images(1), [METRICS["kid"]], FEATURES, asked, "cpu", tmp_path).measurements
+        assert found.signature["subset_size"] == there
+        assert (found.deviation is None) == (size == 1000)

@@ -16,7 +16,7 @@ from bench.report import uncertainty
 from bench.report.load import Loaded, load
 from bench.results.record import Tolerance, to_json
 from bench.results.store import Place
-from tests.unit.report.sample_results import SIGNATURE, number, recon, result
+from tests.unit.report.sample_results import SIGNATURE, number, per_image, recon, result
 
 TOLERANCES = {"psnr": Tolerance(0.02), "lpips-squeeze": Tolerance(0.002), "ssim": Tolerance(0.001)}
 
@@ -32,7 +32,7 @@ def judged(before, after, gates=None):
 def stored(root, runs, name="vqgan"):
     """Results with per-image LPIPS on disk: one array per seed."""
     for seed, values in enumerate(runs):
-        r = replace(recon(name, 22.0, lpips=float(values.mean()), seed=seed), per_image="recon.parquet")
+        r = per_image(recon(name, 22.0, lpips=float(values.mean()), seed=seed), len(values))
         table = {"image": np.array([f"{i}.png" for i in range(len(values))]), "lpips-squeeze": values}
         Place(root, r.dataset, r.preset, r.method, r.seed).write(r, table)
     return load([root])
@@ -223,14 +223,27 @@ def test_gates_are_read_and_wrong_ones_named(tmp_path):
     rule = Rule(metric="psnr", absolute=0.1, both=True)
     assert read_gates(path) == Gates(0.01, new=("jpeg:*",), rules=(rule,), speed=Speed("downsample:*"))
     for text, said in (
-        ("levle: 0.1", "Did you mean 'level'"),
-        ("level: high", "level is 'high'"),
+        ("levle: 0.1", "unknown field levle .Did you mean 'level'"),
+        ("level: high", "wrong in level: .* not high"),
         ("level: 2", "between 0 and 1"),
-        ("rules: {metric: psnr}", "a list is needed"),
-        ("rules: [{metrics: psnr}]", "Did you mean 'metric'"),
+        ("rules: {metric: psnr}", "wrong in rules"),
+        ("rules: [{metrics: psnr}]", r"rules\.0\.metrics .Did you mean 'metric'"),
+        ("rules: [{metric: psnr, absolute: .nan}]", r"rules\.0\.absolute: .* finite"),
+        ("rules: [{metric: psnr, relative: -.inf}]", r"rules\.0\.relative: .* finite"),
+        ("rules: [{metric: psnr, seeds: -1}]", "below 0"),
+        ("speed: {slower: .inf}", r"speed\.slower: .* finite"),
+        ("level: true", "wrong in level"),
+        ("holm: 1", "wrong in holm"),
         ("tests: [ttest]", "no test 'ttest'"),
-        ("- 1", "a mapping"),
+        ("tests: []", "tests is empty"),
+        ("- 1", "the whole"),
         ("a: [", "cannot be read as YAML"),
+        ("level: 2001-99-99", "cannot be read as YAML"),
+        ("? [a]: b\n", "cannot be read as YAML"),
+        ("level: " + "9" * 5000, "cannot be read as YAML|wrong in level"),
+        ("missing: &a [x]\nnew: *a", "alias"),
+        ("[" * 1000, "nests deeper"),
+        ("# " + "x" * (1 << 20), "more than the"),
     ):
         path.write_text(text)
         with pytest.raises(UsageError, match=said) as caught:
@@ -276,7 +289,7 @@ def test_the_command_exits_with_the_outcome(tmp_path, run_bench):
 
 def test_images_are_paired_by_order_where_they_have_no_names(tmp_path, images):
     def nameless(root, values):
-        r = replace(recon("vqgan", 22.0, lpips=float(values.mean())), per_image="recon.parquet")
+        r = per_image(recon("vqgan", 22.0, lpips=float(values.mean())), len(values))
         Place(root, r.dataset, r.preset, r.method, 0).write(r, {"lpips-squeeze": values})
         return load([root])
 
@@ -286,3 +299,48 @@ def test_images_are_paired_by_order_where_they_have_no_names(tmp_path, images):
         nameless(tmp_path / "a", images), nameless(tmp_path / "c", images[:-1] * 1.02), Gates(), TOLERANCES
     )
     assert lpips(shorter).p_wilcoxon is None
+
+
+# What is not a number --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", '"22"', "true", "1" * 400])
+def test_a_value_that_is_no_finite_number_is_refused_and_named(value, tmp_path, run_bench):
+    place = Place(tmp_path / "a", "photos", "smoke", "vqgan", 0)
+    place.write(recon("vqgan", 22.125))
+    other = Place(tmp_path / "b", "photos", "smoke", "vqgan", 0)
+    other.write(recon("vqgan", 22.125))
+    file = other.file("recon")
+    file.write_text(file.read_text().replace("22.125", value))
+    done = run_bench("compare", tmp_path / "a", tmp_path / "b")
+    assert done.returncode == 2, done.stdout
+    assert str(file) in done.stderr
+    assert "No regression" not in done.stdout
+
+
+def test_a_mean_that_is_not_that_of_its_images_is_refused(tmp_path, images, run_bench):
+    stored(tmp_path / "a", [images])
+    (loaded,) = stored(tmp_path / "b", [images])
+    text = loaded.path.read_text()
+    loaded.path.write_text(text.replace(str(float(images.mean())), "0.0"))
+    done = run_bench("compare", tmp_path / "a", tmp_path / "b")
+    assert done.returncode == 5
+    assert "says lpips-squeeze 0 of 400 images" in done.stderr
+    assert f"the mean {images.mean():.6g}" in done.stderr
+    loaded.path.write_text(text.replace('"n": 400', '"n": 399'))
+    assert "holds 400 values" in run_bench("report", "-r", tmp_path / "b", "--out", tmp_path / "out").stderr
+
+
+def test_two_methods_are_not_a_before_and_an_after(tmp_path, run_bench):
+    for name, method in (("a", "vqgan"), ("b", "brics")):
+        Place(tmp_path / name, "photos", "smoke", method, 0).write(recon(method, 22.0))
+    done = run_bench("compare", tmp_path / "a", tmp_path / "b")
+    assert done.returncode == 4
+    assert "vqgan on photos, smoke; brics on photos, smoke" in done.stderr
+    advised = done.stderr.partition("python -m bench ")[2].split()
+    advised = [{"BASELINE": tmp_path / "a", "CURRENT": tmp_path / "b"}.get(word.strip("."), word) for word in advised]
+    assert run_bench(*advised, "--out", tmp_path / "report").returncode == 0
+    assert "brics" in (tmp_path / "report" / "report.md").read_text()
+    gates = tmp_path / "gates.yaml"
+    gates.write_text("missing: ['*']\nnew: ['*']\n")
+    assert run_bench("compare", tmp_path / "a", tmp_path / "b", "--gate", gates).returncode == 0

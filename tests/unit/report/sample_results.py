@@ -1,5 +1,7 @@
 """Small results for the tests of tables, pages and gates."""
 
+from dataclasses import replace
+
 from bench.report.tables import tables
 from bench.results.record import Measurement, Result
 
@@ -38,6 +40,11 @@ def recon(method, psnr, ssim=None, lpips=None, seed=0, grid=None, bits=None, **m
     metrics.append(Measurement("lpips-vgg", None, higher_is_better=False, reason=MISSING))
     facts = {"grid": [grid, grid]} if grid else {}
     return result(method, "recon", metrics, seed, facts=facts, **more)
+
+
+def per_image(made, count):
+    """The result with ``count`` values per image in a table beside it."""
+    return replace(made, metrics=tuple(replace(m, n=count) for m in made.metrics), per_image="recon.parquet")
 
 
 def usual():

@@ -22,7 +22,7 @@ from bench.report.significance import with_statistics
 from bench.report.tables import tables
 from bench.results.record import Measurement, to_json
 from bench.results.store import Place
-from tests.unit.report.sample_results import comparison, number, recon, result, usual
+from tests.unit.report.sample_results import comparison, number, per_image, recon, result, usual
 
 
 def png(pixels):
@@ -225,7 +225,7 @@ def test_strips_come_apart_as_they_were_put_together(tmp_path):
 
 def with_values(root, values):
     for method, psnr in values.items():
-        r = replace(recon(method, float(np.mean(psnr))), per_image="recon.parquet")
+        r = per_image(recon(method, float(np.mean(psnr))), len(psnr))
         images = np.array([f"{i}.png" for i in range(len(psnr))])
         Place(root, r.dataset, r.preset, method, 0).write(r, {"image": images, "psnr": np.asarray(psnr)})
     loaded = load([root])

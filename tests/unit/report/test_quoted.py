@@ -175,6 +175,15 @@ def test_what_is_not_the_published_configuration_is_not_held_against_it(quoted):
         ({"rows": [{"method": "x", "values": {"psnr": 1}, "differs": {"psnr": ["moon", ""]}}]}, "no reason"),
         ({"rows": [{"values": {}}]}, "method"),
         ({"colour": "red"}, "colour"),
+        ({"rows": {}}, "wrong in tables.0.rows"),
+        ({"rows": [{"method": "x", "values": {"psnr": "22"}}]}, "psnr"),
+        ({"rows": [{"method": "x", "values": {"psnr": float("nan")}}]}, "NaN is no number"),
+        ({"rows": [{"method": "x", "values": {"psnr": 10**400}}]}, "beyond the range of integers"),
+        ({"rows": [{"method": "x", "values": {}, "code": "8xB"}]}, "no shape of codes"),
+        ({"rows": [{"method": "x", "values": {}, "differs": {"psnr": ["count"]}}]}, "differs"),
+        ({"protocol": [1]}, "protocol"),
+        ({"superseded": 1}, "superseded"),
+        ({"resolution": 1.5}, "resolution"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path, change, said):
@@ -195,3 +204,14 @@ def test_the_command_prints_the_literature(run_bench):
     assert "Projected GAN" in done.stdout
     assert "10.71" in done.stdout
     assert run_bench("report", "--quoted-only", "--dataset", "kittens", "--quoted", FOLDER).returncode == 2
+
+
+def test_the_literature_alone_makes_a_report_in_every_format(run_bench, tmp_path):
+    """A published number has no result behind it: the model index, which needs one, leaves it out."""
+    file = tmp_path / "mine.json"
+    table = {**json.loads((FOLDER / "laser.json").read_text())["tables"][0], "dataset": "x" * 300}
+    file.write_text(json.dumps({**json.loads((FOLDER / "laser.json").read_text()), "tables": [table]}))
+    done = run_bench("report", "--quoted-only", "--quoted", file, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert {path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()} >= {".md", ".tex", ".html", ".csv"}
+    assert not (tmp_path / "out" / "model-index").exists()

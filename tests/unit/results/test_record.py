@@ -109,7 +109,7 @@ def test_an_older_schema_is_upgraded_step_by_step(monkeypatch):
         (json.dumps({"method": "x"}), "no schema version"),
         ("[]", "does not hold a result"),
         ("{", "not valid JSON"),
-        (json.dumps({"schema": record.SCHEMA, "metrics": [], "limited": []}), "not a result"),
+        (json.dumps({"schema": record.SCHEMA, "metrics": [], "limited": []}), "lacks the field stage"),
         (json.dumps({**json.loads(to_json(FULL)), "surprise": 1}), "surprise"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -128,6 +129,21 @@ def test_a_dataset_is_written_as_its_entry_says() -> None:
             dataset_of(text, DATASETS)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("/data/photos", "write --dataset 'folder:/data/photos'"),
+        ("./photos", "write --dataset 'folder:./photos'"),
+        ("photos,cifar10", "a run takes one: run once for each"),
+    ],
+)
+def test_a_path_or_two_datasets_are_told_from_a_name(text: str, message: str) -> None:
+    from bench.data.datasets import DATASETS
+
+    with pytest.raises(UsageError, match=message):
+        dataset_of(text, DATASETS)
+
+
 def test_a_configuration_file_has_the_flags_keys_and_flags_win(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("methods: [toy, plain]\neval-limit: 5\nseeds: [0, 1]\nstages: recon,cost\npreset: smoke\n")
@@ -141,10 +157,20 @@ def test_a_configuration_file_has_the_flags_keys_and_flags_win(tmp_path: Path) -
     ("text", "message"),
     [
         ("methods: toy\nprest: smoke", "unknown key 'prest'. Did you mean 'preset'"),
-        ("- a", "must hold keys"),
+        ("- a", "holds no keys"),
         ("methods: [", "cannot be read"),
         ("methods: toy\nlimit: many", "--limit"),
         ("dataset: photos", "No method is named"),
+        ("methods: &a [toy]\nplugin: *a", "alias"),
+        ("a: &a [x]\nb: &b [*a, *a, *a]\nmethods: [*b, *b]", "alias"),
+        ("methods: {toy: 1}", "neither a text nor a number"),
+        ("methods: toy\nseeds: 2020-01-01", "neither a text nor a number"),
+        ("methods: toy\nseeds: [[0]]", "neither a text nor a number"),
+        ("methods: toy\nlimit: .nan", "--limit"),
+        ("methods: toy\nlimit: " + "9" * 5000, "cannot be read as YAML"),
+        ("methods: toy\nseeds: [" + ", ".join(map(str, range(100_000))) + "]", "at most 1,000"),
+        ("methods: " + "[" * 3000, "nests deeper"),
+        ("#" * (1 << 20) + "\nmethods: toy", "more than the"),
     ],
 )
 def test_bad_configuration_files(tmp_path: Path, text: str, message: str) -> None:
@@ -152,3 +178,11 @@ def test_bad_configuration_files(tmp_path: Path, text: str, message: str) -> Non
     file.write_text(text)
     with pytest.raises(UsageError, match=message):
         run_config({}, file)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "fifo", "folder"])
+def test_a_configuration_that_is_no_file_is_refused_unread(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match="is not a regular file"):
+        run_config({}, tmp_path / path)

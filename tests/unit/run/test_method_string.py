@@ -44,6 +44,24 @@ def test_malformed(text: str) -> None:
         parse_list([text], GREEDY)
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["jpeg:q=5..1000000000"],
+        ["jpeg:q=1..900..1,method=1..900..1"],
+        ["jpeg:q=1..600..1", "webp:q=1..600..1"],
+    ],
+)
+def test_a_sweep_of_very_many_rows_is_refused_before_it_is_made(texts: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"rows, more than 1,000; sweep in larger steps"):
+        parse_list(texts, GREEDY)
+
+
+def test_two_sweeps_make_every_combination() -> None:
+    labels = [m.label for m in parse_list(["jpeg:q=1..3..2,a=0..1..1"], ())]
+    assert labels == ["jpeg:a=0,q=1", "jpeg:a=0,q=3", "jpeg:a=1,q=1", "jpeg:a=1,q=3"]
+
+
 def test_two_methods_with_one_label() -> None:
     with pytest.raises(UsageError, match="'brics:a=1,b=2' is named twice"):
         parse_list(["brics:a=1,b=2", "brics:b=2,a=1"], GREEDY)
