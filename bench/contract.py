@@ -1,10 +1,7 @@
 """The words that every room shares: codes, tokenizers, learners, priors, the row of a method.
 
-This is the one file of the harness that an adapter has to read. It imports nothing at run time but the standard
-library; torch and NumPy appear as types only, so that ``--help``, ``list`` and ``report`` start without them.
-
-Pixels: everywhere outside a network an image is uint8 RGB ``[N, 3, H, W]``. A tokenizer decodes to float32 in
-[0, 1]; the harness rounds, with the one rounding function of :mod:`bench.core.images`.
+The one file that an adapter has to read; it loads no torch. Everywhere outside a network an image is uint8 RGB
+``[N, 3, H, W]``; a tokenizer decodes to float32 in [0, 1], and the harness rounds (:mod:`bench.core.images`).
 """
 
 from __future__ import annotations
@@ -20,17 +17,14 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-
 # Codes: what a tokenizer's encoder gives and its decoder takes. The first axis is always the image.
 
 
 @dataclass(frozen=True)
 class Continuous:
-    """Real-valued codes.
+    """Float ``[N, ...]``, a grid ``[N, C, h, w]``, within ``low`` and ``high``; None where unbounded.
 
-    ``tensor`` is float ``[N, ...]``; a grid of codes is ``[N, C, h, w]``. ``low`` and ``high`` bound every value;
-    ``None`` where the code is unbounded.
-    A continuous code has a rate only at a named uniform bit depth between its bounds (see :mod:`bench.evaluate.rate`).
+    It has a rate only at a named uniform bit depth between its bounds (:attr:`MethodEntry.bit_depth`).
     """
 
     tensor: Tensor
@@ -42,13 +36,9 @@ class Continuous:
 class Indices:
     """Categorical codes: ``tensor`` is int64 ``[N, h, w, len(levels)]``, or ``[N, L, len(levels)]`` for a sequence.
 
-    The last axis holds the symbols of a cell, symbol k in ``[0, levels[k])``: VQ has the levels ``(1024,)``, RQ
-    ``(16384,) * 4``, FSQ ``(8, 5, 5, 5)``, LFQ and BSQ ``(2,) * 18``. A cell costs ``sum(log2(levels))`` bits; nothing
-    of the size of the levels' product is ever allocated.
-
-    ``pooled`` says how the use of the codebook is counted where a cell has several symbols: over the single symbols,
-    all of the same levels (residual codes, the values of channels), or, by default, over the cells, whose symbols
-    together name one entry of an implicit codebook (FSQ, LFQ, BSQ).
+    Symbol k of a cell is in ``[0, levels[k])``: VQ ``(1024,)``, RQ ``(16384,) * 4``, FSQ ``(8, 5, 5, 5)``, LFQ and BSQ
+    ``(2,) * 18``. A cell costs ``sum(log2(levels))`` bits; nothing of the size of their product is ever allocated.
+    ``pooled``: codebook use is counted over single symbols of equal levels (residual codes), not over whole cells.
     """
 
     tensor: Tensor
@@ -58,10 +48,7 @@ class Indices:
 
 @dataclass(frozen=True)
 class Sparse:
-    """Lists of different length: ``triples[i]`` is int64 ``[M_i, 3]`` holding (channel, position, value) of image i.
-
-    ``shape`` is ``(channels, positions, values)``, the three vocabularies, and ``size`` the image's ``(H, W)``.
-    """
+    """``triples[i]`` int64 ``[M_i, 3]``: (channel, position, value) of image i; ``shape`` their vocabularies."""
 
     triples: tuple[Tensor, ...]
     shape: tuple[int, int, int]
@@ -84,10 +71,7 @@ Seeds = Sequence[int]
 
 @dataclass(frozen=True)
 class Condition:
-    """What a sample is conditioned on: class ``labels`` (int64 ``[N]``), or the ``codes`` of given images.
-
-    ``task`` says what of the codes is given: one of :attr:`PriorMethod.tasks`.
-    """
+    """Class ``labels`` int64 ``[N]``, or what a task (:attr:`PriorMethod.tasks`) gives of images' ``codes``."""
 
     labels: Tensor | None = None
     codes: Codes | None = None
@@ -97,44 +81,33 @@ class Condition:
 # Tokenizers and what trains them
 
 
-class Tokenizer(Protocol):
-    """Images to codes and back. Deterministic: the posterior's mode when encoding, no noise when decoding.
-
-    ``revision`` is a digest of the weights and of the definition (:func:`bench.core.digest.of_weights`): equal
-    revisions give equal codes.
-    """
+class Encoder(Protocol):
+    """Images to codes. ``revision`` is a digest of weights and definition (:func:`bench.core.digest.of_weights`)."""
 
     @property
     def revision(self) -> str: ...
 
     def encode(self, images: Tensor) -> Codes:
-        """``images``: uint8 ``[N, 3, H, W]`` on the tokenizer's device."""
+        """``images``: uint8 ``[N, 3, H, W]`` on its device. Deterministic: the mode of a posterior."""
+
+
+class Tokenizer(Encoder, Protocol):
+    """Images to codes and back; equal revisions give equal codes."""
 
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
         """Float32 ``[N, 3, H, W]`` in [0, 1]. ``noise`` turns on the noise of the paper, seeded per image."""
 
 
-class Encoder(Protocol):
-    """The encoding half of a :class:`Tokenizer`, with a ``revision`` of its own."""
-
-    @property
-    def revision(self) -> str: ...
-
-    def encode(self, images: Tensor) -> Codes: ...
-
-
 class RateModel(Protocol):
-    """Further rates of a tokenizer's codes, from statistics that the harness lets it gather on training images."""
+    """Further rates: ``update`` on training images uint8 ``[N, 3, H, W]``, then ``bits`` float64 ``[N]`` by name."""
 
-    def update(self, images: Tensor, codes: Codes) -> None:
-        """Training images, uint8 ``[N, 3, H, W]``, and their codes."""
+    def update(self, images: Tensor, codes: Codes) -> None: ...
 
-    def bits(self, images: Tensor, codes: Codes) -> Mapping[str, np.ndarray]:
-        """By name of the rate, bits of each image, float64 ``[N]``."""
+    def bits(self, images: Tensor, codes: Codes) -> Mapping[str, np.ndarray]: ...
 
 
 class Comm(Protocol):
-    """What a learner may ask of the other processes of its training run."""
+    """The other processes of a training; ``all_gather`` joins equal shapes along axis 0, in rank order."""
 
     @property
     def rank(self) -> int: ...
@@ -144,17 +117,15 @@ class Comm(Protocol):
 
     def all_reduce_mean(self, tensor: Tensor) -> Tensor: ...
 
-    def all_gather(self, tensor: Tensor) -> Tensor:
-        """Concatenates the processes' tensors (equal shapes) along axis 0, in rank order."""
+    def all_gather(self, tensor: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A training batch: ``images`` uint8 ``[B, 3, H, W]`` for a tokenizer, ``codes`` for a prior.
+    """``images`` uint8 ``[B, 3, H, W]`` for a tokenizer, ``codes`` for a prior, ``labels`` int64 ``[B]`` of classes.
 
-    ``seeds[i]`` is derived from (training seed, step, position in the whole step's batch): a learner that draws its
-    noise from it (:func:`bench.core.seeding.normal`) does not depend on micro-batches or on the number of processes.
-    ``labels`` is int64 ``[B]`` where the dataset has classes.
+    ``seeds[i]`` is of (training seed, step, place in the step's whole batch): noise drawn from it
+    (:func:`bench.core.seeding.normal`) depends neither on micro-batches nor on the number of processes.
     """
 
     seeds: Seeds
@@ -173,11 +144,10 @@ class Losses:
 
 @dataclass(frozen=True)
 class Phase:
-    """One optimiser's turn within a training step.
+    """One optimiser step within a training step, at multiples of ``every`` from ``start`` on.
 
-    ``loss(batch, step)`` is called once per micro-batch. The phase runs at every step that is a multiple of ``every``
-    and not below ``start``; only ``parameters`` require gradients meanwhile. ``schedule(step, steps)`` scales the
-    learning rates the optimiser was built with. ``clip`` is the largest allowed gradient norm.
+    ``loss(batch, step)`` per micro-batch; only ``parameters`` require gradients meanwhile. ``schedule(step, steps)``
+    scales the learning rates, ``clip`` is the largest gradient norm.
     """
 
     name: str
@@ -192,10 +162,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Averaged:
-    """``module``'s weights are averaged over training with this half-life, in images seen.
-
-    Early on the half-life is at most ``ramp_up`` times the images seen so far (Karras et al. 2020).
-    """
+    """Weights averaged with this half-life in images seen, at first ``ramp_up`` times those (Karras et al. 2020)."""
 
     module: nn.Module
     half_life: float
@@ -206,29 +173,25 @@ Product = TypeVar("Product", covariant=True)
 
 
 class Learner(Protocol[Product]):
-    """Becomes a :class:`Tokenizer` or a :class:`Prior`, its product, by being trained in ``bench.train.loop``.
+    """Becomes its product, a :class:`Tokenizer` or a :class:`Prior`, by being trained in ``bench.train.loop``.
 
-    The harness owns the loop, the data, the clock, the files, gradient averaging and the moving average of weights;
-    the learner owns its networks, its optimisers and its losses. State that is gathered during ``loss`` but must
-    count once per step (codebook statistics) is applied in :meth:`after_step`, so that accumulated micro-batches and
-    several processes give the same result as one large batch.
+    The harness owns loop, data, clock, files, gradient averaging and the moving average; the learner its networks,
+    optimisers and losses. ``module`` is everything with a state, ``averaged`` the part whose moving average is
+    evaluated, ``batch`` the images of a step over all processes, ``phases`` in order (none without training).
+    What is gathered in ``loss`` but counts once per step (codebook statistics) is applied in ``after_step``.
     """
 
     @property
-    def module(self) -> nn.Module:
-        """Everything with a state: networks, discriminators, codebooks. The checkpoint holds its ``state_dict``."""
+    def module(self) -> nn.Module: ...
 
     @property
-    def averaged(self) -> Averaged | None:
-        """The part of ``module`` whose moving average is evaluated, or None for none."""
+    def averaged(self) -> Averaged | None: ...
 
     @property
-    def batch(self) -> int:
-        """Images in a step, over all processes and micro-batches."""
+    def batch(self) -> int: ...
 
     @property
-    def phases(self) -> Sequence[Phase]:
-        """The optimisers' turns within a step, in order; none in a learner that was built without training."""
+    def phases(self) -> Sequence[Phase]: ...
 
     def after_step(self, step: int) -> None: ...
 
@@ -237,7 +200,7 @@ class Learner(Protocol[Product]):
 
 
 class Prior(Protocol):
-    """A distribution over a tokenizer's codes; ``tokenizer_revision`` names the tokenizer it was made for."""
+    """A distribution over a tokenizer's codes. Sample i is a function of ``seeds[i]`` and its condition alone."""
 
     @property
     def revision(self) -> str: ...
@@ -245,21 +208,18 @@ class Prior(Protocol):
     @property
     def tokenizer_revision(self) -> str: ...
 
-    def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
-        """Codes of one image per seed; image i depends on ``seeds[i]`` and its condition alone."""
+    def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes: ...
 
 
 @dataclass(frozen=True)
 class Build:
     """What the harness tells a method when something is built. ``size`` is the images' (height, width).
 
-    ``device`` "meta" asks for shapes without memory; pretrained weights are not read then. Weights are initialised from
-    ``seed`` (the harness seeds torch's generators before it builds).
-
-    ``training`` False: only what :meth:`Learner.finish` needs is built, no discriminator, no pretrained network of a
-    loss and no optimiser; ``Learner.phases`` is empty. Networks that training alone needs have names of their own in
-    ``Learner.module``, then an ``nn.ModuleDict`` ({"autoencoder": ..., "discriminator": ...}): finished weights hold
-    all of it, and loading them passes over the names that the learner built without training does not have.
+    ``device`` "meta": shapes without memory, no pretrained weights are read. ``seed`` has seeded torch's generators.
+    ``weights(name)`` finds a file of :mod:`bench.pretrained.weights`.
+    ``training`` False: only what :meth:`Learner.finish` needs, no discriminator, no network of a loss, no optimiser.
+    Networks that training alone needs have top-level names of their own in an ``nn.ModuleDict`` ``Learner.module``
+    ({"autoencoder": ..., "discriminator": ...}); loading passes over the names that such a learner does not have.
     """
 
     size: tuple[int, int]
@@ -270,16 +230,11 @@ class Build:
     channels_last: bool = False
     compile: bool = False
     weights: Callable[[str], Path] | None = None
-    """Finds a pinned weight file of :mod:`bench.pretrained.weights` by name; raises :class:`Missing`."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a tokenizer whose cost is reported: ``run()`` executes it once for a batch of one image.
-
-    ``side`` says to which of "encoder" and "decoder" it belongs; ``parameters`` counts by kind ("network",
-    "grids", "codebook").
-    """
+    """A piece whose cost is reported: ``run()`` for one image; ``parameters`` by kind ("network", "codebook")."""
 
     name: str
     side: Literal["encoder", "decoder"]
