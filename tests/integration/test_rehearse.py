@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,7 @@ def test_every_trained_method_is_rehearsed_in_all_stages_and_nothing_is_left(
     """The forecast of each training is within a factor of what it then takes (the machine may be busy)."""
     flags = ("--methods", ",".join(METHODS), "--preset", "smoke", "--dataset", pictures, "--out", str(tmp_path / "r"))
     few = ("--stages", ",".join(STAGES), "--set", "samples=16")
+    time.sleep(0.5)  # digests of files that change within the clock's tick are not remembered
     assert command("validate", *flags).code == 0
     before = tree(cache)
     done = command("validate", "--rehearse", *flags, *few)
@@ -91,10 +93,10 @@ def test_each_phase_is_taken_before_and_after_its_start(pictures: str, tmp_path:
 
 @pytest.mark.usefixtures("cache")
 def test_what_does_not_fit_is_said_with_the_remedy(pictures: str, tmp_path: Path, command: Command) -> None:
-    """A batch of a million images in one forward pass, and more samples than any disk holds."""
+    """A batch of a million images in one forward pass, and millions of samples."""
     done = command(
         *("validate", "--rehearse", "--methods", "vqgan:batch=1000000", "--preset", "smoke", "--dataset", pictures),
-        *("--set", "samples=20000000", "--stages", "sample", "--out", str(tmp_path / "r")),
+        *("--set", "samples=9000000", "--stages", "sample", "--out", str(tmp_path / "r")),
     )
     assert done.code == 2, done.err + done.out
     assert re.search(r"does not fit: 'vqgan:batch=1000000', train: needs .* give --micro-batch \d+", done.err)

@@ -31,7 +31,7 @@ from methods.kl_ldm.model import parts
 from methods.kl_ldm.presets import KLSettings
 
 SIDE, Z, EMBED, CODES = 32, 4, 3, 7
-BUILD = Build(SIDE, 0, torch.device("cpu"), Alone())
+BUILD = Build((SIDE, SIDE), 0, torch.device("cpu"), Alone())
 State = dict[str, Tensor]
 
 
