@@ -8,6 +8,7 @@ from statistics import fmean
 
 from bench.regression.verdicts import Place
 from bench.report.load import Loaded, Values, read_values
+from bench.report.recipes import files_apart
 from bench.results.record import Measurement, Result, signature_difference, stand_ins
 
 
@@ -52,9 +53,9 @@ Numbers = Mapping[tuple[str, str], SeedRuns]
 
 
 def by_place(results: Sequence[Loaded]) -> dict[Place, list[Loaded]]:
-    """The results of every row."""
+    """The results of every row; those of unlike recipes are rows of their own."""
     places: dict[Place, list[Loaded]] = {}
-    for loaded in results:
+    for loaded in files_apart(results):
         r = loaded.result
         places.setdefault(Place(r.dataset, r.preset, r.task, r.method), []).append(loaded)
     return places

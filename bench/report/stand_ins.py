@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from bench.report import recipes
 from bench.report.load import Loaded
 from bench.results.record import STAND_IN, Result, stand_ins
 
@@ -21,8 +22,9 @@ def apart(results: Sequence[Result]) -> list[Result]:
     """The results, those of rows with stand-ins labelled so; their order is kept, and done twice it changes nothing.
 
     A stage without a number from a stand-in (the cost) goes with the other stages of its method; where the method has
-    results with and without stand-ins, it is in both rows.
+    results with and without stand-ins, it is in both rows. Results of unlike recipes are told apart before.
     """
+    results = recipes.apart(results)
     return [
         replace(result, method=label)
         for result, labels in zip(results, _labels(results), strict=True)
@@ -32,6 +34,7 @@ def apart(results: Sequence[Result]) -> list[Result]:
 
 def files_apart(results: Sequence[Loaded]) -> list[Loaded]:
     """:func:`apart` for results with their files."""
+    results = recipes.files_apart(results)
     found = _labels([loaded.result for loaded in results])
     return [
         replace(loaded, result=replace(loaded.result, method=label))
