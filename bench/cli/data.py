@@ -57,7 +57,6 @@ def verify(
     for title, folder in _to_verify(name):
         try:
             frozen = arrays.open_frozen(folder)
-            arrays.verify(frozen)
             typer.echo(f"ok       {title}: {len(frozen)} images, {frozen.digest[:12]}")
         except IntegrityError as error:
             damaged.append(str(error))
@@ -198,13 +197,13 @@ def _set_line(folder: Path) -> str:
     from bench.data import frozen as arrays
 
     try:
-        frozen = arrays.open_frozen(folder)
+        manifest = arrays.manifest_of(folder)
     except IntegrityError as error:
         return f"{folder.name[:12]}  damaged: {error}"
-    made = frozen.manifest["made_from"]
+    made = manifest["made_from"]
     return (
-        f"{folder.name[:12]}  {len(frozen)} images  {made['resolution']} px  {made['protocol']}  "
-        f"from {frozen.manifest['origin']}  bad {frozen.manifest['bad']['count']}"
+        f"{folder.name[:12]}  {manifest['count']} images  {made['resolution']} px  {made['protocol']}  "
+        f"from {manifest['origin']}  bad {manifest['bad']['count']}"
     )
 
 

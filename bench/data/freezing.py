@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.core.digest import of_file
 from bench.core.files import explained, locked, require_space, sync, write_bytes
 from bench.data.frozen import (
     DIGEST_BYTES,
@@ -112,6 +113,7 @@ class Writer:
                 **{key: self._state[key] for key in ("recipe", "height", "width", "count", "lengths")},
                 "schema": SCHEMA,
                 "digest": combined(rows, self._height, self._width),
+                "sha256_of": {n: of_file(self._partial / n) for n in (LABELS, SOURCES) if n in self._state["lengths"]},
             }
             manifest["sha256"] = self_digest(manifest)
             write_bytes(self._partial / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())

@@ -7,8 +7,10 @@ each), ``labels.i64`` where there are labels, ``sources.jsonl`` (one line per so
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,8 +24,8 @@ from bench.errors import IntegrityError
 
 SCHEMA = "bench.frozen/1"
 DIGEST_BYTES = 32
-SAMPLED = 32
-"""How many images' digests :func:`open_frozen` compares; :func:`verify` compares all."""
+HASHED_TOGETHER = 256
+"""Images that one thread compares at a time."""
 
 PIXELS, DIGESTS, LABELS, SOURCES, MANIFEST = "pixels.u8", "digests.bin", "labels.i64", "sources.jsonl", "manifest.json"
 
@@ -49,7 +51,7 @@ class Frozen:
 
 def image_digests(pixels: np.ndarray) -> np.ndarray:
     """SHA-256 of every image's bytes: uint8 ``[N, ...]`` to uint8 ``[N, 32]``."""
-    whole = b"".join(hashlib.sha256(image.tobytes()).digest() for image in pixels)
+    whole = b"".join(hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in pixels)
     return np.frombuffer(whole, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
@@ -96,11 +98,45 @@ def duplicates(one: Frozen, other: Frozen) -> list[int]:
 
 
 def open_frozen(folder: Path) -> Frozen:
-    """Opens a frozen folder, memory-mapped; checks the sizes of its files and the digests of some images.
+    """Opens a frozen folder, memory-mapped, and compares every image and file with its digest.
 
-    Raises :class:`bench.errors.IntegrityError` when anything differs from the manifest.
+    They are compared once per process for each state of the files (device, inode, size and times), so that a stage
+    which opens what an earlier one opened waits for nothing. Raises :class:`bench.errors.IntegrityError` when anything
+    differs from the manifest.
     """
-    manifest = _manifest(folder)
+    frozen = _mapped_folder(folder)
+    _verified(folder, _state(folder, frozen.manifest))
+    return frozen
+
+
+def verify(frozen: Frozen) -> None:
+    """Compares every image with its digest; raises :class:`bench.errors.IntegrityError` naming the first damage."""
+    starts = range(0, len(frozen), HASHED_TOGETHER)
+    with ThreadPoolExecutor() as pool:
+        for damaged in pool.map(lambda start: _damaged(frozen, start), starts):
+            if damaged is not None:
+                raise IntegrityError(f"Image {damaged} of {frozen.folder} is damaged; prepare the data again.")
+
+
+@functools.cache
+def _verified(folder: Path, state: tuple[tuple[int, ...], ...]) -> None:
+    """Verifies a folder in the state that its files are in; what raises is not remembered."""
+    frozen = _mapped_folder(folder)
+    verify(frozen)
+    for name, sha256 in frozen.manifest.get("sha256_of", {}).items():
+        if digests_of.of_file(folder / name) != sha256:
+            raise IntegrityError(f"{folder / name} is damaged; prepare the data again.")
+
+
+def _state(folder: Path, manifest: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+    """What tells whether any file of the folder was changed or replaced."""
+    stats = [(folder / name).stat() for name in (*manifest["lengths"], MANIFEST)]
+    return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in stats)
+
+
+def _mapped_folder(folder: Path) -> Frozen:
+    """The folder with the sizes of its files and the digest of its digests checked, its pixels not."""
+    manifest = manifest_of(folder)
     count, height, width = (int(manifest[key]) for key in ("count", "height", "width"))
     for name, bytes_ in manifest["lengths"].items():
         path = folder / name
@@ -111,25 +147,15 @@ def open_frozen(folder: Path) -> Frozen:
     labels = _mapped(folder / LABELS, np.int64, (count,)) if LABELS in manifest["lengths"] else None
     if combined(rows, height, width) != manifest["digest"]:
         raise IntegrityError(f"{folder / DIGESTS} does not give the digest of its manifest; prepare the data again.")
-    frozen = Frozen(manifest["digest"], pixels, labels, rows, manifest, folder)
-    _compare(frozen, _sampled(count))
-    return frozen
+    return Frozen(manifest["digest"], pixels, labels, rows, manifest, folder)
 
 
-def verify(frozen: Frozen) -> None:
-    """Compares every image with its digest; raises :class:`bench.errors.IntegrityError` naming the first damage."""
-    _compare(frozen, range(len(frozen)))
-
-
-def _sampled(count: int) -> Sequence[int]:
-    # Spread from the first to the last: every run opens its images, and must not have to read all of them for that.
-    return range(count) if count <= SAMPLED else [int(i) for i in np.linspace(0, count - 1, SAMPLED)]
-
-
-def _compare(frozen: Frozen, positions: Sequence[int]) -> None:
-    for i in positions:
-        if hashlib.sha256(frozen.pixels[i].tobytes()).digest() != bytes(frozen.image_digests[i]):
-            raise IntegrityError(f"Image {i} of {frozen.folder} is damaged; prepare the data again.")
+def _damaged(frozen: Frozen, start: int) -> int | None:
+    """The first image from ``start`` on, among those hashed together, whose digest is another."""
+    stop = min(start + HASHED_TOGETHER, len(frozen))
+    rows = image_digests(frozen.pixels[start:stop])
+    wrong = np.flatnonzero((rows != frozen.image_digests[start:stop]).any(axis=1))
+    return start + int(wrong[0]) if len(wrong) else None
 
 
 @dataclass(frozen=True)
@@ -147,7 +173,8 @@ class _Manifest:
     lengths: Mapping[str, int]
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """The manifest, whole and of this version; raises :class:`bench.errors.IntegrityError` where it is not."""
     path = folder / MANIFEST
     door = documents.Door(str(path), "prepare the data again", IntegrityError)
     manifest: dict[str, Any] = documents.from_json(documents.read(path, door), door)

@@ -126,15 +126,54 @@ def test_a_short_or_missing_file_is_found_on_opening(tmp_path, name):
         arrays.open_frozen(tmp_path / "set")
 
 
-def test_damage_between_the_samples_is_found_by_verify(tmp_path):
-    frozen(tmp_path / "set", some(200))
+@pytest.mark.parametrize("image", [0, 1, 255, 256, 599])
+def test_damage_of_any_image_is_found_on_opening(tmp_path, image):
+    frozen(tmp_path / "set", some(600))
+    assert len(arrays.open_frozen(tmp_path / "set")) == 600
+    flip(tmp_path / "set" / arrays.PIXELS, image * 3 * 8 * 8 + 7)
+    with pytest.raises(IntegrityError, match=f"Image {image} of"):
+        arrays.open_frozen(tmp_path / "set")
+
+
+@pytest.mark.parametrize("name", [arrays.LABELS, arrays.SOURCES])
+def test_damage_of_what_lies_beside_the_images_is_found_on_opening(tmp_path, name):
+    writer = freezing.Writer(tmp_path / "set", 8, 8, labelled=True)
+    writer.append(freezing.Block(some(10), np.arange(10), [{"name": "one.png"}]))
+    writer.finish()
+    flip(tmp_path / "set" / name, 3)
+    with pytest.raises(IntegrityError, match=f"{name} is damaged"):
+        arrays.open_frozen(tmp_path / "set")
+
+
+def test_a_set_is_compared_once_while_its_files_stay_as_they_are(tmp_path):
+    frozen(tmp_path / "set", some(300))
     path = tmp_path / "set" / arrays.PIXELS
+    seen = []
+
+    def watch(frame, event, argument):
+        if event == "call" and frame.f_code is arrays.verify.__code__:
+            seen.append(1)
+
+    sys.setprofile(watch)
+    try:
+        for _ in range(3):
+            arrays.open_frozen(tmp_path / "set")
+        times = path.stat()
+        path.write_bytes(path.read_bytes())
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        arrays.open_frozen(tmp_path / "set")
+    finally:
+        sys.setprofile(None)
+    assert len(seen) == 1  # the writer itself opened it first; then the same bytes were written anew
+
+
+def flip(path, place):
+    """Changes one bit, and neither size nor time of the file."""
+    times = path.stat()
     data = bytearray(path.read_bytes())
-    data[1 * 3 * 8 * 8] ^= 1
+    data[place] ^= 1
     path.write_bytes(data)
-    opened = arrays.open_frozen(tmp_path / "set")
-    with pytest.raises(IntegrityError, match="Image 1 of"):
-        arrays.verify(opened)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def test_a_manifest_of_a_newer_schema_is_not_read(tmp_path):
