@@ -12,6 +12,7 @@ from bench.contract import Build, MethodEntry
 from bench.core.devices import choose_device, processes
 from bench.core.images import ImageArray
 from bench.core.readings import Readings
+from bench.core.source import Sources
 from bench.data import frozen
 from bench.data.dataset import Dataset
 from bench.errors import UsageError
@@ -63,6 +64,7 @@ class Session:
     progress: Progress
     say: Callable[[str], None]
     readings: Readings = field(default_factory=Readings)
+    sources: Sources = field(default_factory=Sources)
 
     @property
     def train(self) -> ImageArray:

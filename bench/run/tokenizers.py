@@ -14,7 +14,7 @@ from bench.core.images import ImageArray
 from bench.core.readings import Readings
 from bench.errors import UsageError
 from bench.results import record
-from bench.run import checkpoints
+from bench.run import checkpoints, code
 from bench.run.cells import Cell
 from bench.run.session import Session
 from bench.run.settings import settings_until
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.contract import Build, Learner
-
-
-TRAINING_VERSION = 1
 
 
 def not_applicable(cell: Cell) -> str | None:
@@ -73,8 +70,8 @@ class CellTokenizer:
         cell, session, needs = self.cell, self.session, networks(self.cell)
         return {
             "stage": "train",
-            "version": TRAINING_VERSION,
             "method": cell.method.name,
+            "code": code.of_training(cell.entry, session.sources),
             "settings": settings_until(cell.settings, "train"),
             "resolution": session.preset.resolution,
             "images": session.train.digest,
@@ -94,14 +91,16 @@ class CellTokenizer:
     def identity(self) -> dict[str, Any]:
         """What decides the tokenizer, as plain values and without building it."""
         cell, settings = self.cell, settings_until(self.cell.settings, "recon")
+        made_by = code.of_method(cell.entry, self.session.sources)
         ready = cell.weights.found()
         if ready is not None:
-            return {"weights": ready.digest, "method": cell.method.name, "settings": settings}
+            return {"weights": ready.digest, "method": cell.method.name, "settings": settings, "code": made_by}
         if not_trained(cell) is None:
             trained_with = settings_until(cell.settings, "train")
             later = {name: value for name, value in settings.items() if name not in trained_with}
             return {"train": digest.of_value(self.training), **later}
-        return {"method": cell.method.name, "settings": settings, "resolution": self.session.preset.resolution}
+        side = self.session.preset.resolution
+        return {"method": cell.method.name, "settings": settings, "resolution": side, "code": made_by}
 
     @property
     def stand_ins(self) -> tuple[str, ...]:

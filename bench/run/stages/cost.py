@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.run import code
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome
@@ -23,6 +24,7 @@ def recipe(job: Job) -> dict[str, Any]:
         "stage": "cost",
         "version": VERSION,
         "method": job.cell.method.name,
+        "code": code.of_method(job.cell.entry, job.session.sources),
         "settings": settings_until(job.cell.settings, "train"),
         "resolution": job.session.preset.resolution,
     }

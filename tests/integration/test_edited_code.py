@@ -1,0 +1,116 @@
+"""Edited code gives new numbers: a copy of the program, one line of it changed, against the cache of before.
+
+Every case runs the command line in processes of its own, as a user does between two edits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PLUGIN = """
+from fk_scale import SIDE
+import torch
+from bench.contract import Continuous, MethodEntry
+
+METHOD = MethodEntry(name="mine", title="Mine", summary="half the size", code="mine_plugin:Mine")
+
+
+class Mine:
+    revision = "0123456789abcdef"  # what a careless author writes
+
+    def __init__(self, settings, build):
+        pass
+
+    def encode(self, images):
+        return Continuous(torch.nn.functional.avg_pool2d(images.float() / 255, SIDE), 0.0, 1.0)
+
+    def decode(self, codes, noise=None):
+        return torch.nn.functional.interpolate(codes.tensor, scale_factor=SIDE)
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A copy of the program with a cache, and a plug-in beside it."""
+
+    home: Path
+
+    def command(self, *arguments: str, code: int = 0) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(self.home), "BENCH_CACHE": str(self.home / "cache")}
+        environment |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        asked = [sys.executable, "-m", "bench", *arguments]
+        done = subprocess.run(asked, cwd=self.home, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def run(self, method: str, out: str, *more: str) -> str:
+        plugin = ("--plugin", "mine_plugin.py") if method == "mine" else ()
+        options = ("--methods", method, "--preset", "smoke", "--device", "cpu", "--out", out, "--eval-limit", "16")
+        return self.command("run", *plugin, *options, "--set", "images_seen=32", *more)
+
+    def number(self, out: str, name: str, stage: str = "recon") -> float:
+        (file,) = (path for path in (self.home / out).rglob(f"{stage}.json") if "downsample" not in str(path))
+        found = json.loads(file.read_text())["metrics"]
+        return float(next(m["value"] for m in found if m["name"] == name))
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.home / file
+        text = path.read_text()
+        assert text.count(old) == 1, (file, old, text.count(old))
+        path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The program with everything of two methods in its cache."""
+    home = tmp_path_factory.mktemp("program")
+    for package in ("bench", "methods"):
+        shutil.copytree(ROOT / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (home / "mine_plugin.py").write_text(PLUGIN)
+    (home / "fk_scale.py").write_text("SIDE = 4\n")
+    bench = Bench(home)
+    for method in ("mine", "vqgan"):
+        bench.run(method, f"out-{method[:4]}")
+    return bench
+
+
+@pytest.fixture
+def program(seen: Bench, tmp_path: Path) -> Bench:
+    """A copy of it, to be edited."""
+    shutil.copytree(seen.home, tmp_path / "copy", symlinks=True)
+    return Bench(tmp_path / "copy")
+
+
+def test_nothing_is_done_again_for_comments_docstrings_and_formatting(program: Bench) -> None:
+    program.edit("mine_plugin.py", "# what a careless author writes", "# a comment\n")
+    program.edit("fk_scale.py", "SIDE = 4", '"""The side."""\nSIDE = (\n    4\n)  # pixels')
+    said = program.run("mine", "out-mine")
+    assert said.count("done before") >= 2
+    assert "cell 1 of 1)" not in said
+
+
+CASES = {
+    "the plug-in's file": ("mine", "mine_plugin.py", "codes.tensor, scale", "1 - codes.tensor, scale"),
+    "what the plug-in imports": ("mine", "fk_scale.py", "SIDE = 4", "SIDE = 8"),
+    "a loss of a method": ("vqgan", "methods/autoencoder/learner.py", "distance = (", "distance = 0 * ("),
+    "the training loop": ("vqgan", "bench/train/phases.py", "= rate * scale", "= rate * scale * 30"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_line_changed_gives_another_number(program: Bench, case: str) -> None:
+    method, file, old, new = CASES[case]
+    before = program.number(f"out-{method[:4]}", "psnr")
+    program.edit(file, old, new)
+    program.run(method, f"out-{method[:4]}")
+    assert program.number(f"out-{method[:4]}", "psnr") != before
