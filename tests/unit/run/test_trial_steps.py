@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ class Hungry(ToyLearner):
         return Losses(losses.total + 0 * (kept * kept).mean(), losses.parts)
 
 
-def test_memory_of_a_batch_is_forecast_from_one_image(tmp_path: Path) -> None:
+def forecast_memory(tmp_path: Path) -> None:
     """What is kept: the product, its square, their gradients; the same for every image.
 
     One image is charged with what the process takes besides, some tens of MiB: its forecast errs upwards.
@@ -78,6 +79,14 @@ def test_memory_of_a_batch_is_forecast_from_one_image(tmp_path: Path) -> None:
     assert all_four.measured == 4
     assert one.memory.per_image > 2 * MEGABYTES * 2**20
     assert 0.9 * all_four.memory.per_image < one.memory.per_image < all_four.memory.per_image + 100 * 2**20
+
+
+def test_memory_of_a_batch_is_forecast_from_one_image(tmp_path: Path) -> None:
+    """In a process of its own: what other tests have freed would be taken again without a trace."""
+    process = multiprocessing.get_context("spawn").Process(target=forecast_memory, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
 class Forgetful(ToyLearner):
