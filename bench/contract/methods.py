@@ -1,84 +1,20 @@
-"""The words that every room shares: codes, tokenizers, learners, priors, the row of a method.
-
-The one file that an adapter has to read; it loads no torch. Everywhere outside a network an image is uint8 RGB
-``[N, 3, H, W]``; a tokenizer decodes to float32 in [0, 1], and the harness rounds (:mod:`bench.core.images`).
-"""
+"""A tokenizer, a prior, and the row of a method: plain data with typed functions; an ability it lacks is None."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+
+from bench.contract.codes import Codes, Condition, Seeds
+from bench.contract.training import Comm, Learner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
     import torch
-    from torch import Tensor, nn
-
-# Codes: what a tokenizer's encoder gives and its decoder takes. The first axis is always the image.
-
-
-@dataclass(frozen=True)
-class Continuous:
-    """Float ``[N, ...]``, a grid ``[N, C, h, w]``, within ``low`` and ``high``; None where unbounded.
-
-    It has a rate only at a named uniform bit depth between its bounds (:attr:`MethodEntry.bit_depth`).
-    """
-
-    tensor: Tensor
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Indices:
-    """Categorical codes: ``tensor`` is int64 ``[N, h, w, len(levels)]``, or ``[N, L, len(levels)]`` for a sequence.
-
-    Symbol k of a cell is in ``[0, levels[k])``: VQ ``(1024,)``, RQ ``(16384,) * 4``, FSQ ``(8, 5, 5, 5)``, LFQ and BSQ
-    ``(2,) * 18``. A cell costs ``sum(log2(levels))`` bits; nothing of the size of their product is ever allocated.
-    ``pooled``: codebook use is counted over single symbols of equal levels (residual codes), not over whole cells.
-    """
-
-    tensor: Tensor
-    levels: tuple[int, ...]
-    pooled: bool = False
-
-
-@dataclass(frozen=True)
-class Sparse:
-    """``triples[i]`` int64 ``[M_i, 3]``: (channel, position, value) of image i; ``shape`` their vocabularies."""
-
-    triples: tuple[Tensor, ...]
-    shape: tuple[int, int, int]
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Finished bitstreams, one per image. ``header_bits[i]`` of them do not depend on the image's content."""
-
-    data: tuple[bytes, ...]
-    header_bits: tuple[int, ...]
-    size: tuple[int, int]
-
-
-Codes = Continuous | Indices | Sparse | Stream
-Seeds = Sequence[int]
-"""One integer per image; all randomness of image i is derived from ``seeds[i]`` alone (:mod:`bench.core.seeding`)."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Class ``labels`` int64 ``[N]``, or what a task (:attr:`PriorMethod.tasks`) gives of images' ``codes``."""
-
-    labels: Tensor | None = None
-    codes: Codes | None = None
-    task: str | None = None
-
-
-# Tokenizers and what trains them
+    from torch import Tensor
 
 
 class Encoder(Protocol):
@@ -104,99 +40,6 @@ class RateModel(Protocol):
     def update(self, images: Tensor, codes: Codes) -> None: ...
 
     def bits(self, images: Tensor, codes: Codes) -> Mapping[str, np.ndarray]: ...
-
-
-class Comm(Protocol):
-    """The other processes of a training; ``all_gather`` joins equal shapes along axis 0, in rank order."""
-
-    @property
-    def rank(self) -> int: ...
-
-    @property
-    def size(self) -> int: ...
-
-    def all_reduce_mean(self, tensor: Tensor) -> Tensor: ...
-
-    def all_gather(self, tensor: Tensor) -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class Batch:
-    """``images`` uint8 ``[B, 3, H, W]`` for a tokenizer, ``codes`` for a prior, ``labels`` int64 ``[B]`` of classes.
-
-    ``seeds[i]`` is of (training seed, step, place in the step's whole batch): noise drawn from it
-    (:func:`bench.core.seeding.normal`) depends neither on micro-batches nor on the number of processes.
-    """
-
-    seeds: Seeds
-    images: Tensor | None = None
-    codes: Codes | None = None
-    labels: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Losses:
-    """``total`` is differentiable and a mean over the batch; ``parts`` are detached scalars for the log."""
-
-    total: Tensor
-    parts: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One optimiser step within a training step, at multiples of ``every`` from ``start`` on.
-
-    ``loss(batch, step)`` per micro-batch; only ``parameters`` require gradients meanwhile. ``schedule(step, steps)``
-    scales the learning rates, ``clip`` is the largest gradient norm.
-    """
-
-    name: str
-    optimizer: torch.optim.Optimizer
-    parameters: Sequence[nn.Parameter]
-    loss: Callable[[Batch, int], Losses]
-    every: int = 1
-    start: int = 0
-    schedule: Callable[[int, int], float] | None = None
-    clip: float | None = None
-
-
-@dataclass(frozen=True)
-class Averaged:
-    """Weights averaged with this half-life in images seen, at first ``ramp_up`` times those (Karras et al. 2020)."""
-
-    module: nn.Module
-    half_life: float
-    ramp_up: float = 0.05
-
-
-Product = TypeVar("Product", covariant=True)
-
-
-class Learner(Protocol[Product]):
-    """Becomes its product, a :class:`Tokenizer` or a :class:`Prior`, by being trained in ``bench.train.loop``.
-
-    The harness owns loop, data, clock, files, gradient averaging and the moving average; the learner its networks,
-    optimisers and losses. ``module`` is everything with a state, ``averaged`` the part whose moving average is
-    evaluated, ``batch`` the images of a step over all processes, ``phases`` in order (none without training).
-    What is gathered in ``loss`` but counts once per step (codebook statistics) is applied in ``after_step``.
-    """
-
-    @property
-    def module(self) -> nn.Module: ...
-
-    @property
-    def averaged(self) -> Averaged | None: ...
-
-    @property
-    def batch(self) -> int: ...
-
-    @property
-    def phases(self) -> Sequence[Phase]: ...
-
-    def after_step(self, step: int) -> None: ...
-
-    def finish(self) -> Product:
-        """The product, in evaluation mode. The moving average has been copied into ``averaged.module`` before."""
 
 
 class Prior(Protocol):
@@ -246,8 +89,6 @@ class Part:
 class NoSettings:
     """The settings of a method that has none."""
 
-
-# A method: what it can do, as typed functions (an ability that it lacks is None), and its row of plain data.
 
 RECON_FIELD: Mapping[str, str] = {"stage": "recon"}
 PRIOR_FIELD: Mapping[str, str] = {"stage": "prior"}
