@@ -115,7 +115,7 @@ def _cell(config: RunConfig, index: int, folder: Path) -> CellForecast:
     from bench.core import devices
     from bench.core.devices import choose_device
     from bench.core.progress import say
-    from bench.run import opening
+    from bench.run import checks, opening
     from bench.run.job import job_of
     from bench.run.rehearsal import rehearse as try_cell
     from bench.run.stages.trial_steps import Patience
@@ -125,7 +125,7 @@ def _cell(config: RunConfig, index: int, folder: Path) -> CellForecast:
     if device.type == "cuda" and device.index is None:
         config = replace(config, device="cuda:0")
     _bound_memory(device)
-    cell = opening.cells_of(config)[index]
+    cell = checks.sound(opening.cells_of(config)[index])
     session = opening.session_of(config, opening.open_dataset(config), say=say)
     return try_cell(job_of(cell, session), folder, Patience(), first=index == 0)
 

@@ -51,8 +51,12 @@ def validate(flags: Flags, config: ConfigFile = None, rehearse: Rehearse = False
         typer.echo(f"note: {note}")
     for problem in findings.missing:
         typer.echo(f"missing: {problem}", err=True)
+    for fault in findings.faults:
+        typer.echo(f"fails: {fault}", err=True)
     if findings.missing:
         return 2
+    if findings.faults and not rehearse:
+        return 3
     typer.echo("Everything that this run needs is here.")
     return rehearsing.rehearse(prepared) if rehearse else 0
 

@@ -205,7 +205,9 @@ def encoded(
     """Batches of images, uint8 ``[B, 3, H, W]``, with their codes."""
     import torch
 
+    from bench.evaluate import adapter
+
     with torch.inference_mode():
         for first in range(0, len(array), batch):
             images = torch.from_numpy(array.pixels[first : first + batch].copy()).to(device)
-            yield images, tokenizer.encode(images)
+            yield images, adapter.encoded(tokenizer, images)
