@@ -33,7 +33,7 @@ def build(
     """Compute the statistics of a set of images."""
     from bench.cli.score import dataset_images, is_dataset
     from bench.core.digest import of_value
-    from bench.core.files import cache_root
+    from bench.core.files import cache_root, expanded
     from bench.core.progress import on_stderr
     from bench.data import image_sets
     from bench.data.dataset import bad_images
@@ -43,7 +43,7 @@ def build(
 
     path, progress = _path(name), on_stderr()
     wanted = _features(features, protocol)
-    cropped, place = image_sets.parse_crop(crop), Path(images).expanduser()
+    cropped, place = image_sets.parse_crop(crop), expanded(images)
     if is_dataset(images) and not place.exists():
         files = dataset_images(images, split, cropped)
     else:

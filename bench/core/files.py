@@ -130,10 +130,18 @@ def folder_name(label: str) -> str:
     return quote(label, safe=":=,@.-_ ", errors="surrogateescape").replace(":", "+")
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with ``~`` replaced; raises :class:`UsageError` where nobody knows whose home that is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path}: the home folder behind ~ is not known here; write the whole path.") from error
+
+
 def cache_root() -> Path:
     """``BENCH_CACHE``, or the platform's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("image-tokenizer-bench"))
+    return expanded(named or platformdirs.user_cache_dir("image-tokenizer-bench"))
 
 
 def check_writable(folder: Path) -> None:

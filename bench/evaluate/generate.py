@@ -115,7 +115,10 @@ def generate(
     wanted = order.blocks()
     drawn = Blocks(folder.with_name(folder.name + ".blocks"), order.batch)
     mine = [index for i, index in enumerate(wanted) if i % shard[1] == shard[0]]
-    with progress("sample", len(mine) * order.batch) as advance:
+    own = folder.with_name(f"{folder.name}.shard-{shard[0]}-of-{shard[1]}")
+    with locked(own), progress("sample", len(mine) * order.batch) as advance:
+        if folder.exists():  # another process drew this very shard, the last, while this one waited
+            return open_frozen(folder)
         for index in mine:
             if drawn.missing([index]):
                 drawn.write(index, draw(prior, tokenizer, order, index, device))

@@ -10,7 +10,7 @@ from bench.core import codes as codes_of
 from bench.core import images
 from bench.core.files import locked
 from bench.core.images import ImageArray
-from bench.data.freezing import Block, Writer
+from bench.data.freezing import Block, Writer, existing
 from bench.data.frozen import Frozen
 from bench.evaluate.adapter import check_decoded, check_revision, encoded
 from bench.evaluate.rate import rounded
@@ -48,6 +48,9 @@ def reconstruct(
     check_revision(tokenizer)
     height, width = reference.pixels.shape[2:]
     with locked(folder), torch.inference_mode(), progress("reconstruct", len(reference)) as advance:
+        there = existing(folder)  # another process may have made them while this one waited for the lock
+        if there is not None:
+            return there
         writer = Writer(folder, height, width)
         for first in range(0, len(reference), batch):
             pixels = torch.from_numpy(reference.pixels[first : first + batch].copy()).to(device)

@@ -109,7 +109,7 @@ def test_each_fails_its_own_row_with_file_and_line(shared: None, tmp_path: Path,
     assert done.code == 3, done.err
     assert "Traceback" not in done.err
     found = rows(tmp_path / "r")
-    assert {name for name, row in found.items() if row["status"] == "ok"} == {"mine", "jpeg:q=50", "downsample:16"}
+    assert {name for name, row in found.items() if row["status"] == "ok"} == {"mine", "jpeg:q=50", "downsample:8"}
     said = {fault: found[fault]["error"] for fault in FAULTS}
     assert {fault: text for fault, text in said.items() if FAULTS[fault][2] not in text} == {}
     assert {fault: text for fault, text in said.items() if f"{files[fault]}:" not in text} == {}

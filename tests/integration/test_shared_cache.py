@@ -9,12 +9,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from bench.run import experiment
+from bench.run.config import RunConfig
 
 from ..conftest import Command
-from .test_places import pictures
 
 ROOT = Path(__file__).parents[2]
+
+
+def pictures(folder: Path, seed: int, count: int = 6) -> Path:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        pixels = np.random.default_rng(seed + i).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return folder
 
 
 def environment(cache: Path) -> dict[str, str]:
@@ -43,6 +55,7 @@ def psnr(out: Path) -> float:
     return float(next(m["value"] for m in json.loads(file.read_text())["metrics"] if m["name"] == "psnr"))
 
 
+@pytest.mark.slow
 def test_the_same_command_twice_at_once_waits(plugin: str, tmp_path: Path) -> None:
     pair = [
         subprocess.Popen(
@@ -62,29 +75,62 @@ def test_the_same_command_twice_at_once_waits(plugin: str, tmp_path: Path) -> No
     assert not list((tmp_path / "cache").rglob("*.tmp"))
 
 
-def test_a_training_that_another_process_holds_is_waited_for(
-    plugin: str, tmp_path: Path, cache: Path, command: Command
-) -> None:
-    assert command(*arguments(plugin, tmp_path / "a", "--stages", "train")).code == 0
-    (run,) = (cache / "runs").iterdir()
-    report, final = run / "report.json", run / "final.safetensors"
-    for path in (report, final):
-        path.rename(path.with_suffix(".aside"))
-    holding = (
-        "import sys, time\nfrom pathlib import Path\nfrom filelock import FileLock\nrun = Path(sys.argv[1])\n"
-        "with FileLock(run / 'lock'):\n    print('held', flush=True)\n    time.sleep(6)\n"
-        "    for name in ('report.json', 'final.safetensors'):\n"
-        "        (run / name).with_suffix('.aside').rename(run / name)\n"
-    )
-    holder = subprocess.Popen([sys.executable, "-c", holding, str(run)], stdout=subprocess.PIPE, text=True)
+HOLDING = """
+import sys, time
+from pathlib import Path
+from filelock import FileLock
+run = Path(sys.argv[1])
+with FileLock(run / "lock"):
+    print("held", flush=True)
+    while not (run / "waiting").exists():
+        time.sleep(0.05)
+    for name in ("report.json", "final.safetensors"):
+        (run / name).with_suffix(".aside").rename(run / name)
+"""
+
+
+def holder_of(run: Path) -> subprocess.Popen[str]:
+    """A process that holds the lock of a training until it sees somebody wait, and ends the training then."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDING, str(run)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    inode = final.with_suffix(".aside").stat().st_ino
-    done = command(*arguments(plugin, tmp_path / "b", "--stages", "train"))
-    holder.wait()
-    assert done.code == 0, done.err
-    assert "waiting for it to end" in done.err
+    return holder
+
+
+def test_a_training_that_another_process_holds_is_waited_for_unless_it_was_killed(
+    plugin: str, tmp_path: Path, cache: Path
+) -> None:
+    said: list[str] = []
+
+    def train() -> None:
+        config = RunConfig(("toy",), preset="smoke", stages=("train",), plugin=(plugin,), out=tmp_path / f"{len(said)}")
+        (result,) = experiment.run(config, say=say)
+        assert result.status == "ok", result.error
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "waiting for it to end" in line:
+            (run / "waiting").touch()
+
+    train()
+    (run,) = (cache / "runs").iterdir()
+    report, final = run / "report.json", run / "final.safetensors"
+    inode = final.stat().st_ino
+    for path in (report, final):
+        path.rename(path.with_suffix(".aside"))
+    holder = holder_of(run)
+    train()
+    assert holder.wait() == 0
+    assert sum("waiting for it to end" in line for line in said) == 1
     assert final.stat().st_ino == inode
+    report.unlink()
+    (run / "waiting").unlink()
+    killed = holder_of(run)
+    killed.kill()
+    killed.wait()
+    train()
+    assert sum("waiting for it to end" in line for line in said) == 1
+    assert report.exists()
 
 
 def test_what_was_cleaned_is_made_again_by_the_next_stage(
@@ -113,7 +159,7 @@ def test_a_complete_cache_that_can_only_be_read_is_enough(
     assert done.returncode == 0, done.stderr
     assert "cannot be written: what is not in it yet cannot be made" in done.stderr
     assert psnr(tmp_path / "b") == psnr(tmp_path / "a")
-    more = [*program, "--set", "images_seen=8"]
+    more = [*program, "--stages", "train", "--set", "images_seen=8"]
     done = subprocess.run(
         [*asked, *more], cwd=ROOT, env=environment(cache), capture_output=True, text=True, check=False
     )
