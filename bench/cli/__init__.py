@@ -86,7 +86,8 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         where = error.filename if error.filename is not None else "a file"
-        sys.stderr.write(f"bench: {where}: {error.strerror or error}; change its rights or name another place.\n")
+        said = f"bench: {where}: {error.strerror or error}; change its rights or name another place."
+        sys.stderr.write(f"{visible(said)}\n")
         sys.exit(UsageError.exit_code)
     except SystemExit as done:
         if done.code == INTERRUPTED:

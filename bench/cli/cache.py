@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from bench.core.visible import visible
+
 app = typer.Typer(help="Show, verify or empty the cache (BENCH_CACHE).", no_args_is_help=True)
 
 
@@ -38,7 +40,7 @@ def verify() -> None:
                 check(folder)
             except IntegrityError as error:
                 damaged += 1
-                typer.echo(f"damaged  {kind}: {error}")
+                typer.echo(visible(f"damaged  {kind}: {error}"))
         typer.echo(f"{kind}: {len(folders)} verified")
     if damaged:
         raise IntegrityError(f"{damaged} entries of the cache are damaged; delete them, and they are made again.")

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bench.core.visible import visible
+
 if TYPE_CHECKING:
     import torch
 
@@ -72,7 +74,7 @@ def rehearse(prepared: Prepared) -> int:
     with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=cache_root()) as scratch:
         for index, cell in enumerate(cells):
             found.append(_in_its_own_process(config, index, Path(scratch), cell.label, cell.seed))
-            typer.echo("\n".join(lines(found[-1])))
+            typer.echo(visible("\n".join(lines(found[-1]))))
             _clear(Path(scratch))
     room = _room(config)
     typer.echo("\n".join(closing(found, room)))
@@ -81,7 +83,7 @@ def rehearse(prepared: Prepared) -> int:
         typer.echo(f"does not fit: {sentence}", err=True)
     failures = [trial for trial in found if trial.failure is not None]
     for failed in failures:
-        typer.echo(f"failed: '{failed.label}' seed {failed.seed}, {failed.failure}", err=True)
+        typer.echo(visible(f"failed: '{failed.label}' seed {failed.seed}, {failed.failure}"), err=True)
     return 3 if failures else 2 if lacking else 0
 
 

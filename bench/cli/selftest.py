@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.core.visible import visible
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,11 +32,11 @@ def selftest(
         with contained():
             tokenizer, where = _built(method, preset, resolution, device)
     except AdapterError as error:
-        typer.echo(f"FAIL it can be imported and built: {error}")
+        typer.echo(visible(f"FAIL it can be imported and built: {error}"))
         return 3
     broken = 0
     for check in checks(tokenizer, resolution, where):
-        typer.echo(f"ok   {check.law}" if check.problem is None else f"FAIL {check.law}: {check.problem}")
+        typer.echo(visible(f"ok   {check.law}" if check.problem is None else f"FAIL {check.law}: {check.problem}"))
         broken += check.problem is not None
     return 3 if broken else 0
 

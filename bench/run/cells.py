@@ -71,7 +71,7 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def parse_methods(texts: Sequence[str], table: Mapping[str, MethodEntry]) -> list[Method]:
     """The parsed methods of a command line, each one known to the table."""
-    methods = parse_list(texts, [name for name, entry in table.items() if entry.takes_rest])
+    methods = parse_list(texts, [name for name, entry in table.items() if entry.takes_rest], list(table))
     for method in methods:
         registry.lookup(table, method.name, "method")
     return methods

@@ -77,6 +77,7 @@ def prepare(config: RunConfig, progress: Progress = silent, say: Callable[[str],
     attempt(lambda: everything.extend(sound(cell) for cell in cells_of(config, readings)))
     cells = [cell for cell in everything if cell.fault is None]
     attempt(lambda: check_task(cells))
+    attempt(lambda: notes.extend(check_stages(cells, config)))
     datasets: list[Dataset] = []
     attempt(lambda: datasets.append(open_dataset(config, progress)))
     attempt(lambda: check_writable(config.out))
@@ -157,6 +158,26 @@ def check_task(cells: list[Cell]) -> None:
     if reasons and all(reasons.values()):
         said = "; ".join(f"'{label}': {reason}" for label, reason in reasons.items())
         raise UsageError(f"No method of this run has the task '{cells[0].task}' ({said}).")
+
+
+def check_stages(cells: list[Cell], config: RunConfig) -> list[str]:
+    """A note for each method to which none of the stages asked for applies.
+
+    Raises :class:`UsageError` where that is so of all: there would be nothing to run.
+    """
+    from bench.results.record import STAGES
+    from bench.run.stages import stage
+
+    idle: list[str] = []
+    for cell in cells:
+        applies = {name for name in STAGES if stage(name).not_applicable(cell) is None}
+        if not applies & set(config.stages):
+            other = ",".join(name for name in STAGES if name in applies)
+            remedy = f"; it has --stages {other}" if other else ""
+            idle.append(f"none of the stages {','.join(config.stages)} applies to '{cell.label}'{remedy}")
+    if idle and len(idle) == len(cells):
+        raise UsageError("; ".join(dict.fromkeys(idle)) + ".")
+    return list(dict.fromkeys(idle))
 
 
 def remarks(dataset: Dataset) -> list[str]:

@@ -181,20 +181,6 @@ def test_cache_verify_finds_what_is_damaged(plugin: str, tmp_path: Path, cache: 
     assert command("cache", "verify").code == 0
 
 
-def test_a_folder_without_training_images_is_found_before_the_run(
-    tmp_path: Path, cache: Path, command: Command
-) -> None:
-    dataset = f"folder:{pictures(tmp_path / 'few', 0, 20)}"
-    asked = ("--methods", "vqgan,brics", "--preset", "smoke", "--dataset", dataset, "--out", str(tmp_path / "r"))
-    for name in ("validate", "run"):
-        done = command(name, *asked)
-        assert done.code == 2
-        assert "'vqgan', 'brics'" in done.err
-        assert "at least 40 images" in done.err
-    assert command("validate", *asked[2:], "--methods", "jpeg:q=50").code == 0
-    assert not list((tmp_path / "r").rglob("*.json"))
-
-
 @pytest.mark.usefixtures("cache")
 def test_a_device_is_never_replaced(tmp_path: Path, command: Command) -> None:
     node = tmp_path / "pipe"
