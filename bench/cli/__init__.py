@@ -29,7 +29,7 @@ from bench.cli import (
     unforeseen,
 )
 from bench.core.visible import visible
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 
 INTERRUPTED = 130
 
@@ -82,6 +82,13 @@ def main() -> None:
             raise
         sys.stderr.write(f"bench: {visible(str(error))}\n")
         sys.exit(error.exit_code)
+    except PermissionError as error:
+        if "--debug" in sys.argv:
+            raise
+        where = error.filename if error.filename is not None else "a file"
+        said = f"bench: {where}: {error.strerror or error}; change its rights or name another place."
+        sys.stderr.write(f"{visible(said)}\n")
+        sys.exit(UsageError.exit_code)
     except SystemExit as done:
         if done.code == INTERRUPTED:
             sys.stderr.write("bench: interrupted; the same command resumes.\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.core.registry import suggestion
-from bench.core.visible import encoded
+from bench.core.visible import encoded, visible
 from bench.errors import GateFailed, UsageError
 from bench.report.quoted import QUOTED_FOLDER
 
@@ -113,7 +113,7 @@ def _content(
 
 def _verify(problems: list[str], out: Path) -> None:
     for problem in problems:
-        typer.echo(problem)
+        typer.echo(visible(problem))
     if problems:
         count = len(problems)
         raise GateFailed(

@@ -48,7 +48,7 @@ def score(
     per_image: Annotated[Path | None, typer.Option(help="write per-image values to this CSV file")] = None,
 ) -> int:
     """Measure one image set against another; unchanged sets are not measured again."""
-    from bench.core.files import cache_root
+    from bench.core.files import cache_root, expanded
     from bench.core.progress import on_stderr
     from bench.core.registry import lookup
     from bench.data import image_sets, set_pairing
@@ -66,7 +66,7 @@ def score(
     cache = cache_root()
     bad = bad_images(on_bad)
     lookup(set_pairing.PAIRS, pair, "way of pairing")
-    source = image_sets.find(fake.expanduser())
+    source = image_sets.find(expanded(fake))
     reference = _reference(real, split, cropped, progress, bad, verify)
     compared = [entry for entry in entries if entry.kind == "pair"]
     pairs = _paired(reference, source, pair, bad, explicit=bool(metrics)) if compared else None
@@ -150,12 +150,12 @@ def _reference(
     text: str, split: str, crop: Crop | None, progress: Progress, on_bad: BadImages, verify: bool
 ) -> ImageFiles | Statistics:
     """A path, statistics by name, or a dataset by name."""
-    from bench.core.files import cache_root, regular
+    from bench.core.files import cache_root, expanded, regular
     from bench.data import image_sets
     from bench.data.readers import npz
     from bench.metrics import reference_statistics
 
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.suffix == ".npz" and path.exists() and not path.is_dir():
         regular(path)
         if reference_statistics.holds_statistics(path):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import explained, folder_name, write_bytes
+from bench.core.files import expanded, explained, folder_name, write_bytes
 from bench.data import frozen, prepare
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.errors import IntegrityError, Missing
@@ -28,7 +28,7 @@ def named(request: DatasetRequest, build: Build, remedy: str) -> Dataset:
         known = recall(request)
         if known is not None:
             return known
-    path = Path(request.path).expanduser() if request.path else last_source(request)
+    path = expanded(request.path) if request.path else last_source(request)
     if path is None:
         raise Missing(remedy)
     if not path.exists():
