@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.pretrained.weights import unfilled, find, load_state, load_strictly
+from bench.pretrained.weights import find, load_state, load_strictly, unfilled
 
 if TYPE_CHECKING:
     import torch
