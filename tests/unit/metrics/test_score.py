@@ -352,3 +352,16 @@ def test_a_device_as_a_path_is_refused(real, place):
     code, _, err = bench("score", *(x for pair in given.items() for x in pair))
     assert code == 2
     assert "/dev/zero is no regular file" in err
+
+
+def test_a_datasets_images_that_were_left_out_are_counted(fake, tmp_path):
+    folder = write(tmp_path / "data" / "Val", pictures(0))
+    write(folder, pictures(0, 3, (20, 20)), first=8)
+    write(tmp_path / "data" / "Train", pictures(3))
+    (tmp_path / "data" / "notes.txt").write_text("")
+    code, _, err = bench(
+        "score", "--real", f"folder:{tmp_path / 'data'}", "--fake", fake, "--metrics", "fd-r64", "--crop", "ldm:32"
+    )
+    assert code == 0
+    assert "3 of 11 val images left out: 3 smaller than 32 px" in err
+    assert "1 files of data are not among the images: 1 .txt" in err
