@@ -152,15 +152,7 @@ class ReadyFiles:
                 f"'{self.kind}:{self.name}': {self.path} lacks {len(lacking)} of {len(wanted)} reconstructions, or "
                 f"holds several of one name: {', '.join(lacking[:NAMED])}; name each as its original."
             )
-        chosen = [file for file in found if file is not None]
-        shared = [file for file, count in Counter(chosen).items() if count > 1]
-        if shared:
-            originals = [name for name, file in zip(wanted, chosen, strict=True) if file == shared[0]]
-            raise UsageError(
-                f"'{self.kind}:{self.name}': {shared[0]} of {self.path} would be the reconstruction of "
-                f"{len(originals)} originals ({', '.join(originals[:NAMED])}); keep the originals' folders."
-            )
-        return chosen
+        return [file for file in found if file is not None]
 
 
 def _unique(names: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tarfile
 from collections import Counter
@@ -17,8 +18,9 @@ from bench.data.readers.files import Members, is_image
 from bench.data.readers.safety import LARGEST_COUNT, LARGEST_MEMBER, class_number, refuse_name
 from bench.errors import Missing, UsageError
 
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
-LARGEST_SHARDS = 100_000
+_BRACES = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
+MOST_SHARDS = 100_000
+"""Files that a pattern may stand for; more is a slip of the pen."""
 LONGEST_LABEL = 32
 """Bytes that a ``.cls`` member may have."""
 RECORD = 512
@@ -30,6 +32,9 @@ Place = tuple[Path, int, int]
 
 def shards(pattern: str) -> list[Path]:
     """The shards of a file, a folder of ``*.tar``, or a pattern such as ``data-{000..041}.tar``."""
+    count = math.prod(int(last) - int(first) + 1 for first, last in _BRACES.findall(pattern))
+    if count > MOST_SHARDS:
+        raise UsageError(f"{pattern} stands for {count:,} shards, more than {MOST_SHARDS:,}; write a narrower range.")
     paths = _named(pattern)
     absent = [path for path in paths if not path.exists()]
     if absent or not paths:
@@ -37,16 +42,14 @@ def shards(pattern: str) -> list[Path]:
     return paths
 
 
-def _named(pattern: str, room: int = LARGEST_SHARDS) -> list[Path]:
+def _named(pattern: str) -> list[Path]:
     found = _BRACES.search(pattern)
     if not found:
         path = Path(pattern).expanduser()
         return sorted(path.glob("*.tar")) if path.is_dir() else [path]
     width, first, last = len(found[1]), int(found[1]), int(found[2])
-    if last - first >= room:
-        raise UsageError(f"'{pattern}' names more than {LARGEST_SHARDS} shards; check the numbers in braces.")
     pieces = [f"{pattern[: found.start()]}{i:0{width}d}{pattern[found.end() :]}" for i in range(first, last + 1)]
-    return [path for piece in pieces for path in _named(piece, room // max(1, len(pieces)))]
+    return [path for piece in pieces for path in _named(piece)]
 
 
 def opened(paths: Sequence[Path]) -> Members:

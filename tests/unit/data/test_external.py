@@ -132,15 +132,6 @@ def test_bad_reconstructions_are_refused(reference, tmp_path):
         read("recons", folder, tmp_path, frozen.in_memory(reference.pixels))
 
 
-def test_one_file_is_never_the_reconstruction_of_two_originals(tmp_path):
-    writer = Writer(tmp_path / "originals", 8, 8)
-    names = [f"class{c}/{i:03d}.png" for c in range(4) for i in range(5)]
-    writer.append(Block(pixels(20).transpose(0, 3, 1, 2), sources=[{"name": n} for n in names]))
-    folder = write_folder(tmp_path / "recons", [f"{i:03d}.png" for i in range(5)], pixels(5))
-    with pytest.raises(UsageError, match=r"000\.png of .* would be the reconstruction of 4 originals"):
-        read("recons", folder, tmp_path, writer.finish())
-
-
 def test_a_bad_file_is_named_whole_and_without_a_flag_that_cannot_help(reference, tmp_path):
     folder = write_folder(tmp_path / "recons", [f"{c}.png" for c in "abcde"], pixels(5))
     (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:60])
