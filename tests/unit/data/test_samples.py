@@ -124,6 +124,6 @@ def test_a_member_twice_a_sparse_one_and_a_negative_size_are_refused(tmp_path):
 
 
 def test_a_pattern_of_a_billion_shards_is_refused_at_once():
-    for pattern in ("s-{0..1000000000}.tar", "s-{0..99999}-{0..99999}.tar"):
+    for pattern in ("s-{0..999999999}.tar", "s-{0..99999}-{0..99999}.tar"):
         with pytest.raises(UsageError, match="more than 100,000; write a narrower range"):
             tar.shards(pattern)
