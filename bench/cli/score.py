@@ -211,6 +211,11 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     frozen = dataset.train if split == "train" else dataset.val
     if frozen is None:
         raise Missing(f"The dataset {text} has no {split} split.")
+    facts = dataset.facts
+    absent = manifest.left_out(facts.get(split) or {}, split, crop.resolution)
+    for remark in (absent, manifest.ignored(facts), manifest.oddities(facts)):
+        if remark:
+            typer.echo(f"note: {text}: {remark}", err=True)
     names = tuple(manifest.names(frozen))
     return image_sets.whole(f"{text} ({split})", as_frozen(frozen), names, {})
 

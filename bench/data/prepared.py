@@ -64,7 +64,7 @@ def recall(request: DatasetRequest) -> Dataset | None:
     try:
         val = frozen.open_frozen(request.cache / "sets" / entry["val"])
         train = frozen.open_frozen(request.cache / "sets" / entry["train"]) if entry["train"] else None
-    except IntegrityError:
+    except (IntegrityError, KeyError, TypeError):
         return None
     for split in (train, val):
         if split is not None:
@@ -95,7 +95,7 @@ def _file(cache: Path, name: str, resolution: int, protocol: str) -> Path:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         return dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
