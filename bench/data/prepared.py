@@ -22,13 +22,14 @@ Build = Callable[[DatasetRequest, Path], Dataset]
 def named(request: DatasetRequest, build: Build, remedy: str) -> Dataset:
     """The dataset as it was prepared, or prepared now from ``request.path`` or from where it was last prepared.
 
+    Where the request says ``verify``, the source is read again if it is still there.
     Raises :class:`bench.errors.Missing` with ``remedy`` where there is neither.
     """
-    if request.path is None:
+    path = Path(request.path).expanduser() if request.path else last_source(request)
+    if request.path is None and not (request.verify and path is not None):
         known = recall(request)
         if known is not None:
             return known
-    path = Path(request.path).expanduser() if request.path else last_source(request)
     if path is None:
         raise Missing(remedy)
     if not path.exists():

@@ -178,7 +178,7 @@ def test_a_source_that_changes_while_it_is_prepared_is_noticed(tmp_path):
         reads[name] = reads.get(name, 0) + 1
         return sources.encoded(reads[name])
 
-    with pytest.raises(IntegrityError, match="changed while it was prepared"):
+    with pytest.raises(IntegrityError, match="changed after it was first read; add --verify"):
         prepare.freeze(sources.request(tmp_path / "cache"), dataclasses.replace(found, read=read), "train")
 
 

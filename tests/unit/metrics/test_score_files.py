@@ -113,9 +113,40 @@ def test_a_datasets_images_that_were_left_out_are_counted(fake, tmp_path):
     write(folder, pictures(0, 3, (20, 20)), first=8)
     write(tmp_path / "data" / "Train", pictures(3))
     (tmp_path / "data" / "notes.txt").write_text("")
-    code, _, err = bench(
-        "score", "--real", f"folder:{tmp_path / 'data'}", "--fake", fake, "--metrics", "fd-r64", "--crop", "ldm:32"
-    )
+    name = f"folder:{tmp_path / 'data'}"
+    code, out, err = bench("score", "--real", name, "--fake", fake, "--metrics", "fd-r64", "--crop", "ldm:32", "--json")
     assert code == 0
-    assert "3 of 11 val images left out: 3 smaller than 32 px" in err
-    assert "1 files of data are not among the images: 1 .txt" in err
+    for said in (
+        f"{name}: 3 of 11 val images left out: 3 smaller than 32 px",
+        f"{name}: 1 files of data are not among the images: 1 .txt",
+    ):
+        assert f"note: {said}" in err
+        assert any(note.startswith(said) for note in json.loads(out)["notes"])
+
+
+def test_the_bits_of_files_are_a_column_of_their_own(tmp_path):
+    real = write(tmp_path / "real", pictures(0, 4))
+    fake = write(tmp_path / "fake", pictures(0, 3), ".jpg", quality=50)
+    write(fake, pictures(0, 4)[3:], first=3)
+    expected = [8 * path.stat().st_size / 32**2 for path in sorted(fake.iterdir())]
+    arguments = ("--real", real, "--fake", fake, "--metrics", "psnr")
+    for _ in range(2):
+        values = tmp_path / "values.csv"
+        code, out, _ = bench("score", *arguments, "--json", "--per-image", values)
+        assert code == 0
+        rate = json.loads(out)["file-bits-per-pixel"]
+        assert rate["value"] == pytest.approx(np.mean(expected))
+        assert rate["signature"] == {"bits": "whole files", "files": "3 jpeg, 1 png"}
+        rows = [line.split(",") for line in values.read_text().splitlines()]
+        assert rows[0] == ["image", "psnr", "file-bits-per-pixel"]
+        assert [float(row[2]) for row in rows[1:]] == pytest.approx(expected)
+    assert f"↓ {np.mean(expected):.6g} bits per pixel" in bench("score", *arguments)[1]
+    cropped = json.loads(bench("score", *arguments, "--json", "--crop", "ldm:16")[1])
+    assert cropped["file-bits-per-pixel"]["value"] == pytest.approx(np.mean(expected)), "of the files as they are"
+
+
+def test_arrays_have_no_files_and_no_bits(real, tmp_path):
+    np.save(tmp_path / "fake.npy", np.stack(pictures(1)))
+    arguments = ("--real", real, "--fake", tmp_path / "fake.npy", "--metrics", "fd-r64")
+    assert json.loads(bench("score", *arguments, "--json")[1])["file-bits-per-pixel"] is None
+    assert "bits per pixel" not in bench("score", *arguments)[1]
