@@ -6,6 +6,7 @@ program itself, 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -28,6 +29,7 @@ from bench.cli import (
     stats,
     unforeseen,
 )
+from bench.core import threads
 from bench.core.failures import refused
 from bench.core.visible import visible
 from bench.errors import BenchError, UsageError
@@ -76,6 +78,7 @@ def main() -> None:
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    threads.settle(os.environ)
     try:
         app()
     except BenchError as error:

@@ -79,6 +79,7 @@ class RunConfig:
     on_bad: typing.Literal["skip", "fail"] = field(
         default="skip", metadata=flag("unreadable images: skip (default) or fail")
     )
+    verify: bool = field(default=False, metadata=flag("read every source file of the dataset again, changed or not"))
     micro_batch: int | None = field(
         default=None, metadata=flag("largest batch of one forward pass; gradients accumulate")
     )

@@ -99,8 +99,8 @@ def test_a_bad_result_file_is_named(place: Place, text: str) -> None:
 def test_a_newer_schema_is_refused(place: Place) -> None:
     place.write(RESULT)
     raw = json.loads(place.file("recon").read_text())
-    place.file("recon").write_text(json.dumps({**raw, "schema": 2}))
-    with pytest.raises(UsageError, match="written by a newer version \\(schema 2"):
+    place.file("recon").write_text(json.dumps({**raw, "schema": 3}))
+    with pytest.raises(UsageError, match="written by a newer version \\(schema 3"):
         place.existing("recon")
 
 
