@@ -30,6 +30,7 @@ from bench.cli import (
     unforeseen,
 )
 from bench.core import threads
+from bench.core.failures import refused
 from bench.core.visible import visible
 from bench.errors import BenchError, UsageError
 
@@ -85,13 +86,6 @@ def main() -> None:
             raise
         sys.stderr.write(f"bench: {visible(str(error))}\n")
         sys.exit(error.exit_code)
-    except PermissionError as error:
-        if "--debug" in sys.argv:
-            raise
-        where = error.filename if error.filename is not None else "a file"
-        said = f"bench: {where}: {error.strerror or error}; change its rights or name another place."
-        sys.stderr.write(f"{visible(said)}\n")
-        sys.exit(UsageError.exit_code)
     except SystemExit as done:
         if done.code == INTERRUPTED:
             sys.stderr.write("bench: interrupted; the same command resumes.\n")
@@ -99,5 +93,6 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        sys.stderr.write(f"bench: {unforeseen.sentence(error)}\n")
-        sys.exit(unforeseen.EXIT_CODE)
+        said = refused(error)
+        sys.stderr.write(f"bench: {unforeseen.sentence(error) if said is None else visible(said)}\n")
+        sys.exit(unforeseen.EXIT_CODE if said is None else UsageError.exit_code)

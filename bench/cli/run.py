@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,6 +81,7 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
     """The comparison table (or the results as JSON) on stdout, and the names of the written files on stderr."""
     import dataclasses
 
+    from bench.core.progress import say
     from bench.report import tables
     from bench.report.writers import text
 
@@ -95,7 +95,7 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
         for dataset in dict.fromkeys(result.dataset for result in results):
             for table in _published(dataset, "generation" if generation else "reconstruction"):
                 typer.echo(text.to_text(table))
-    sys.stderr.write(f"results: {config.out}\n")
+    say(f"results: {config.out}")
 
 
 def _published(dataset: str, kind: str) -> list[Table]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import bench
-from bench.errors import AdapterError, BenchError
+from bench.errors import AdapterError, BenchError, UsageError
 
 
 @contextmanager
@@ -23,7 +25,27 @@ def contained() -> Iterator[None]:
     except (BenchError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
-        raise AdapterError(told(error)) from error
+        said = refused(error) if _foreign(error) is None else None
+        raise (AdapterError(told(error)) if said is None else UsageError(said)) from error
+
+
+def refused(error: BaseException) -> str | None:
+    """What the system says of a file that a user named: no right to it, too long a name, no space; else None."""
+    if not isinstance(error, OSError) or error.filename is None or error.errno not in _REFUSALS:
+        return None
+    return f"{os.fsdecode(error.filename)}: {error.strerror}; {_REFUSALS[error.errno]}."
+
+
+_RIGHTS, _NAME, _SPACE = (
+    "change its rights or name another place",
+    "name another place",
+    "free space there and run again",
+)
+_REFUSALS = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _RIGHTS),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR), _NAME),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _SPACE),
+}
 
 
 def told(error: BaseException) -> str:
@@ -43,11 +65,17 @@ def _place(error: BaseException) -> str:
         return f"{error.filename}:{error.lineno}"
     if not frames:
         return "its place is not known"
-    program, libraries = _homes()
-    foreign = [f for f in frames if not _within(f.filename, program) and not _within(f.filename, libraries)]
-    own = [f for f in frames if _within(f.filename, program)]
-    frame = (foreign or own or list(frames))[-1]
+    own = [f for f in frames if _within(f.filename, _homes()[0])]
+    frame = _foreign(error) or (own or list(frames))[-1]
     return f"{frame.filename}:{frame.lineno}, in {frame.name}"
+
+
+def _foreign(error: BaseException) -> traceback.FrameSummary | None:
+    """The innermost line of code that is neither ours nor a library's."""
+    program, libraries = _homes()
+    frames = traceback.extract_tb(error.__traceback__)
+    found = [f for f in frames if not _within(f.filename, program) and not _within(f.filename, libraries)]
+    return found[-1] if found else None
 
 
 def _homes() -> tuple[list[Path], list[Path]]:

@@ -125,6 +125,19 @@ def regular(path: Path) -> os.stat_result:
     return status
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and all below it, in no order.
+
+    Raises :class:`UsageError` for a folder that cannot be read: what lies in it must not be passed over.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename} cannot be read ({error.strerror}); change its rights.") from error
+
+    for parent, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(parent) / name for name in names)
+
+
 def folder_name(label: str) -> str:
     """A label as a file name on every system; injective: ``:`` becomes ``+``, the rest is percent-encoded."""
     return quote(label, safe=":=,@.-_ ", errors="surrogateescape").replace(":", "+")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.core import documents, seeding
-from bench.core.files import write_bytes
+from bench.core.files import explained, write_bytes
 from bench.errors import IntegrityError
 from bench.results.record import STRICT, Measurement
 from bench.run.session import Session
@@ -104,7 +104,8 @@ def train(
     from bench.train.loop import FitPlan, fit
 
     fabric = session.fabric()
-    where.mkdir(parents=True, exist_ok=True)
+    with explained(where):
+        where.mkdir(parents=True, exist_ok=True)
     lock = FileLock(where / "lock")
     try:
         if fabric.global_rank == 0:
