@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bench.core.images import square
 from bench.errors import IntegrityError, UsageError
 from bench.pretrained.weights import load_strictly
-from methods.autoencoder.settings import AutoencoderSettings
+from methods.autoencoder.settings import NetworkSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,7 +23,7 @@ PUBLISHED = 256
 """The side, in pixels, that the published widths are for; attention is placed relative to it."""
 
 State = Mapping[str, "Tensor"]
-S = TypeVar("S", bound=AutoencoderSettings)
+S = TypeVar("S", bound=NetworkSettings)
 
 
 def count(state: State, pattern: str) -> int:
@@ -80,12 +80,12 @@ def expect(wanted: str, state: State, origin: str) -> None:
         raise UsageError(f"{origin} holds {FAMILIES[found]}, not {FAMILIES[wanted]}; write {METHODS[found]}.")
 
 
-def variant(settings: AutoencoderSettings, table: Mapping[str, AutoencoderSettings]) -> str | None:
+def variant(settings: NetworkSettings, table: Mapping[str, NetworkSettings]) -> str | None:
     """The name of the variant with the same network at the published side, None where there is none."""
     return next((name for name, known in table.items() if _network(known) == _network(settings)), None)
 
 
-def _network(settings: AutoencoderSettings) -> tuple[object, ...]:
+def _network(settings: NetworkSettings) -> tuple[object, ...]:
     """What decides the weights' shapes. Attention at a side that no level has decides nothing."""
     sides = [PUBLISHED // 2**level for level in range(len(settings.ch_mult))]
     attending = [side for side in sides if side in settings.attn_resolutions]

@@ -75,7 +75,7 @@ class KLTokenizer:
     @torch.no_grad()
     def encode(self, images: Tensor) -> Continuous:
         """``images``: uint8 ``[N, 3, H, W]``, sides a multiple of the tokenizer's stride."""
-        check_images(images, self.model.architecture)
+        check_images(images, self.model.architecture.stride)
         mean, _ = self.model.posterior(to_signed(images))
         return Continuous(mean)
 
