@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from methods.autoencoder.checkpoint_keys import refuse
+from methods.autoencoder.checkpoint_keys import refuse, refuse_others
 from methods.autoencoder.checkpoint_layouts import Layout, State, litema, official_keys, prefix_of, without_prefixes
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class Family:
     """The checkpoints of one family.
 
-    - ``title`` with its article, for messages; ``key``: one that every file of the family has.
+    - ``title`` with its article, for messages; ``keys`` that every file of the family has.
     - ``ignored``: beginnings of keys that are no weights of the tokenizer; ``frozen``: keys that training leaves as
       they are, of which a file therefore has no averages.
     - ``renamed``: from an official key to ours, given the state that it is in.
     """
 
     title: str
-    key: str
+    keys: tuple[str, ...]
     ignored: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     renamed: Callable[[str, State], str] | None = None
@@ -39,12 +39,12 @@ def arrange(family: Family, raw: State | None, averaged: State | None, origin: s
     main = raw if raw is not None else averaged
     assert main is not None, "one of the two was found"
     dropped: Counter[str] = Counter()
-    stripped, outside = without_prefixes(main, origin, family.key)
+    stripped, outside = without_prefixes(main, origin, family.keys[0])
     state = _own(family, stripped, origin, dropped)
     dropped.update(prefix_of(key) for key in outside)
     averages = None
     if averaged is not None:
-        averages = _own(family, without_prefixes(averaged, origin, family.key)[0], origin, Counter())
+        averages = _own(family, without_prefixes(averaged, origin, family.keys[0])[0], origin, Counter())
     elif raw is not None:
         averages = litema(stripped, state)
     if averages is not None and raw is not None:
@@ -55,8 +55,10 @@ def arrange(family: Family, raw: State | None, averaged: State | None, origin: s
 
 def _own(family: Family, state: State, origin: str, dropped: Counter[str]) -> dict[str, Tensor]:
     own = official_keys(state, dropped, family.ignored)
-    if family.key not in own:
-        refuse(own, f"{origin} is not {family.title}")
+    said = f"{origin} is not {family.title}"
+    refuse_others(own, said, family.keys)
+    if not own.keys() >= set(family.keys):
+        refuse(own, said)
     return own
 
 

@@ -6,7 +6,8 @@ reads it, before anything is built.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import NoReturn
 
 from bench.errors import UsageError
 
@@ -31,19 +32,22 @@ TAMING = (
 """The same of those with the networks of taming-transformers; the first that is found tells."""
 
 
-def refuse_others(keys: Iterable[str], said: str) -> None:
-    """Raises :class:`UsageError`, what is ``said`` and what reads the file, where ``keys`` are of :data:`OTHERS`."""
-    _refuse(keys, said, OTHERS)
+def refuse_others(keys: Iterable[str], said: str, own: tuple[str, ...] = ()) -> None:
+    """Raises :class:`UsageError`, what is ``said`` and what reads the file, where ``keys`` are of :data:`OTHERS`.
+
+    ``own`` are those by which the family that is looked for is known.
+    """
+    _refuse(set(keys) - set(own), said, OTHERS)
 
 
-def refuse(keys: Iterable[str], said: str) -> None:
+def refuse(keys: Collection[str], said: str) -> NoReturn:
     """Raises :class:`UsageError`: what is ``said`` of the file, and which method reads what it holds."""
     _refuse(keys, said, (*OTHERS, *TAMING))
     raise UsageError(f"{said}; its weights begin with {', '.join(list(keys)[:3]) or 'nothing'}.")
 
 
 def _refuse(keys: Iterable[str], said: str, known: tuple[tuple[str, str, str], ...]) -> None:
-    held = set(keys)
+    held = frozenset(keys)
     for key, title, method in known:
         if key in held:
             raise UsageError(f"{said}: it holds {title}; write {method}.")

@@ -73,7 +73,7 @@ def place(model: Coders, build: Build) -> None:
 
 
 def check_images(images: Tensor, stride: int) -> None:
-    """Raises :class:`BenchError` for anything but uint8 ``[N, 3, H, W]`` with sides that are multiples of ``stride``."""
+    """Raises :class:`BenchError` for all but uint8 ``[N, 3, H, W]`` with sides that are multiples of ``stride``."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
         raise BenchError(f"Images are uint8 [N, 3, H, W]; these are {images.dtype} {list(images.shape)}.")
     height, width = images.shape[-2:]

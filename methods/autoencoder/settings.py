@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bench.contract import RECON_FIELD
@@ -127,6 +127,24 @@ class AutoencoderSettings(NetworkSettings):
     schedule: Literal["constant", "cosine"] = "constant"
     warmup: int = 0
     clip: float | None = None
+
+
+@dataclass(frozen=True)
+class LookupSettings(NetworkSettings):
+    """A published network with a codebook of ``n_embed`` vectors; ``attn_resolutions`` are those at 256 pixels."""
+
+    n_embed: int = 16384
+
+
+PUBLISHED = 256
+"""The side, in pixels, that the published widths are for; attention is placed relative to it."""
+
+
+def published_architecture(settings: NetworkSettings, size: tuple[int, int], double_z: bool = False) -> Architecture:
+    """The network for images of any size, with attention on the levels that have it at 256 pixels."""
+    whole = settings.architecture(size, double_z)
+    sides = tuple(whole.resolution * side // PUBLISHED for side in settings.attn_resolutions)
+    return replace(whole, attn_resolutions=sides)
 
 
 def networks(settings: AutoencoderSettings) -> tuple[str, ...]:
