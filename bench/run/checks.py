@@ -170,11 +170,12 @@ def check_stages(cells: list[Cell], config: RunConfig) -> list[str]:
 
     idle: list[str] = []
     for cell in cells:
-        applies = {name for name in STAGES if stage(name).not_applicable(cell) is None}
-        if not applies & set(config.stages):
-            other = ",".join(name for name in STAGES if name in applies)
+        reasons = {name: stage(name).not_applicable(cell) for name in STAGES}
+        if all(reasons[name] is not None for name in config.stages):
+            asked, why = ",".join(config.stages), "; ".join(dict.fromkeys(str(reasons[n]) for n in config.stages))
+            other = ",".join(name for name in STAGES if reasons[name] is None)
             remedy = f"; it has --stages {other}" if other else ""
-            idle.append(f"none of the stages {','.join(config.stages)} applies to '{cell.label}'{remedy}")
+            idle.append(f"none of the stages {asked} applies to '{cell.label}' ({why}){remedy}")
     if idle and len(idle) == len(cells):
         raise UsageError("; ".join(dict.fromkeys(idle)) + ".")
     return list(dict.fromkeys(idle))

@@ -57,7 +57,8 @@ def test_ready_made_samples_say_which_stage_measures_them(check: Command, tmp_pa
     samples = f"samples:mine={pictures(tmp_path / 'mine', 0)}"
     alone = check("-m", samples)
     assert alone.code == 2
-    assert f"none of the stages train,recon,cost applies to '{samples}'; it has --stages gen" in alone.err
+    assert f"none of the stages train,recon,cost applies to '{samples}' (" in alone.err
+    assert "; it has --stages gen" in alone.err
     beside = check("-m", f"{samples},jpeg:q=50")
     assert beside.code == 0
     assert "note: none of the stages train,recon,cost applies to 'samples:mine" in beside.out
