@@ -18,6 +18,7 @@ from bench.run.checkpoints import Named, named
 from bench.run.config import RunConfig
 from bench.run.method_string import Method, parse_list
 from bench.run.presets import PRESETS, Preset
+from bench.run.published import expanded
 from bench.run.settings import Decoding, resolve_decoding, resolve_prior, settings_of, with_options
 
 
@@ -118,7 +119,7 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry], readings: Reading
             decoding=decoding,
             weights=weights,
         )
-        for method in parse_methods(config.methods, table)
+        for method in parse_methods(expanded(config.methods, table, preset.resolution), table)
         for entry in (table[method.name],)
         for weights in (named(method, entry, cache_root(), known),)
         for settings in (settings_of(method, entry, preset, weights, known),)
