@@ -40,7 +40,7 @@ class RunConfig:
     """
 
     methods: tuple[str, ...] = field(
-        metadata=flag("name[:variant][@weights][:k=v,...], ...", short="-m", repeated=True)
+        metadata=flag("name[:variant][@weights][:k=v,...], ..., or all-published", short="-m", repeated=True)
     )
     dataset: str = field(
         default="photos", metadata=flag("photos (default), church, folder:PATH, ...", short="-d", once=True)
