@@ -25,6 +25,7 @@ from bench.results.record import Measurement
 if TYPE_CHECKING:
     import torch
 
+    from bench.core.source import Sources
     from bench.metrics.entries import PairFormula, SetFormula
     from bench.pretrained.networks import Pretrained
 
@@ -49,18 +50,19 @@ def measure(
     progress: Progress = silent,
     precision: Precision = "float32",
     pretrained: Pretrained | None = None,
+    sources: Sources | None = None,
 ) -> Measured:
     """Measures ``candidate`` against ``reference``.
 
     A metric that cannot be computed (weights that are not here, images too small, counts that differ) is a measurement
     without value that says why. Numbers, features and per-image values are kept in ``cache``, keyed by the digests of
-    images and weights and by everything else that decides them; what is there is not computed again. A ``device``
+    images, weights and code and by everything else that decides them; what is there is not computed again. A ``device``
     given by name ("auto", "cpu", "cuda:1") is looked for only when something has to be computed. ``precision``
     "bfloat16" is for feature extractors alone, and stands in their signatures. ``pretrained`` finds and names the
-    networks, by default the pinned files alone.
+    networks, by default the pinned files alone. ``sources`` is what the caller has read of the program's code.
     """
     one, other = ImageSet("the reference", reference), ImageSet("the candidate", candidate)
-    planner = Planner(one, other, features, protocol, precision, pretrained)
+    planner = Planner(one, other, features, protocol, precision, pretrained, sources)
     scorer = _Scorer(one, other, planner, protocol, cache)
     asked = [planner.plan(entry) for entry in metrics]
     lacking = [metric for metric in asked if metric.reason is None and scorer.known(metric) is None]
