@@ -184,9 +184,15 @@ def freeze(
         return writer.finish(facts(writer.sources))
 
 
-def existing(folder: Path) -> Frozen | None:
-    """The frozen folder if it is there and undamaged; a damaged one is removed, to be made anew."""
+def existing(folder: Path, renews: Callable[[Path], bool] = lambda place: False) -> Frozen | None:
+    """The frozen folder if it is there and undamaged; a damaged one is removed, to be made anew.
+
+    So is a whole one where ``renews(folder)`` says that it is to be made again.
+    """
     if not folder.exists():
+        return None
+    if renews(folder):
+        shutil.rmtree(folder)
         return None
     try:
         return open_frozen(folder)

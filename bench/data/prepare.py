@@ -1,8 +1,8 @@
 """From the members of a source to frozen splits: digests, order, content-hash split, decoding in parallel, facts.
 
 A set's key is a digest of what is in it: the digests of its source images, in order, their labels, the protocol, the
-resolution and the decoder's version. Source digests are remembered under a stamp of the files' inodes, sizes and
-times, so that an unchanged source is not read again; ``data verify`` reads the frozen pixels whole.
+resolution, the decoder's version and the code. Source digests are remembered under a stamp of the files' inodes,
+sizes and times, so that an unchanged source is not read again; ``data verify`` reads the frozen pixels whole.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import PIL
 from bench.core import digest, files, images, registry
 from bench.core.files import explained, locked, write_bytes
 from bench.core.progress import counted
+from bench.core.source import Sources
 from bench.data import freezing, manifest
 from bench.data import frozen as arrays
 from bench.data.allowance import LARGEST_AT_ONCE, Allowance
@@ -126,8 +127,13 @@ def _recipe(request: DatasetRequest, members: Members, rows: np.ndarray, order: 
         "protocol": request.protocol,
         "resolution": request.resolution,
         "decoder": f"pillow {PIL.__version__}",
-        "version": images.DECODING,
+        "code": code(),
     }
+
+
+def code() -> str:
+    """The digest of the code that makes pixels of files: decoding, crop and resize, and what is left out."""
+    return Sources().digest(["bench.core.images"], alone=["bench.data.prepare"])
 
 
 class TooSmall(images.BadImage):

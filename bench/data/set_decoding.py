@@ -18,6 +18,7 @@ import PIL
 from bench.core import digest, images
 from bench.core.files import locked, write_bytes
 from bench.core.progress import Progress
+from bench.core.source import Sources
 from bench.data import frozen as arrays
 from bench.data.allowance import LARGEST_AT_ONCE
 from bench.data.freezing import Block, Writer
@@ -78,7 +79,7 @@ def decoded(members: Members, rows: np.ndarray, cache: Path, crop: Crop | None, 
         "sources": hashlib.sha256(rows.tobytes()).hexdigest(),
         "crop": None if crop is None else [crop.protocol, crop.resolution],
         "decoder": f"pillow {PIL.__version__}",
-        "version": images.DECODING,
+        "code": Sources().digest(["bench.data.set_decoding"]),
     }
     index = cache / "scored" / f"{digest.of_value(recipe)[:32]}.json"
     with locked(index):

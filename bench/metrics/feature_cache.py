@@ -127,7 +127,7 @@ class VectorWriter:
         self._temporary.mkdir()
         file = (self._temporary / "values.npy").open("wb")
         header = {"descr": "<f4", "fortran_order": False, "shape": (self._count, dimensions)}
-        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+        np.lib.format.write_array_header_1_0(file, header)
         return file
 
     def finish(self) -> None:

@@ -53,7 +53,11 @@ def head(array: ImageArray, count: int | None) -> ImageArray:
 
 @dataclass(frozen=True)
 class Session:
-    """One run. ``say`` prints a line to stderr; ``readings`` is what it has read of weight files."""
+    """One run. ``say`` prints a line to stderr.
+
+    ``readings`` is what it has read of weight files, ``sources`` of code; ``renewed`` are the places in the cache that
+    ``--overwrite`` made it begin anew.
+    """
 
     config: RunConfig
     preset: Preset
@@ -65,6 +69,7 @@ class Session:
     say: Callable[[str], None]
     readings: Readings = field(default_factory=Readings)
     sources: Sources = field(default_factory=Sources)
+    renewed: set[Path] = field(default_factory=set)
 
     @property
     def train(self) -> ImageArray:
@@ -142,6 +147,13 @@ class Session:
 
         found: Mapping[str, Tensor] = self.readings.content(path, read_final)
         return found
+
+    def renews(self, place: Path) -> bool:
+        """Whether what is in this place of the cache is to be made again: under ``--overwrite``, once in a run."""
+        if not self.config.overwrite or place in self.renewed:
+            return False
+        self.renewed.add(place)
+        return True
 
     def batch(self) -> int:
         """Images in a batch of evaluation, a function of the resolution alone."""

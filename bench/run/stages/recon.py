@@ -14,7 +14,7 @@ from bench.data.export import strip
 from bench.metrics import signatures
 from bench.metrics.entries import MetricEntry
 from bench.results.record import Measurement, Signature
-from bench.run import tokenizers
+from bench.run import code, tokenizers
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome, Session, head
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
     from bench.data.frozen import Frozen
 
-VERSION = 1
 EXAMPLES = 16
+MAKING = ("bench.evaluate.reconstruct", "bench.evaluate.rate", "bench.evaluate.usage")
+"""The code between a tokenizer and its reconstructions with their rate."""
+
 NOTHING_MADE: dict[str, Any] = {"rate": [], "facts": {}}
 """What is known of the codes behind ready-made reconstructions."""
 
@@ -44,7 +46,7 @@ def recipe(job: Job) -> dict[str, Any]:
     """The reconstructions and the metrics with the weights that are at hand: new weights, new measurement."""
     return {
         **images_recipe(job),
-        "metrics": [[m.name, m.version, weights_at_hand(m, job.session)] for m in job.session.tables.metrics.values()],
+        "metrics": [[m.name, weights_at_hand(m, job.session)] for m in job.session.tables.metrics.values()],
         "protocol": job.session.protocol.name,
         "clock": job.session.config.clock,
         "rates": rates_recipe(job),
@@ -56,8 +58,14 @@ def images_recipe(job: Job) -> dict[str, Any]:
     """What decides the reconstructed pixels."""
     made = {"ready": external.identity(job.cell)} if external.has(job.cell, "recons") else job.tokenizer.identity
     images = job.session.val.digest
-    decoding = {**tokenizers.noise_recipe(job.cell), **tokenizers.depth_recipe(job.cell)}
-    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": images, **decoding}
+    return {
+        "stage": "recon",
+        "code": code.of_images(job.cell.entry, job.session, MAKING, ("recon",)),
+        "tokenizer": made,
+        "images": images,
+        **tokenizers.noise_recipe(job.cell),
+        **tokenizers.depth_recipe(job.cell),
+    }
 
 
 def weights_at_hand(metric: MetricEntry, session: Session) -> list[str]:
@@ -89,6 +97,8 @@ def run(job: Job) -> Outcome:
         job.session.batch(),
         job.session.progress,
         pretrained=job.session.pretrained,
+        sources=job.session.sources,
+        renews=job.session.renews,
     )
     return Outcome(
         metrics=(
@@ -122,7 +132,7 @@ def reconstructions(job: Job) -> Frozen:
     from bench.evaluate.usage import profile
 
     folder = job.session.cache / "images" / digest.of_value(images_recipe(job))[:32]
-    there = existing(folder)
+    there = existing(folder, job.session.renews)
     if there is not None:
         return there
     tokenizer = job.tokenizer.open()
