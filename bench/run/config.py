@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.core import documents
 from bench.core.registry import suggestion
+from bench.core.visible import visible
 from bench.errors import UsageError
 from bench.run.presets import DEFAULT_PRESET
 
@@ -119,7 +120,11 @@ def run_config(flags: Mapping[str, Any], file: Path | None) -> RunConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise UsageError(f"--{where}: {first['msg']} (given: {reprlib.repr(first['input'])}).") from error
+        origin = f" in {file}" if file and first["loc"][0] not in given else ""
+        shown = visible(reprlib.repr(first["input"]))
+        raise UsageError(f"--{where}{origin}: {first['msg']} (given: {shown}).") from error
+    except UsageError as error:
+        raise (UsageError(f"{str(error).rstrip('.')} (configuration: {file}).") if file else error) from error
 
 
 def _listed(key: str, value: Any) -> Any:

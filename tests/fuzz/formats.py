@@ -86,7 +86,7 @@ FORMATS: Mapping[str, Format] = {
         Format("checkpoint legacy", _weights("legacy"), _weights("read", "a.ckpt")),
         Format("malicious pickle", _weights("malicious"), _weights("read", "a.ckpt"), hostile=True),
         Format("TorchScript", _weights("script"), _weights("read", "a.ckpt"), hostile=True),
-        Format("training state", _weights("training"), _weights("read_training")),
+        Format("training state", _weights("training"), _weights("read_training"), sealed=True),
     )
 }
 ALL: Mapping[str, Format] = {**FORMATS, "self-test": Format("self-test", self_test.parts, self_test.read, sealed=True)}
