@@ -113,7 +113,8 @@ def run_config(flags: Mapping[str, Any], file: Path | None) -> RunConfig:
     given = {key: value for key, value in flags.items() if value is not None}
     merged = {**(_read(file) if file else {}), **given}
     if not merged.get("methods"):
-        raise UsageError("No method is named; give --methods, for example --methods brics,vqgan.")
+        where = f", on the command line or in {file}" if file else ""
+        raise UsageError(f"No method is named{where}; give --methods, for example --methods brics,vqgan.")
     adapter = TypeAdapter(RunConfig)
     try:
         return adapter.validate_python({key: _listed(key, value) for key, value in merged.items()})
@@ -132,7 +133,7 @@ def _listed(key: str, value: Any) -> Any:
     known = {field.name: field for field in dataclasses.fields(RunConfig)}
     if key not in known or not known[key].type.startswith("tuple["):
         return value
-    items = [value] if isinstance(value, str | int) else list(value)
+    items = list(value) if isinstance(value, list | tuple) else [value]
     if known[key].metadata["repeated"]:
         return tuple(str(item) for item in items)
     return tuple(piece.strip() for item in items for piece in str(item).split(",") if piece.strip())

@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.pt"
 FINAL = "final.safetensors"
-DAMAGE = (
-    RuntimeError,
-    OSError,
-    EOFError,
-    *(KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError),
-)
+DAMAGE = (RuntimeError, OSError, EOFError, KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError)
 """What torch raises for a file that is not what it wrote."""
 DIGEST = "sha256"
 """The name, in the header of finished weights, of the digest of their names, types, shapes and bytes."""

@@ -68,6 +68,7 @@ def _own(event: str, arguments: tuple[Any, ...]) -> bool:
 
 def case(form: Format, whole: dict[str, bytes], good: str, number: int, home: Path) -> dict[str, Any]:
     """Reads one damaged copy; says what became of it."""
+    from bench.core.visible import visible
     from bench.errors import BenchError
 
     chance = random.Random(f"{form.name} {number}")
@@ -80,7 +81,7 @@ def case(form: Format, whole: dict[str, bytes], good: str, number: int, home: Pa
         value = form.read(folder)
         outcome, said = ("same" if value == good else "silent change" if form.sealed else "other"), value
     except BenchError as error:
-        outcome, said = "refused", str(error)
+        outcome, said = "refused", visible(str(error))  # as the command line prints it
         if not said.strip() or "\x1b" in said or len(said) > 2000 or (str(folder) not in said and not form.quiet):
             outcome = "bad sentence"
     if acted or (folder / VICTIM).read_bytes() != b"....":
