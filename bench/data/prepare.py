@@ -170,7 +170,7 @@ class _Producer:
         try:
             data = self._members.read(name)
             if hashlib.sha256(data).digest() != bytes(expected):
-                raise IntegrityError(f"{name} of {self._members.origin} changed while it was prepared; start again.")
+                raise IntegrityError(f"{name} of {self._members.origin} changed after it was first read; add --verify.")
             title = name if self._request.on_bad == "skip" else self._members.title(name)
             with self._memory.of(self._members.weight(data)):
                 decoded = self._members.decode(data, title)
@@ -212,7 +212,10 @@ def check_bad(request: DatasetRequest, frozen: arrays.Frozen) -> None:
     if not len(frozen):
         raise UsageError(f"No image of {origin} can be used ({bad['count']} are bad). {bad['examples'][0]}")
     if bad["count"] and request.on_bad == "fail":
-        raise UsageError(f"{bad['count']} images of {origin} are bad. {bad['examples'][0]}")
+        raise UsageError(
+            f"{bad['count']} images of {origin} are bad; replace or remove them, or pass --on-bad skip. "
+            f"The first: {bad['examples'][0]}"
+        )
 
 
 def pinned_lines(file: Path, sha256: str) -> list[str]:

@@ -10,9 +10,9 @@ from bench.core import codes as codes_of
 from bench.core import images
 from bench.core.files import locked
 from bench.core.images import ImageArray
-from bench.data.freezing import Block, Writer
+from bench.data.freezing import Block, Writer, existing
 from bench.data.frozen import Frozen
-from bench.errors import BenchError
+from bench.evaluate.adapter import check_decoded, check_revision, encoded
 from bench.evaluate.rate import rounded
 
 if TYPE_CHECKING:
@@ -40,36 +40,25 @@ def reconstruct(
     ``see`` is shown every batch of codes, on the CPU; ``facts()`` is asked at the end, for the manifest.
     ``noise_seed`` turns the paper's decoding noise on; that of image i is seeded with ``noise_seed + i``. Continuous
     codes are rounded to ``bit_depth`` bits before they are shown and decoded (:func:`bench.evaluate.rate.rounded`).
-    Raises :class:`BenchError` when the tokenizer gives NaN or images of another size, :class:`UsageError` for a bit
-    depth of codes that have no bounds.
+    Raises :class:`bench.errors.AdapterError` for codes and images that break the contract, :class:`UsageError` for a
+    bit depth of codes that have no bounds.
     """
     import torch
 
+    check_revision(tokenizer)
     height, width = reference.pixels.shape[2:]
     with locked(folder), torch.inference_mode(), progress("reconstruct", len(reference)) as advance:
+        there = existing(folder)  # another process may have made them while this one waited for the lock
+        if there is not None:
+            return there
         writer = Writer(folder, height, width)
         for first in range(0, len(reference), batch):
             pixels = torch.from_numpy(reference.pixels[first : first + batch].copy()).to(device)
-            codes = rounded(tokenizer.encode(pixels), bit_depth)
+            codes = rounded(encoded(tokenizer, pixels), bit_depth)
             see(codes_of.to(codes, "cpu"))
             seeds = None if noise_seed is None else [noise_seed + i for i in range(first, first + len(pixels))]
             decoded = tokenizer.decode(codes, seeds)
-            check_decoded(decoded, pixels, first)
+            check_decoded(decoded, pixels, first, tokenizer)
             writer.append(Block(images.to_uint8(decoded).cpu().numpy()))
             advance(len(pixels))
         return writer.finish(facts())
-
-
-def check_decoded(decoded: torch.Tensor, pixels: torch.Tensor, first: int) -> None:
-    """Raises :class:`BenchError` when decoded images are not finite or not of the size of the originals."""
-    import torch
-
-    if decoded.shape != pixels.shape:
-        raise BenchError(
-            f"The tokenizer decoded images of shape {tuple(decoded.shape)} from {tuple(pixels.shape)}; "
-            "choose a size that its grid divides."
-        )
-    if not bool(torch.isfinite(decoded).all()):
-        raise BenchError(
-            f"The tokenizer decoded NaN or infinite values among images {first} to {first + len(pixels) - 1}."
-        )

@@ -134,10 +134,18 @@ class CellTokenizer:
         if ready is not None:
             return self._trained(build, ready.path)
         if not_trained(cell) is None:
+            self._train_where_absent()
             return self._trained(build, self.folder)
         make = cell.code.tokenizer
         assert make is not None, "the stage does not apply to a cell without a tokenizer"
         return make(cell.settings, build)
+
+    def _train_where_absent(self) -> None:
+        """Trains again what is no longer in the cache, although a result says that it was trained."""
+        from bench.run.job import Job
+        from bench.run.stages import train
+
+        train.report_of(Job(self.cell, self.session, self))
 
     def learner(self, build: Build) -> Learner[Tokenizer]:
         """What trains the cell's tokenizer."""
@@ -205,7 +213,9 @@ def encoded(
     """Batches of images, uint8 ``[B, 3, H, W]``, with their codes."""
     import torch
 
+    from bench.evaluate import adapter
+
     with torch.inference_mode():
         for first in range(0, len(array), batch):
             images = torch.from_numpy(array.pixels[first : first + batch].copy()).to(device)
-            yield images, tokenizer.encode(images)
+            yield images, adapter.encoded(tokenizer, images)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.contract import MethodEntry
 from bench.core.digest import of_file, of_value
+from bench.core.files import expanded
 from bench.core.registry import suggestion
 from bench.errors import UsageError
 from methods.diffusers_vae.names import NAMES, described
@@ -41,7 +42,7 @@ def settings(preset: str, variant: str | None) -> Settings:
     """
     if variant is None:
         raise UsageError(f"diffusers: name a folder, a repository OWNER/NAME, or one of {', '.join(NAMES)}.")
-    folder = Path(variant).expanduser()
+    folder = expanded(variant)
     if not folder.exists():
         if variant in NAMES:
             known = NAMES[variant]
