@@ -94,7 +94,7 @@ def prepare(config: RunConfig, progress: Progress = silent, say: Callable[[str],
         notes.extend(remarks(dataset))
         attempt(lambda: jobs.extend(jobs_of(everything, session_of(config, datasets[0], readings, progress, say))))
         attempt(lambda: found.extend(beforehand.problems(jobs)))
-    notes += of_checkpoints(cells, config)
+    attempt(lambda: notes.extend(of_checkpoints(cells, config)))
     of_losses, of_metrics = networks.check(cells, config)
     found += of_losses
     (found if config.strict else notes).extend(of_metrics)
