@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from bench.results.provenance import provenance
 from bench.results.record import TRAINED_WITH, Result
 from bench.results.store import Place
+from bench.run import sizes
 from bench.run.cells import NEEDS, Cell
 from bench.run.job import Job, job_of
 from bench.run.method_string import Method
@@ -78,7 +79,7 @@ def useful(cell: Cell, asked: Sequence[str]) -> list[str]:
 
 def _run_stage(name: str, work: Stage, job: Job, here: str) -> Result:
     place, cell, session = job.place, job.cell, job.session
-    reason = work.not_applicable(cell)
+    reason = work.not_applicable(cell) or (sizes.unfit(job) if name == "recon" else None)
     try:
         key = work.key(job) if reason is None else digest.of_value([name, cell.label, reason])
         done = place.done(name, key)
@@ -107,7 +108,7 @@ def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
         status="ok",
         method=cell.label,
         title=cell.entry.title,
-        dataset=session.dataset.name,
+        dataset=session.title,
         preset=session.preset.name,
         seed=cell.seed,
         key=key,

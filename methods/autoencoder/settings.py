@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.contract import RECON_FIELD
+from bench.contract import RECON_FIELD, MultiplesOf
 from bench.core.images import square
 from bench.errors import UsageError
 
@@ -119,6 +119,16 @@ class AutoencoderSettings:
             checkpointing=self.checkpointing,
             decoder_attn_resolutions=self.decoder_attn_resolutions,
         )
+
+
+def takes(settings: AutoencoderSettings, size: tuple[int, int]) -> MultiplesOf:
+    """Multiples of the stride; where ``size`` makes a level attend, so does it attend in images of every size."""
+    built = settings.architecture(size)
+    sides = {*built.attn_resolutions, *(built.decoder_attn_resolutions or ())}
+    levels = [built.patch * 2**level for level in range(len(built.ch_mult))]
+    tokens = [stride for stride in levels if built.resolution // stride in sides]
+    tokens += [built.stride] if built.mid_attention else []
+    return MultiplesOf(built.stride, built.stride, min(tokens, default=None), fused=built.attention == "fused")
 
 
 def networks(settings: AutoencoderSettings) -> tuple[str, ...]:

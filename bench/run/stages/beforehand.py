@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, UsageError
+from bench.run import sizes
 from bench.run.job import Job
 from bench.run.stages import fit, train
 
@@ -21,7 +22,7 @@ def problems(jobs: Sequence[Job]) -> list[str]:
 
     if not jobs:
         return []
-    found, kept, free = [], 0, space.free(jobs[0].session.cache)
+    found, kept, free = sizes.problems(jobs), 0, space.free(jobs[0].session.cache)
     for job in jobs:
         if not _is_trained(job):
             continue
