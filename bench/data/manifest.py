@@ -91,6 +91,17 @@ def summary(frozen: arrays.Frozen | Mixed) -> dict[str, Any]:
     }
 
 
+def source_sizes(images: sized.Images) -> str | None:
+    """Height and width of the source images before they were cropped, or of the smallest and the largest of them.
+
+    None where they are not known.
+    """
+    if not isinstance(images, arrays.Frozen | Mixed) or images.folder is None:
+        return None
+    found = [line["size"] for line in lines(images.folder / arrays.SOURCES) if line.get("size")]
+    return sized.said(np.array(found, np.int64)) if found else None
+
+
 def left_out(about: Mapping[str, Any], split: str, side: int) -> str | None:
     """How many images of a split (its :func:`summary`) gave none, and why, in one sentence; None where all did."""
     bad, small = about.get("bad", 0), about.get("small", 0)

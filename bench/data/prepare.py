@@ -57,6 +57,7 @@ def dataset(
         "split": split,
         "order": manifest.ORDER,
         "val": manifest.summary(frozen_val),
+        "source_sizes": manifest.source_sizes(frozen_val),
         "train": manifest.summary(frozen_train) if frozen_train is not None else None,
         "duplicates": manifest.duplicates(frozen_train, cropped_val or frozen_val),
         **({"trained_at": f"{request.resolution}x{request.resolution} by '{request.crop}'"} if cropped_val else {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.contract import MethodEntry
@@ -33,7 +33,7 @@ def run(jobs: Sequence[Job], floor: MethodEntry | None = None) -> list[Result]:
     for number, job in enumerate(jobs, 1):
         results += _run_job(job, f"cell {number} of {len(jobs)}")
     if floor is not None and jobs:
-        floors = _floors([job.cell for job in jobs], results, floor)
+        floors = _floors([job.cell for job in jobs], results, floor, jobs[0].session.preset.resolution)
         for number, cell in enumerate(floors, 1):
             results += _run_job(job_of(cell, jobs[0].session), f"floor {number} of {len(floors)}")
     return results
@@ -157,10 +157,26 @@ def _store_failure(name: str, cell: Cell, session: Session, place: Place, error:
     return result
 
 
-def _floors(cells: Sequence[Cell], results: Sequence[Result], floor: MethodEntry) -> list[Cell]:
-    """Cells of the floor method at every square grid that the results have, without those asked for anyway."""
-    grids = {tuple(grid) for result in results if (grid := result.facts.get("grid"))}
-    methods = [Method(floor.name, variant=str(height)) for height, width in sorted(grids) if height == width]
+def _grid(facts: Mapping[str, Any], side: int) -> int | None:
+    """The codes' square grid on images of ``side`` pixels; None where they have none.
+
+    Of an image of another size that was coded (``coded_size``), the grid that has cells as large as there.
+    """
+    grid, coded = facts.get("grid"), facts.get("coded_size")
+    if not grid or coded is None:
+        return grid[0] if grid and grid[0] == grid[1] else None
+    found = {side * cells / pixels for cells, pixels in zip(grid, coded, strict=True)}
+    cells = found.pop()
+    return int(cells) if not found and cells == int(cells) else None
+
+
+def _floors(cells: Sequence[Cell], results: Sequence[Result], floor: MethodEntry, side: int) -> list[Cell]:
+    """Cells of the floor method at every square grid that the results have, without those asked for anyway.
+
+    ``side`` is the preset's resolution, at which a method's grid is named.
+    """
+    grids = {grid for result in results if (grid := _grid(result.facts, side)) is not None}
+    methods = [Method(floor.name, variant=str(grid)) for grid in sorted(grids)]
     present = {cell.label for cell in cells}
     return [
         Cell(method, floor, resolve(method, floor, results[0].preset), cells[0].seed, ("recon", "cost"))

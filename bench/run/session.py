@@ -104,9 +104,11 @@ class Session:
 
     @property
     def title(self) -> str:
-        """The dataset as results name it: under ``native`` with the protocol, because nothing there is comparable."""
+        """The dataset as results name it: under ``native`` with protocol and sizes, which make a table of their own."""
         dataset = self.dataset
-        return f"{dataset.name}, {dataset.protocol}" if native.is_native(dataset.protocol) else dataset.name
+        if not native.is_native(dataset.protocol):
+            return dataset.name
+        return f"{dataset.name}, {dataset.protocol}, {sized.said(sized.sizes(dataset.val))}"
 
     @cached_property
     def pretrained(self) -> Pretrained:
@@ -125,7 +127,9 @@ class Session:
 
     def place(self, cell: Cell) -> Place:
         """Where a cell's results are."""
-        return Place(self.config.out, self.title, self.preset.name, cell.label, cell.seed, cell.task)
+        dataset = self.dataset
+        name = f"{dataset.name}@{dataset.protocol}" if native.is_native(dataset.protocol) else dataset.name
+        return Place(self.config.out, name, self.preset.name, cell.label, cell.seed, cell.task)
 
     def device(self) -> torch.device:
         """The device of ``--device``, "auto" meaning CUDA, then MPS, then the CPU."""

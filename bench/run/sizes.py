@@ -53,6 +53,16 @@ def facts(job: Job) -> dict[str, Any]:
     return {"protocol": session.dataset.protocol, "image_sizes": sized.said(found), **trained, **padding}
 
 
+def first_coded(job: Job) -> dict[str, Any]:
+    """Under ``native``, the (height, width) of the first image that was encoded, whose grid a result says."""
+    session = job.session
+    if not native.is_native(session.dataset.protocol):
+        return {}
+    found = sized.sizes(session.val)
+    first = sized.plan(found, session.batch())[0][:1]
+    return {"coded_size": fitting.padded_sizes(of(job), found[first])[0].tolist()}
+
+
 def problems(jobs: Sequence[Job]) -> list[str]:
     """Which cells' attention over the largest image needs more memory than there is, with the remedy."""
     from bench.core.devices import free_memory

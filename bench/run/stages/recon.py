@@ -169,7 +169,8 @@ def reconstructions(job: Job) -> Frozen | Mixed:
     def made() -> dict[str, Any]:
         rate = [dataclasses.asdict(m) for m in meter.measurements(pixels)]
         used = {} if meter.usage is None else {"code_counts": profile(meter.usage), "code_entries": meter.usage.entries}
-        return {"made": {"rate": rate, "facts": {"revision": tokenizer.revision, **code_facts(first[0]), **used}}}
+        about = {"revision": tokenizer.revision, **code_facts(first[0]), **sizes.first_coded(job), **used}
+        return {"made": {"rate": rate, "facts": about}}
 
     noise, batch, progress = tokenizers.noise_seed(job.cell), session.batch(), session.progress
     return reconstruct(
