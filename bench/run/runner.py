@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bench.contract import MethodEntry
@@ -57,7 +57,7 @@ def _run_job(job: Job, place: str) -> list[Result]:
 
 def _run_stages(job: Job, place: str) -> list[Result]:
     results: list[Result] = []
-    names, session = useful(job.cell, job.session.config.stages), job.session
+    names, session = useful(job.cell, job.session.config.stages, idle(job)), job.session
     for number, name in enumerate(names, 1):
         here = f"stage {number} of {len(names)} of {place}"
         result = _run_stage(name, stage(name), job.placed(here), here)
@@ -70,16 +70,30 @@ def _run_stages(job: Job, place: str) -> list[Result]:
     return results
 
 
-def useful(cell: Cell, asked: Sequence[str]) -> list[str]:
-    """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks."""
-    needed = {need for name in cell.stages if stage(name).not_applicable(cell) is None for need in NEEDS[name]}
+def useful(cell: Cell, asked: Sequence[str], idle: Collection[str] = ()) -> list[str]:
+    """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks.
+
+    The stages ``idle`` apply to the cell, but not to the images of this run.
+    """
+    applicable = [name for name in cell.stages if name not in idle and stage(name).not_applicable(cell) is None]
+    needed = {need for name in applicable for need in NEEDS[name]}
     predecessors = set().union(*NEEDS.values())
     return [name for name in cell.stages if name in asked or name in needed or name not in predecessors]
 
 
+def idle(job: Job) -> tuple[str, ...]:
+    """The stages that do not apply to the images of the run, for a method that takes others."""
+    return ("recon",) if sizes.unfit(job) is not None else ()
+
+
+def not_applicable(name: str, job: Job) -> str | None:
+    """Why a stage does not apply to the job's method, or to its method on these images."""
+    return stage(name).not_applicable(job.cell) or (sizes.unfit(job) if name == "recon" else None)
+
+
 def _run_stage(name: str, work: Stage, job: Job, here: str) -> Result:
     place, cell, session = job.place, job.cell, job.session
-    reason = work.not_applicable(cell) or (sizes.unfit(job) if name == "recon" else None)
+    reason = not_applicable(name, job)
     try:
         key = work.key(job) if reason is None else digest.of_value([name, cell.label, reason])
         done = place.done(name, key)
