@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.core.visible import visible
 from bench.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def prepare(
     dataset = _open(name, resolution, protocol, source, on_bad, offline, workers, may_download=True, verify=verify)
     prepared.remember(cache_root(), dataset)
     for line in _described(dataset):
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 @app.command("verify")
@@ -60,7 +61,7 @@ def verify(
             typer.echo(f"ok       {title}: {len(frozen)} images, {frozen.digest[:12]}")
         except IntegrityError as error:
             damaged.append(str(error))
-            typer.echo(f"damaged  {title}: {error}")
+            typer.echo(visible(f"damaged  {title}: {error}"))
     if damaged:
         raise IntegrityError(f"{len(damaged)} frozen sets are damaged; running or preparing again makes them anew.")
 
@@ -73,13 +74,14 @@ def list_() -> None:
 
     for entry in prepared.entries(cache_root()):
         counts = entry["facts"]
-        typer.echo(
+        line = (
             f"{entry['name']}  {entry['resolution']} px  {entry['protocol']}  "
             f"train {counts['train']['count'] if counts['train'] else 0}  val {counts['val']['count']}  "
             f"from {entry['source'] or entry['facts']['origin']}"
         )
+        typer.echo(visible(line))
     for folder in _set_folders():
-        typer.echo(_set_line(folder))
+        typer.echo(visible(_set_line(folder)))
 
 
 @app.command("show")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from bench.core.visible import visible
+
 Row = tuple[str, str]
 
 
@@ -25,7 +27,7 @@ def show(
         return
     width = max(len(name) for name, _ in rows)
     for name, summary in rows:
-        typer.echo(f"{name:<{width}}  {summary}")
+        typer.echo(visible(f"{name:<{width}}  {summary}"))
 
 
 def _methods(plugins: Sequence[str]) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.core.registry import suggestion
-from bench.core.visible import encoded
+from bench.core.visible import encoded, visible
 from bench.errors import GateFailed, UsageError
 from bench.report.quoted import QUOTED_FOLDER
 
@@ -63,10 +63,10 @@ def report(
         if out == REPORTS:
             return 0
     for path in build.write(made, out):
-        typer.echo(path, err=True)
+        typer.echo(visible(str(path)), err=True)
     if readme is not None:
         write_bytes(readme, encoded(_filled(made, out, readme)))
-        typer.echo(readme, err=True)
+        typer.echo(visible(str(readme)), err=True)
     return 0
 
 
@@ -113,14 +113,14 @@ def _content(
 
 def _verify(problems: list[str], out: Path) -> None:
     for problem in problems:
-        typer.echo(problem)
+        typer.echo(visible(problem))
     if problems:
         count = len(problems)
         raise GateFailed(
             f"The report in {out} does not follow from the results ({count} {'file' if count == 1 else 'files'}); "
             "make it again with the same command without --check."
         )
-    typer.echo(f"The report in {out} follows from the results.")
+    typer.echo(visible(f"The report in {out} follows from the results."))
 
 
 Kind = Annotated[str | None, typer.Argument(help="kind of figure; without one, the figures there are")]
@@ -166,4 +166,4 @@ def _draw(wanted: list[Plan], out: Path) -> None:
         figure = plan.draw()
         for path in [out] if single else [out / f"{plan.name}.{kind}" for kind in plan.kinds]:
             write_bytes(path, save(figure, "svg" if path.suffix == ".svg" else "png"))
-            typer.echo(path, err=True)
+            typer.echo(visible(str(path)), err=True)

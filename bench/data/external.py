@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.core import digest
-from bench.core.files import cache_root, settled, write_bytes
+from bench.core.files import cache_root, expanded, settled, write_bytes
 from bench.core.images import DECODING, Decoded
 from bench.data import freezing, manifest, pairing
 from bench.data.mixed import Mixed
@@ -50,7 +50,7 @@ def parse(kind: Literal["samples", "recons"], text: str | None) -> Ready:
     name, equals, path = (text or "").partition("=")
     if not name or not equals or not path:
         raise UsageError(f"'{kind}:{text or ''}' is not of the form {kind}:NAME=PATH.")
-    if not Path(path).expanduser().exists():
+    if not expanded(path).exists():
         raise Missing(f"'{kind}:{name}': there is no {path}; check the path.")
     return Ready(kind, name, path)
 
@@ -60,7 +60,7 @@ class ReadyFiles:
 
     def __init__(self, settings: Ready) -> None:
         self.kind, self.name = settings.kind, settings.name
-        self.path = Path(settings.path).expanduser()
+        self.path = expanded(settings.path)
 
     @cached_property
     def files(self) -> members.Members:

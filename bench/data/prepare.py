@@ -196,7 +196,10 @@ def check_bad(request: DatasetRequest, frozen: arrays.Frozen | Mixed) -> None:
     if not len(frozen):
         raise UsageError(f"No image of {origin} can be used ({bad['count']} are bad). {bad['examples'][0]}")
     if bad["count"] and request.on_bad == "fail":
-        raise UsageError(f"{bad['count']} images of {origin} are bad. {bad['examples'][0]}")
+        raise UsageError(
+            f"{bad['count']} images of {origin} are bad; replace or remove them, or pass --on-bad skip. "
+            f"The first: {bad['examples'][0]}"
+        )
 
 
 def pinned_lines(file: Path, sha256: str) -> list[str]:

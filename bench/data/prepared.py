@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import explained, folder_name, write_bytes
+from bench.core.files import expanded, explained, folder_name, write_bytes
 from bench.data import frozen, mixed, prepare
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.errors import IntegrityError, Missing
@@ -22,13 +22,14 @@ Build = Callable[[DatasetRequest, Path], Dataset]
 def named(request: DatasetRequest, build: Build, remedy: str) -> Dataset:
     """The dataset as it was prepared, or prepared now from ``request.path`` or from where it was last prepared.
 
+    Where the request says ``verify``, the source is read again if it is still there.
     Raises :class:`bench.errors.Missing` with ``remedy`` where there is neither.
     """
-    if request.path is None:
+    path = expanded(request.path) if request.path else last_source(request)
+    if request.path is None and not (request.verify and path is not None):
         known = recall(request)
         if known is not None:
             return known
-    path = Path(request.path).expanduser() if request.path else last_source(request)
     if path is None:
         raise Missing(remedy)
     if not path.exists():
@@ -67,7 +68,7 @@ def recall(request: DatasetRequest) -> Dataset | None:
         train = frozen.open_frozen(request.cache / "sets" / entry["train"]) if entry["train"] else None
         name = entry.get("cropped_val")
         cropped_val = frozen.open_frozen(request.cache / "sets" / name) if name else None
-    except IntegrityError:
+    except (IntegrityError, KeyError, TypeError):
         return None
     for split in (train, val):
         if split is not None:
@@ -98,7 +99,7 @@ def _file(cache: Path, name: str, resolution: int, protocol: str) -> Path:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         return dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -82,7 +82,7 @@ class Producer:
         try:
             data = self._members.read(name)
             if hashlib.sha256(data).digest() != bytes(expected):
-                raise IntegrityError(f"{name} of {self._members.origin} changed while it was prepared; start again.")
+                raise IntegrityError(f"{name} of {self._members.origin} changed after it was first read; add --verify.")
             title = name if self._request.on_bad == "skip" else self._members.title(name)
             with self._memory.of(self._members.weight(data)):
                 decoded = self._members.decode(data, title)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import ANY_SIZE, Codes, Takes, Tokenizer
@@ -10,18 +10,18 @@ from bench.core import codes as codes_of
 from bench.core import images
 from bench.core.files import locked
 from bench.data import sized
+from bench.data.freezing import existing_images
 from bench.data.frozen import Frozen
 from bench.data.mixed import Mixed
 from bench.data.placing import Placer
 from bench.data.sized import Images
-from bench.errors import BenchError
 from bench.evaluate import fitting
+from bench.evaluate.adapter import check_decoded, check_revision, encoded
 from bench.evaluate.rate import rounded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     import torch
 
     from bench.core.progress import Progress
@@ -47,33 +47,24 @@ def reconstruct(
     ``takes`` says (:mod:`bench.evaluate.fitting`), and what is decoded is cropped to their size.
     ``noise_seed`` turns the paper's decoding noise on; that of image i is seeded with ``noise_seed + i``. Continuous
     codes are rounded to ``bit_depth`` bits before they are shown and decoded (:func:`bench.evaluate.rate.rounded`).
-    Raises :class:`BenchError` when the tokenizer gives NaN or images of another size, :class:`UsageError` for a bit
-    depth of codes that have no bounds.
+    Raises :class:`bench.errors.AdapterError` for codes and images that break the contract, :class:`UsageError` for a
+    bit depth of codes that have no bounds.
     """
     import torch
 
+    check_revision(tokenizer)
     with locked(folder), torch.inference_mode(), progress("reconstruct", len(reference)) as advance:
+        there = existing_images(folder)  # another process may have made them while this one waited for the lock
+        if there is not None:
+            return there
         placer = Placer(folder, sized.sizes(reference))
         for places, true in sized.batches(reference, batch):
             pixels = fitting.padded(takes, torch.from_numpy(true).to(device))
-            codes = rounded(tokenizer.encode(pixels), bit_depth)
+            codes = rounded(encoded(tokenizer, pixels), bit_depth)
             see(codes_of.to(codes, "cpu"))
             seeds = None if noise_seed is None else [noise_seed + i for i in places.tolist()]
             decoded = tokenizer.decode(codes, seeds)
-            check_decoded(decoded, pixels, places)
+            check_decoded(decoded, pixels, places.tolist(), tokenizer)
             placer.put(places, images.to_uint8(fitting.cropped(decoded, true.shape[2:])).cpu().numpy())
             advance(len(pixels))
         return placer.finish(facts())
-
-
-def check_decoded(decoded: torch.Tensor, pixels: torch.Tensor, places: Sequence[int] | np.ndarray) -> None:
-    """Raises :class:`BenchError` when decoded images are not finite or not of the size of the originals."""
-    import torch
-
-    if decoded.shape != pixels.shape:
-        raise BenchError(
-            f"The tokenizer decoded images of shape {tuple(decoded.shape)} from {tuple(pixels.shape)}; "
-            "choose a size that its grid divides."
-        )
-    if not bool(torch.isfinite(decoded).all()):
-        raise BenchError(f"The tokenizer decoded NaN or infinite values among images {min(places)} to {max(places)}.")

@@ -64,8 +64,9 @@ class MetricProtocol:
 
     - ``features`` maps a metric's role ("fid", "prdc", "is"...) to ``extractor.output``; the extractor fixes the
       resize filter and the quantisation before the network.
-    - ``neighbours`` is the k of precision, recall, density and coverage; ``splits`` and ``shuffled`` belong to IS;
-      ``subsets`` and ``subset_size`` to KID (a smaller set is used whole).
+    - ``neighbours`` is the k of precision and recall; their ``distances`` are exact, or those of a tool ("float16").
+    - ``splits`` and ``shuffled`` belong to IS, or ``split_size``: parts of that many images, the last one shorter.
+    - ``subsets`` and ``subset_size`` belong to KID (a smaller set is used whole).
     - ``candidates`` is the number of images the convention asks for, ``reference`` the split they are compared to;
       None: the source does not say.
     """
@@ -74,7 +75,9 @@ class MetricProtocol:
     title: str
     features: Mapping[str, str]
     neighbours: int = 3
-    splits: int = 10
+    distances: Literal["float16"] | None = None
+    splits: int | None = 10
+    split_size: int | None = None
     shuffled: bool = True
     subsets: int = 100
     subset_size: int = 1000

@@ -162,7 +162,8 @@ class Planner:
                 signature["precision"] = self._precision
         if needs:
             signature["weights"] = ", ".join(self._pretrained.identity(name) for name in needs)
-        signature |= {name: self._setting(name) for name in entry.settings}
+        settings = {name: self._setting(name) for name in entry.settings}
+        signature |= {name: value for name, value in settings.items() if value is not None}
         if entry.reads == "both":
             signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count or None}
         return {**signature, "count": self._candidate.count}
@@ -170,8 +171,9 @@ class Planner:
     def _setting(self, name: str) -> Any:
         """A field of the protocol as it takes effect: no subset is larger than a set that it is drawn from."""
         value = getattr(self._protocol, name)
-        counts = [images.count for images in (self._reference, self._candidate) if images.count]
-        return min(value, *counts) if name == "subset_size" and counts else value
+        drawn_from = {"subset_size": (self._reference, self._candidate), "split_size": (self._candidate,)}
+        counts = [images.count for images in drawn_from.get(name, ()) if images.count]
+        return value if value is None else min([value, *counts]) if counts else value
 
     def feature_key(self, images: ImageSet, feature: str) -> str:
         """The key of one set's features: images, extractor with version, convention, weights and backend."""

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from bench.contract import MethodEntry
 from bench.core import digest, fetch
 from bench.core.fetch import File
+from bench.core.files import expanded
 from bench.core.readings import Readings
 from bench.core.registry import method_of, suggestion
 from bench.errors import Missing, UsageError
@@ -94,7 +95,7 @@ def _find(method: Method, entry: MethodEntry, cache: Path, readings: Readings, r
         return _published(names[0], published[names[0]], method, cache, readings)
     if method.weights in published:
         return _published(method.weights, published[method.weights], method, cache, readings)
-    path = Path(method.weights).expanduser()
+    path = expanded(method.weights)
     if not path.exists():
         raise UsageError(
             f"'{method.label}': '{method.weights}' is neither a file, a training result nor a checkpoint."
@@ -105,7 +106,7 @@ def _find(method: Method, entry: MethodEntry, cache: Path, readings: Readings, r
 
 def _trained_as(method: Method) -> Result | None:
     """The training result that ``@weights`` names (``train.json``, or the folder that holds it), or None."""
-    path = Path(method.weights or "").expanduser()
+    path = expanded(method.weights or "")
     file = path / "train.json" if path.is_dir() else path
     return read(file) if method.weights and file.name == "train.json" and file.exists() else None
 

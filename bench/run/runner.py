@@ -8,9 +8,10 @@ from typing import Any
 
 from bench.contract import MethodEntry
 from bench.core import digest
+from bench.core.failures import contained
 from bench.core.files import write_bytes
 from bench.data.dataset import Dataset
-from bench.errors import BenchError
+from bench.errors import AdapterError, BenchError
 from bench.results.provenance import provenance
 from bench.results.record import TRAINED_WITH, Result
 from bench.results.store import Place
@@ -57,17 +58,35 @@ def _run_job(job: Job, place: str) -> list[Result]:
 
 def _run_stages(job: Job, place: str) -> list[Result]:
     results: list[Result] = []
-    names, session = useful(job.cell, job.session.config.stages, idle(job)), job.session
+    cell, session = job.cell, job.session
+    try:
+        with contained():
+            names = _stages_of(job)
+    except AdapterError as error:
+        names, results = [], [_failure(_first_asked(cell, session.config.stages), job, error)]
     for number, name in enumerate(names, 1):
         here = f"stage {number} of {len(names)} of {place}"
         result = _run_stage(name, stage(name), job.placed(here), here)
         results.append(result)
         if result.status == "failed":
-            if session.config.fail_fast:
-                raise BenchError(f"{job.cell.label}, {name}: {result.error}")
-            session.say(f"{job.cell.label}, {name}: failed: {result.error}")
             break
+    for result in failed(results):
+        if session.config.fail_fast:
+            raise BenchError(f"{cell.label}, {result.stage}: {result.error}")
+        session.say(f"{cell.label}, {result.stage}: failed: {result.error}")
     return results
+
+
+def _stages_of(job: Job) -> list[str]:
+    """:func:`useful`; raises :class:`AdapterError` for a cell that is known to fail."""
+    if job.cell.fault is not None:
+        raise AdapterError(job.cell.fault)
+    return useful(job.cell, job.session.config.stages, idle(job))
+
+
+def _first_asked(cell: Cell, asked: Sequence[str]) -> str:
+    """The first of the cell's stages that was asked for itself."""
+    return next((name for name in cell.stages if name in asked), cell.stages[0])
 
 
 def useful(cell: Cell, asked: Sequence[str], idle: Collection[str] = ()) -> list[str]:
@@ -92,26 +111,35 @@ def not_applicable(name: str, job: Job) -> str | None:
 
 
 def _run_stage(name: str, work: Stage, job: Job, here: str) -> Result:
+    try:
+        with contained():
+            return _done_or_run(name, work, job, here)
+    except BenchError as error:
+        return _failure(name, job, error)
+
+
+def _done_or_run(name: str, work: Stage, job: Job, here: str) -> Result:
     place, cell, session = job.place, job.cell, job.session
     reason = not_applicable(name, job)
-    try:
-        key = work.key(job) if reason is None else digest.of_value([name, cell.label, reason])
-        done = place.done(name, key)
-        if done is not None and not session.config.overwrite:
-            session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
-            return done
-        blank = _blank(name, cell, session, key)
-        if reason is not None:
-            result = dataclasses.replace(blank, status="not-applicable", error=reason)
-            place.write(result)
-            return result
-        session.say(f"{cell.label} seed {cell.seed}, {name} ({here})")
-        outcome = work.run(job)
-    except BenchError as error:
-        if session.config.debug:
-            raise
-        return _store_failure(name, cell, session, place, str(error))
-    return _store(blank, _marked(outcome, name, job), session, place)
+    key = work.key(job) if reason is None else digest.of_value([name, cell.label, reason])
+    done = place.done(name, key)
+    if done is not None and not session.config.overwrite:
+        session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
+        return done
+    blank = _blank(name, cell, session, key)
+    if reason is not None:
+        result = dataclasses.replace(blank, status="not-applicable", error=reason)
+        place.write(result)
+        return result
+    session.say(f"{cell.label} seed {cell.seed}, {name} ({here})")
+    return _store(blank, _marked(work.run(job), name, job), session, place)
+
+
+def _failure(name: str, job: Job, error: BenchError) -> Result:
+    """The result that says why a stage failed; with ``--debug`` the error itself."""
+    if job.session.config.debug:
+        raise error
+    return _store_failure(name, job.cell, job.session, job.place, str(error))
 
 
 def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:

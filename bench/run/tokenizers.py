@@ -135,10 +135,18 @@ class CellTokenizer:
         if ready is not None:
             return self._trained(build, ready.path)
         if not_trained(cell) is None:
+            self._train_where_absent()
             return self._trained(build, self.folder)
         make = cell.code.tokenizer
         assert make is not None, "the stage does not apply to a cell without a tokenizer"
         return make(cell.settings, build)
+
+    def _train_where_absent(self) -> None:
+        """Trains again what is no longer in the cache, although a result says that it was trained."""
+        from bench.run.job import Job
+        from bench.run.stages import train
+
+        train.report_of(Job(self.cell, self.session, self))
 
     def learner(self, build: Build) -> Learner[Tokenizer]:
         """What trains the cell's tokenizer."""
@@ -209,9 +217,9 @@ def encoded(
     """
     import torch
 
-    from bench.evaluate import fitting
+    from bench.evaluate import adapter, fitting
 
     with torch.inference_mode():
         for _, pixels in sized.batches(images, batch):
             padded = fitting.padded(takes, torch.from_numpy(pixels).to(device))
-            yield padded, tokenizer.encode(padded)
+            yield padded, adapter.encoded(tokenizer, padded)

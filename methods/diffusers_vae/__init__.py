@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.contract import MethodEntry, Takes
 from bench.core.digest import of_file, of_value
+from bench.core.files import expanded
 from bench.errors import UsageError
 
 WEIGHTS = "diffusion_pytorch_model*.safetensors"
@@ -34,7 +35,7 @@ def settings(preset: str, variant: str | None) -> Settings:
     """The variant is the folder or repository. Raises :class:`UsageError` for a folder without an autoencoder."""
     if variant is None:
         raise UsageError("diffusers: name a folder or a repository, for example diffusers:stabilityai/sd-vae-ft-mse.")
-    folder = Path(variant).expanduser()
+    folder = expanded(variant)
     if not folder.exists():
         if variant.count("/") != 1 or variant.startswith((".", "~", "/")):
             raise UsageError(f"diffusers: there is no folder {variant}, and it is no repository OWNER/NAME.")

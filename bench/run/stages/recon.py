@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import Codes
+from bench.contract import Codes, Stream
 from bench.core import codes as codes_of
 from bench.core import digest
 from bench.core.distributed import Alone
@@ -188,9 +188,13 @@ def pixels_in_order(images: Images, batch: int) -> np.ndarray:
 
 
 def code_facts(codes: Codes) -> dict[str, Any]:
-    """Kind, shape and grid of one image's codes."""
-    grid = codes_of.grid(codes)
-    return {"code_kind": codes_of.KINDS[type(codes)], "code_shape": codes_of.shape(codes), "grid": grid}
+    """Kind, shape and grid of one image's codes, and the library that wrote them where another one did."""
+    facts = {
+        "code_kind": codes_of.KINDS[type(codes)],
+        "code_shape": codes_of.shape(codes),
+        "grid": codes_of.grid(codes),
+    }
+    return {**facts, **({"library": codes.library} if isinstance(codes, Stream) and codes.library else {})}
 
 
 def _clock(job: Job) -> tuple[Measurement, ...]:

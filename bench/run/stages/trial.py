@@ -71,18 +71,18 @@ def code(trial: Trial) -> None:
 
     from bench.core import images
     from bench.evaluate import fitting
+    from bench.evaluate.adapter import check_decoded, encoded
     from bench.evaluate.clock import Schedule, seconds_per_call
-    from bench.evaluate.reconstruct import check_decoded
 
     tokenizer = tokenizer_of(trial)
     batch = sized.largest(trial.job.session.val, trial.job.session.batch())
     schedule = Schedule(warmup=1, repeats=2, seconds=0.5, most=5)
     with torch.inference_mode():
         pixels = fitting.padded(sizes.of(trial.job), torch.from_numpy(batch).to(trial.device))
-        codes = tokenizer.encode(pixels)
+        codes = encoded(tokenizer, pixels)
         noise = list(range(len(pixels))) if trial.job.cell.decoding.noise else None
         decoded = tokenizer.decode(codes, noise)
-        check_decoded(decoded, pixels, range(len(pixels)))
+        check_decoded(decoded, pixels, range(len(pixels)), tokenizer)
         trial.encode = spread(seconds_per_call(lambda: tokenizer.encode(pixels), trial.device, schedule))
         trial.decode = spread(seconds_per_call(lambda: tokenizer.decode(codes, noise), trial.device, schedule))
     trial.encode, trial.decode = trial.encode * (1 / len(pixels)), trial.decode * (1 / len(pixels))
