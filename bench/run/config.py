@@ -47,7 +47,7 @@ class RunConfig:
         default="photos", metadata=flag("photos (default), church, folder:PATH, ...", short="-d", once=True)
     )
     preset: str = field(default=DEFAULT_PRESET, metadata=flag("smoke, small (default), medium or paper"))
-    protocol: str | None = field(default=None, metadata=flag("data protocol: ldm, stylegan, rqvae or adm"))
+    protocol: str | None = field(default=None, metadata=flag("ldm, stylegan, rqvae, adm, native or native:N"))
     metric_protocol: str | None = field(
         default=None, metadata=flag("protocol of the set metrics (bench list protocols)", measuring=True)
     )
