@@ -203,7 +203,8 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     """A split of a dataset, by name; raises :class:`UsageError` without a crop and :class:`Missing` without images."""
     from bench.data import image_sets, manifest
     from bench.data.datasets import asked, opened
-    from bench.data.frozen import as_frozen
+    from bench.data.mixed import Mixed
+    from bench.data.sized import as_frozen
 
     if crop is None:
         raise UsageError(f"{text} is a dataset; say at which crop and size, for example --crop ldm:256.")
@@ -217,7 +218,9 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     absent = manifest.left_out(facts.get(split) or {}, split, crop.resolution)
     remarks = [f"{text}: {said}" for said in (absent, manifest.ignored(facts), manifest.oddities(facts)) if said]
     names = tuple(manifest.names(frozen))
-    return replace(image_sets.whole(f"{text} ({split})", as_frozen(frozen), names, {}), said=tuple(remarks))
+    images = as_frozen(frozen)
+    assert not isinstance(images, Mixed), "a crop gives images of one size"
+    return replace(image_sets.whole(f"{text} ({split})", images, names, {}), said=tuple(remarks))
 
 
 def _same_protocol(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.files import expanded, explained, folder_name, write_bytes
-from bench.data import frozen, prepare
+from bench.data import frozen, mixed, prepare
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.errors import IntegrityError, Missing
 
@@ -50,6 +50,7 @@ def remember(cache: Path, dataset: Dataset, source: Path | None = None) -> None:
         "train": _set_name(dataset.train) if dataset.train is not None else None,
         "val": _set_name(dataset.val),
         "facts": dict(dataset.facts),
+        **({"cropped_val": _set_name(dataset.cropped_val)} if dataset.cropped_val is not None else {}),
         "source": str(source.resolve()) if source is not None else before.get("source"),
     }
     with explained(file):
@@ -66,11 +67,13 @@ def recall(request: DatasetRequest) -> Dataset | None:
     if entry is None:
         return None
     try:
-        val = frozen.open_frozen(request.cache / "sets" / entry["val"])
+        val = mixed.open_images(request.cache / "sets" / entry["val"])
         train = frozen.open_frozen(request.cache / "sets" / entry["train"]) if entry["train"] else None
+        name = entry.get("cropped_val")
+        cropped_val = frozen.open_frozen(request.cache / "sets" / name) if name else None
     except (IntegrityError, KeyError, TypeError):
         return None
-    splits = [split for split in (train, val) if split is not None]
+    splits = [split for split in (train, val, cropped_val) if split is not None]
     for split in splits:
         prepare.check_bad(request, split)
     facts, now = entry["facts"], prepare.code()
@@ -78,7 +81,7 @@ def recall(request: DatasetRequest) -> Dataset | None:
         if last_source(request) is not None:
             return None
         facts = {**facts, "prepared_by": "other code than that of this version, and the source is gone"}
-    return Dataset(entry["name"], entry["resolution"], entry["protocol"], train, val, facts)
+    return Dataset(entry["name"], entry["resolution"], entry["protocol"], train, val, facts, cropped_val)
 
 
 def last_source(request: DatasetRequest) -> Path | None:
@@ -98,7 +101,7 @@ def entries(cache: Path) -> Iterator[dict[str, Any]]:
 
 
 def _file(cache: Path, name: str, resolution: int, protocol: str) -> Path:
-    return cache / "prepared" / folder_name(name) / f"{resolution}-{protocol}.json"
+    return cache / "prepared" / folder_name(name) / f"{resolution}-{folder_name(protocol)}.json"
 
 
 def _read(file: Path) -> dict[str, Any] | None:

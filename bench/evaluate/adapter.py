@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Codes, Condition, Continuous, Encoder, Indices, Prior, Seeds, Sparse, Stream, Tokenizer
@@ -96,10 +97,10 @@ def _integers(values: Any) -> bool:
     return isinstance(values, tuple | list) and all(isinstance(value, int) for value in values)
 
 
-def check_decoded(decoded: Any, pixels: torch.Tensor, first: int, tokenizer: Tokenizer) -> None:
+def check_decoded(decoded: Any, pixels: torch.Tensor, places: Sequence[int], tokenizer: Tokenizer) -> None:
     """Raises :class:`AdapterError` when decoded images are no floats, not finite or not of the size of the originals.
 
-    ``first`` is the number of the first image in its set.
+    ``places`` are the numbers of the images in their set.
     """
     import torch
 
@@ -110,7 +111,7 @@ def check_decoded(decoded: Any, pixels: torch.Tensor, first: int, tokenizer: Tok
             "choose a size that its grid divides."
         )
     if not bool(torch.isfinite(decoded).all()):
-        raise AdapterError(f"{who} gave NaN or infinite values among images {first} to {first + len(pixels) - 1}.")
+        raise AdapterError(f"{who} gave NaN or infinite values among images {min(places)} to {max(places)}.")
 
 
 def check_floats(decoded: Any, tokenizer: Tokenizer) -> str:

@@ -65,7 +65,7 @@ def _attempt(work: Callable[[], Any]) -> tuple[Any, str | None]:
 
 def _decoded(tokenizer: Tokenizer, codes: Codes, images: torch.Tensor) -> torch.Tensor:
     decoded = tokenizer.decode(codes)
-    adapter.check_decoded(decoded, images, 0, tokenizer)
+    adapter.check_decoded(decoded, images, range(len(images)), tokenizer)
     return decoded
 
 

@@ -94,7 +94,7 @@ def prepare(config: RunConfig, progress: Progress = silent, say: Callable[[str],
         notes.extend(remarks(dataset))
         attempt(lambda: jobs.extend(jobs_of(everything, session_of(config, datasets[0], readings, progress, say))))
         attempt(lambda: found.extend(beforehand.problems(jobs)))
-    notes += of_checkpoints(cells, config)
+    attempt(lambda: notes.extend(of_checkpoints(cells, config)))
     of_losses, of_metrics = networks.check(cells, config)
     found += of_losses
     (found if config.strict else notes).extend(of_metrics)
@@ -199,8 +199,8 @@ def remarks(dataset: Dataset) -> list[str]:
     from bench.data import manifest
     from bench.data.prepare import CONTENT_SPLIT
 
-    count, size = len(dataset.val), f"{dataset.resolution}x{dataset.resolution}"
-    said = [f"{dataset.name}: {count} validation images, cropped and resized by '{dataset.protocol}' to {size} pixels"]
+    count = len(dataset.val)
+    said = [f"{dataset.name}: {count} validation images, {_prepared(dataset)}"]
     for name, split in (("training", "train"), ("validation", "val")):
         absent = manifest.left_out(dataset.facts.get(split) or {}, name, dataset.resolution)
         said += [absent] if absent else []
@@ -215,6 +215,20 @@ def remarks(dataset: Dataset) -> list[str]:
             "--dataset testset:PATH measures all of them"
         )
     return said
+
+
+def _prepared(dataset: Dataset) -> str:
+    """How the validation images were prepared, and at which size they are measured."""
+    from bench.core import native
+    from bench.data import sized
+
+    side = f"{dataset.resolution}x{dataset.resolution}"
+    if not native.is_native(dataset.protocol):
+        return f"cropped and resized by '{dataset.protocol}' to {side} pixels"
+    most = native.longest(dataset.protocol)
+    reduced = "neither cropped nor resized" if most is None else f"reduced to a long side of at most {most} pixels"
+    training = f"; what is trained is trained at {side}" if dataset.train is not None else ""
+    return f"{reduced}: {sized.said(sized.sizes(dataset.val))} pixels (height x width){training}"
 
 
 def check_resolution(cell: Cell, config: RunConfig) -> None:

@@ -16,8 +16,7 @@ from bench.core.failures import contained
 from bench.errors import BenchError
 from bench.run.forecast import CellForecast, StageForecast
 from bench.run.job import Job, job_of
-from bench.run.runner import useful
-from bench.run.stages import stage
+from bench.run.runner import idle, not_applicable, useful
 from bench.run.stages.trial import Trial, remedies
 from bench.run.stages.trial_images import try_cost, try_gen, try_recon, try_sample
 from bench.run.stages.trial_steps import Patience
@@ -53,8 +52,8 @@ def rehearse(job: Job, scratch: Path, patience: Patience, first: bool) -> CellFo
         free=devices.free_memory(device)[0],
     )
     done: list[StageForecast] = []
-    for name in useful(cell, session.config.stages):
-        if stage(name).not_applicable(cell) is not None:
+    for name in useful(cell, session.config.stages, idle(job)):
+        if not_applicable(name, job) is not None:
             continue
         session.say(f"rehearse {cell.label} seed {cell.seed}, {name}")
         failure = _failure(name, trial, done)

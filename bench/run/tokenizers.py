@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import Codes, Tokenizer
+from bench.contract import ANY_SIZE, Codes, Takes, Tokenizer
 from bench.core import digest, seeding
-from bench.core.images import ImageArray
 from bench.core.readings import Readings
+from bench.data import sized
+from bench.data.sized import Images
 from bench.errors import UsageError
 from bench.results import record
 from bench.run import checkpoints, code
@@ -207,14 +208,17 @@ def depth_recipe(cell: Cell) -> dict[str, Any]:
 
 
 def encoded(
-    tokenizer: Tokenizer, array: ImageArray, batch: int, device: torch.device
+    tokenizer: Tokenizer, images: Images, batch: int, device: torch.device, takes: Takes = ANY_SIZE
 ) -> Iterator[tuple[Tensor, Codes]]:
-    """Batches of images, uint8 ``[B, 3, H, W]``, with their codes."""
+    """Batches of images as the tokenizer takes them, uint8 ``[B, 3, H, W]``, with their codes.
+
+    They follow each other as in :func:`bench.data.sized.plan`: images of one size in their order.
+    """
     import torch
 
-    from bench.evaluate import adapter
+    from bench.evaluate import adapter, fitting
 
     with torch.inference_mode():
-        for first in range(0, len(array), batch):
-            images = torch.from_numpy(array.pixels[first : first + batch].copy()).to(device)
-            yield images, adapter.encoded(tokenizer, images)
+        for _, pixels in sized.batches(images, batch):
+            padded = fitting.padded(takes, torch.from_numpy(pixels).to(device))
+            yield padded, adapter.encoded(tokenizer, padded)

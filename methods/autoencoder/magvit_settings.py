@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bench.contract import RECON_FIELD
+from bench.contract import RECON_FIELD, MultiplesOf
 
 
 @dataclass(frozen=True)
@@ -32,3 +32,8 @@ class MagvitSettings:
     def widths(self) -> tuple[int, ...]:
         """Channels of each level, from the finest."""
         return tuple(self.ch * factor for factor in self.ch_mult)
+
+
+def takes(settings: MagvitSettings, size: tuple[int, int]) -> MultiplesOf:
+    """Multiples of the stride; there is no attention."""
+    return MultiplesOf(settings.stride, settings.stride)

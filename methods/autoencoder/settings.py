@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.contract import RECON_FIELD
+from bench.contract import RECON_FIELD, MultiplesOf
 from bench.core.images import square
 from bench.errors import UsageError
 
@@ -145,6 +145,24 @@ def published_architecture(settings: NetworkSettings, size: tuple[int, int], dou
     whole = settings.architecture(size, double_z)
     sides = tuple(whole.resolution * side // PUBLISHED for side in settings.attn_resolutions)
     return replace(whole, attn_resolutions=sides)
+
+
+def takes(settings: NetworkSettings, size: tuple[int, int]) -> MultiplesOf:
+    """Multiples of the stride; where ``size`` makes a level attend, so does it attend in images of every size."""
+    return _takes(settings.architecture(size))
+
+
+def published_takes(settings: NetworkSettings, size: tuple[int, int]) -> MultiplesOf:
+    """:func:`takes` for networks of :func:`published_architecture`."""
+    return _takes(published_architecture(settings, size))
+
+
+def _takes(built: Architecture) -> MultiplesOf:
+    sides = {*built.attn_resolutions, *(built.decoder_attn_resolutions or ())}
+    levels = [built.patch * 2**level for level in range(len(built.ch_mult))]
+    tokens = [stride for stride in levels if built.resolution // stride in sides]
+    tokens += [built.stride] if built.mid_attention else []
+    return MultiplesOf(built.stride, built.stride, min(tokens, default=None), fused=built.attention == "fused")
 
 
 def networks(settings: AutoencoderSettings) -> tuple[str, ...]:

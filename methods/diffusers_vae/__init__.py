@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contract import MethodEntry
+from bench.contract import MethodEntry, Takes
 from bench.core.digest import of_file, of_value
 from bench.core.files import expanded
 from bench.core.registry import suggestion
@@ -63,6 +63,13 @@ def settings(preset: str, variant: str | None) -> Settings:
     raise UsageError(f"diffusers: {variant} has no config.json with {WEIGHTS}, nor a sub-folder vae that has.")
 
 
+def takes(settings: Settings, size: tuple[int, int]) -> Takes:
+    """What the configuration says, as :func:`methods.diffusers_vae.sizes.of` reads it."""
+    from methods.diffusers_vae import sizes
+
+    return sizes.of(settings.source, settings.subfolder, settings.revision, size)
+
+
 def _by_variant(folder: Path) -> dict[str | None, list[Path]]:
     """The weight files of a folder by the word in their names: ``diffusion_pytorch_model.fp16.safetensors``."""
     found: dict[str | None, list[Path]] = {}
@@ -80,5 +87,6 @@ ENTRY = MethodEntry(
     code="methods.diffusers_vae.method:METHOD",
     settings=settings,
     names=described,
+    takes=takes,
     takes_rest=True,
 )

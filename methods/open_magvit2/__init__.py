@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.contract import MethodEntry
+from methods.autoencoder.magvit_settings import takes
 from methods.open_magvit2 import presets
 
 ENTRY = MethodEntry(
@@ -11,6 +12,7 @@ ENTRY = MethodEntry(
     summary="Lookup-free quantisation, one bit a channel (Luo et al. 2024), published weights",
     code="methods.open_magvit2.method:METHOD",
     settings=presets.settings,
+    takes=takes,
     source="methods.open_magvit2",
     variants=presets.VARIANTS,
 )

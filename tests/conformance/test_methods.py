@@ -16,11 +16,12 @@ import pytest
 import torch
 
 import methods
-from bench.contract import Batch, Build, Indices, MethodEntry
+from bench.contract import Batch, Build, FixedSize, Indices, MethodEntry
 from bench.core import digest, seeding
 from bench.core.distributed import Alone
 from bench.core.registry import load, method_of
 from bench.errors import BenchError
+from bench.evaluate import fitting
 from bench.evaluate.cost import count
 from bench.evaluate.selftest import selftest
 from bench.run.presets import PRESETS
@@ -235,6 +236,26 @@ def test_a_build_for_images_that_are_no_squares_is_taken_or_refused_with_the_rem
     if able.parts:
         counted, said = attempt(lambda: count(able.parts(settings, build)))
         assert (counted is None) == (made is None), said
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if is_method(name)])
+def test_the_entry_says_which_images_a_tokenizer_takes(name: str):
+    assert ENTRIES[name].takes is not None
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_images_of_the_sizes_that_are_taken_come_back_at_their_size(name: str):
+    given, made = ENTRIES[name].takes, tokenizer(name)
+    takes = given(settings_of(name, "smoke"), (SIDE, SIDE)) if callable(given) else given
+    odd = images(1, SIDE + 5, 2 * SIDE - 3)
+    if isinstance(takes, FixedSize):
+        assert (takes.height, takes.width) == (SIDE, SIDE)
+        assert attempt(lambda: made.encode(odd))[0] is None
+        return
+    padded = fitting.padded(takes, odd)
+    decoded = made.decode(made.encode(padded))
+    assert decoded.shape == padded.shape
+    assert fitting.cropped(decoded, odd.shape[2:]).shape == odd.shape
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)

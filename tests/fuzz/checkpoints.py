@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def zipped(scratch: Path) -> dict[str, bytes]:
 def legacy(scratch: Path) -> dict[str, bytes]:
     """The same, as before torch 1.6."""
     return _saved(_lightning(), zipped=False)
+
+
+def archive(scratch: Path) -> dict[str, bytes]:
+    """A publication: one checkpoint and its configuration, packed."""
+    buffer = io.BytesIO()
+    config = b"model: {params: {ddconfig: {resolution: 32}}}"
+    files = {"x/model.ckpt": zipped(scratch)["a.ckpt"], "x/project.yaml": config}
+    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            packed.addfile(info, io.BytesIO(data))
+    return {"a.tar.gz": buffer.getvalue()}
 
 
 class Attack:

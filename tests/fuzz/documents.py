@@ -46,8 +46,7 @@ def read_quoted(folder: Path) -> str:
     from bench.report.writers import text
 
     found = load_quoted(folder / "q")
-    datasets = dict.fromkeys(table.dataset for table in found)
-    return "".join(text.to_json(literature(found, dataset)) for dataset in datasets)
+    return text.to_json(literature(found, None))
 
 
 def _as_yaml(content: object) -> bytes:

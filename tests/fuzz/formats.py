@@ -73,7 +73,7 @@ FORMATS: Mapping[str, Format] = {
         Format("zip with labels", arrays.labelled, arrays.read_labelled, pack=arrays.pack_zip("b.zip")),
         Format("tar", arrays.tarred, arrays.read_tar),
         Format("LMDB", arrays.database, arrays.read_database, cases=200),
-        Format("LSUN zip", arrays.lsun_zip, arrays.read_lsun_zip, sealed=True, cases=200),
+        Format("LSUN zip", arrays.lsun_zip, arrays.read_lsun_zip, sealed=True, cases=100),
         Format("CIFAR-10 archive", arrays.cifar, arrays.read_cifar, sealed=True, cases=200),
         Format("frozen set", arrays.frozen_set, arrays.read_frozen, sealed=True),
         Format("statistics", arrays.statistics, arrays.read_statistics, sealed=True),
@@ -83,10 +83,11 @@ FORMATS: Mapping[str, Format] = {
         Format("safetensors", _weights("safetensors"), _weights("read", "a.safetensors")),
         Format("own weights", _weights("own"), _weights("read_own"), sealed=True),
         Format("checkpoint zip", _weights("zipped"), _weights("read", "a.ckpt")),
+        Format("checkpoint archive", _weights("archive"), _weights("read", "a.tar.gz"), sealed=True),
         Format("checkpoint legacy", _weights("legacy"), _weights("read", "a.ckpt")),
         Format("malicious pickle", _weights("malicious"), _weights("read", "a.ckpt"), hostile=True),
         Format("TorchScript", _weights("script"), _weights("read", "a.ckpt"), hostile=True),
-        Format("training state", _weights("training"), _weights("read_training")),
+        Format("training state", _weights("training"), _weights("read_training"), sealed=True),
     )
 }
 ALL: Mapping[str, Format] = {**FORMATS, "self-test": Format("self-test", self_test.parts, self_test.read, sealed=True)}

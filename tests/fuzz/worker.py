@@ -18,10 +18,10 @@ import shutil
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
-from tests.fuzz.formats import ALL, Format
+if TYPE_CHECKING:
+    from tests.fuzz.formats import Format
 
 LARGEST = 3 << 30
 """Bytes of memory beyond what the process had at its start; a file that asks for more ends it."""
@@ -60,14 +60,17 @@ def _writes(mode: str | None, flags: int | None) -> bool:
 
 
 def _own(event: str, arguments: tuple[Any, ...]) -> bool:
-    """The process that reads an LMDB, and files that are tidied away."""
+    """The process that reads an LMDB, a library that looks for another at its import, files that are tidied away."""
     if event == "os.remove":
         return Path(os.fsdecode(arguments[0])).name != VICTIM
-    return sys.executable in str(arguments)
+    return sys.executable in str(arguments) or arguments[0] == "/sbin/ldconfig"
 
 
 def case(form: Format, whole: dict[str, bytes], good: str, number: int, home: Path) -> dict[str, Any]:
     """Reads one damaged copy; says what became of it."""
+    from bench.core.visible import visible
+    from bench.errors import BenchError
+
     chance = random.Random(f"{form.name} {number}")
     folder = home / str(number)
     folder.mkdir()
@@ -78,7 +81,7 @@ def case(form: Format, whole: dict[str, bytes], good: str, number: int, home: Pa
         value = form.read(folder)
         outcome, said = ("same" if value == good else "silent change" if form.sealed else "other"), value
     except BenchError as error:
-        outcome, said = "refused", str(error)
+        outcome, said = "refused", visible(str(error))  # as the command line prints it
         if not said.strip() or "\x1b" in said or len(said) > 2000 or (str(folder) not in said and not form.quiet):
             outcome = "bad sentence"
     if acted or (folder / VICTIM).read_bytes() != b"....":
@@ -88,6 +91,10 @@ def case(form: Format, whole: dict[str, bytes], good: str, number: int, home: Pa
 
 
 def main() -> None:
+    # Imported here, so that the process that reads an LMDB, which imports this module again, need not.
+    from bench.errors import BenchError
+    from tests.fuzz.formats import ALL
+
     name, first, last, home = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]).resolve()
     warnings.simplefilter("ignore")
     form = ALL[name]

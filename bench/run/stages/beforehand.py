@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.core.failures import contained
 from bench.data.datasets.local import FEWEST
 from bench.errors import BenchError, UsageError
-from bench.run.cells import Cell
+from bench.run import sizes
 from bench.run.job import Job
 from bench.run.stages import fit, stage, train
 
@@ -25,7 +25,8 @@ def problems(jobs: Sequence[Job]) -> list[str]:
     jobs = [job for job in jobs if job.cell.fault is None]
     if not jobs:
         return []
-    found, kept, free = without_training_images(jobs), 0, space.free(jobs[0].session.cache)
+    found, kept = [*without_training_images(jobs), *sizes.problems(jobs)], 0
+    free = space.free(jobs[0].session.cache)
     for job in jobs:
         if not _is_trained(job):
             continue
@@ -45,7 +46,7 @@ def problems(jobs: Sequence[Job]) -> list[str]:
 
 def without_training_images(jobs: Sequence[Job]) -> list[str]:
     """What of a run needs training images where its dataset has none, in one sentence; empty where nothing does."""
-    lacking = [job for job in jobs if job.session.dataset.train is None and _sees_training_images(job.cell)]
+    lacking = [job for job in jobs if job.session.dataset.train is None and _sees_training_images(job)]
     if not lacking:
         return []
     dataset, labels = lacking[0].session.dataset, ", ".join(dict.fromkeys(f"'{job.cell.label}'" for job in lacking))
@@ -56,7 +57,10 @@ def without_training_images(jobs: Sequence[Job]) -> list[str]:
     ]
 
 
-def _sees_training_images(cell: Cell) -> bool:
+def _sees_training_images(job: Job) -> bool:
+    cell = job.cell
+    if sizes.unfit(job) is not None and not {"train", "prior", "gen"} & set(job.session.config.stages):
+        return False  # it would be trained for a reconstruction that there will not be
     return any(name in cell.stages and stage(name).not_applicable(cell) is None for name in ("train", "prior", "gen"))
 
 

@@ -138,7 +138,7 @@ def likelihoods(job: Job) -> tuple[Measurement, ...]:
     import numpy as np
 
     tokenizer = job.tokenizer.open()
-    prior, images = trained(job, tokenizer), head(job.session.val, LIKELIHOOD_IMAGES)
+    prior, images = trained(job, tokenizer), head(job.session.held_out, LIKELIHOOD_IMAGES)
     found = []
     with job.session.progress("likelihood", len(images)) as advance:
         for pixels, codes in encoded(tokenizer, images, job.session.batch(), job.device):

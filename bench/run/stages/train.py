@@ -58,7 +58,7 @@ def _preview(session: Session) -> Any:
     from bench.core import images
     from bench.run.session import head
 
-    held_out = torch.from_numpy(head(session.val, PREVIEW_IMAGES).pixels.copy())
+    held_out = torch.from_numpy(head(session.held_out, PREVIEW_IMAGES).pixels.copy())
 
     def preview(learner: Learner[Tokenizer]) -> Mapping[str, float]:
         tokenizer = learner.finish()

@@ -7,11 +7,11 @@ import diffusers
 import pytest
 import torch
 
-from bench.contract import Build, Continuous, Indices
+from bench.contract import Build, Continuous, FixedSize, Indices, MultiplesOf
 from bench.core.distributed import Alone
 from bench.errors import BenchError, IntegrityError, Missing, UsageError
 from bench.evaluate.cost import count
-from methods.diffusers_vae import Settings, settings
+from methods.diffusers_vae import Settings, settings, takes
 from methods.diffusers_vae.classes import CLASSES
 from methods.diffusers_vae.model import parts, tokenizer
 from methods.diffusers_vae.names import NAMES, described
@@ -135,6 +135,24 @@ def test_reconstructions_are_those_of_the_library(name: str, tmp_path: Path):
     for side in ("encoder", "decoder"):
         assert found[f"{side}-parameters"] == sum(p.numel() for p in model.get_submodule(side).parameters())
         assert found[f"{side}-gmac"] > 0
+
+
+@pytest.mark.parametrize("name", [name for name, kind in CLASSES.items() if kind.halvings])
+def test_images_of_other_shapes_come_back_whole_where_their_sides_are_multiples(name: str, tmp_path: Path):
+    made(name).save_pretrained(tmp_path)
+    chosen = settings("smoke", str(tmp_path))
+    took = takes(chosen, (32, 32))
+    assert isinstance(took, MultiplesOf)
+    ours = tokenizer(chosen, BUILD)
+    pixels = torch.randint(0, 256, (1, 3, 5 * took.height, 7 * took.width), dtype=torch.uint8)
+    codes = ours.encode(pixels)
+    assert list(codes.tensor.shape[1:3] if isinstance(codes, Indices) else codes.tensor.shape[2:]) == [5, 7]
+    assert ours.decode(codes).shape == pixels.shape
+
+
+def test_other_classes_take_images_of_one_size(tmp_path: Path):
+    made("AutoencoderKLWan").save_pretrained(tmp_path)
+    assert takes(settings("smoke", str(tmp_path)), (32, 32)) == FixedSize(32, 32)
 
 
 def test_a_codebook_that_the_model_looks_up_itself_is_read(tmp_path: Path):
