@@ -174,6 +174,7 @@ class MethodEntry:
     - ``bit_depth(settings)``: for bounded continuous codes, the bits to which each value is rounded before it is
       decoded, and which the rate counts. None: continuous codes are decoded as they are and have no rate.
     - ``source``: the folder's ``source.toml`` with checkpoints, licences and citations.
+    - ``names()``: well-known variants of a method that takes any, each with what is to be known of it in one line.
     - ``takes_rest``: the whole rest of the method string is the variant, verbatim (``diffusers:``).
     """
 
@@ -188,4 +189,5 @@ class MethodEntry:
     bit_depth: Callable[[Any], int | None] | None = None
     source: str | None = None
     variants: tuple[str, ...] = ()
+    names: Callable[[], Mapping[str, str]] | None = None
     takes_rest: bool = False

@@ -15,6 +15,7 @@ from bench.core.images import from_signed, to_signed
 from bench.errors import BenchError, IntegrityError, Missing, UsageError
 from methods.diffusers_vae import Settings
 from methods.diffusers_vae.classes import CLASSES, Kind
+from methods.diffusers_vae.names import remedy
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Seeds
@@ -32,6 +33,7 @@ def load(settings: Settings) -> Any:
             settings.source,
             subfolder=settings.subfolder,
             variant=settings.variant,
+            revision=settings.revision,
             use_safetensors=True,
             output_loading_info=True,
             low_cpu_mem_usage=False,
@@ -55,12 +57,12 @@ def _kind(settings: Settings) -> tuple[Any, dict[str, Any], Kind]:
     except ImportError as error:
         raise Missing("diffusers is not installed; run: pip install diffusers") from error
     try:
-        config = diffusers.AutoencoderKL.load_config(settings.source, subfolder=settings.subfolder)
+        config = diffusers.AutoencoderKL.load_config(
+            settings.source, subfolder=settings.subfolder, revision=settings.revision
+        )
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise Missing(
-            f"diffusers: {settings.source} cannot be read ({reason}); download the repository and name its folder."
-        ) from error
+        raise Missing(f"diffusers: {settings.source} cannot be read ({reason}); {remedy(settings.source)}.") from error
     name = str(config.get("_class_name"))
     kind, made = CLASSES.get(name), getattr(diffusers, name, None)
     if kind is None or made is None:
