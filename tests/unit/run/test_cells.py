@@ -167,7 +167,7 @@ def test_a_configuration_file_has_the_flags_keys_and_flags_win(tmp_path: Path) -
         ("methods: toy\nseeds: 2020-01-01", "neither a text nor a number"),
         ("methods: toy\nseeds: [[0]]", "neither a text nor a number"),
         ("methods: toy\nlimit: .nan", "--limit"),
-        ("methods: 1.5", "--methods-0"),
+        ("methods: toy\nseeds: 1.5", "--seeds-0 in"),
         ("methods: toy\nlimit: 0", "--limit is 0"),
         ("methods: toy\nlimit: " + "9" * 5000, "cannot be read as YAML"),
         ("methods: toy\nseeds: [" + ", ".join(map(str, range(100_000))) + "]", "at most 1,000"),
