@@ -47,7 +47,7 @@ def score(
     per_image: Annotated[Path | None, typer.Option(help="write per-image values to this CSV file")] = None,
 ) -> int:
     """Measure one image set against another; unchanged sets are not measured again."""
-    from bench.core.files import cache_root
+    from bench.core.files import cache_root, expanded
     from bench.core.progress import on_stderr
     from bench.core.registry import lookup
     from bench.data import image_sets, set_pairing
@@ -65,7 +65,7 @@ def score(
     cache = cache_root()
     bad = bad_images(on_bad)
     lookup(set_pairing.PAIRS, pair, "way of pairing")
-    source = image_sets.find(fake.expanduser())
+    source = image_sets.find(expanded(fake))
     reference = _reference(real, split, cropped, progress, bad, verify)
     compared = [entry for entry in entries if entry.kind == "pair"]
     pairs = _paired(reference, source, pair, bad, explicit=bool(metrics)) if compared else None
@@ -152,12 +152,12 @@ def _reference(
     text: str, split: str, crop: Crop | None, progress: Progress, on_bad: BadImages, verify: bool
 ) -> ImageFiles | Statistics:
     """A path, statistics by name, or a dataset by name."""
-    from bench.core.files import cache_root, regular
+    from bench.core.files import cache_root, expanded, regular
     from bench.data import image_sets
     from bench.data.readers import npz
     from bench.metrics import reference_statistics
 
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.suffix == ".npz" and path.exists() and not path.is_dir():
         regular(path)
         if reference_statistics.holds_statistics(path):
@@ -203,7 +203,8 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     """A split of a dataset, by name; raises :class:`UsageError` without a crop and :class:`Missing` without images."""
     from bench.data import image_sets, manifest
     from bench.data.datasets import asked, opened
-    from bench.data.frozen import as_frozen
+    from bench.data.mixed import Mixed
+    from bench.data.sized import as_frozen
 
     if crop is None:
         raise UsageError(f"{text} is a dataset; say at which crop and size, for example --crop ldm:256.")
@@ -217,7 +218,9 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     absent = manifest.left_out(facts.get(split) or {}, split, crop.resolution)
     remarks = [f"{text}: {said}" for said in (absent, manifest.ignored(facts), manifest.oddities(facts)) if said]
     names = tuple(manifest.names(frozen))
-    return replace(image_sets.whole(f"{text} ({split})", as_frozen(frozen), names, {}), said=tuple(remarks))
+    images = as_frozen(frozen)
+    assert not isinstance(images, Mixed), "a crop gives images of one size"
+    return replace(image_sets.whole(f"{text} ({split})", images, names, {}), said=tuple(remarks))
 
 
 def _same_protocol(

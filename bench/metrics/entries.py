@@ -32,7 +32,8 @@ class MetricEntry:
     ``version`` is part of the signature; raise it when the number changes.
     Tables print it with ``decimals``, or else with at least ``significant`` digits; rows of a lower ``place`` come
     first in lists, a new one last.
-    ``needs`` names the weights of :mod:`bench.pretrained.weights`. Images below ``smallest_side`` pixels have no value.
+    ``needs`` names the weights of :mod:`bench.pretrained.weights`. Sets with an image that has fewer pixels a side than
+    ``smallest_side``, or more in all than ``largest_pixels``, have no value.
     """
 
     name: str
@@ -49,6 +50,7 @@ class MetricEntry:
     settings: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     smallest_side: int = 1
+    largest_pixels: int | None = None
     decimals: int | None = None
     significant: int = 4
     place: int = 1000

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.core import digest, documents
-from bench.core.files import write_file
+from bench.core.files import expanded, write_file
 from bench.core.visible import in_short
 from bench.errors import IntegrityError, Missing, NotComparable, UsageError
 from bench.metrics import held_arrays, signatures
@@ -204,7 +204,7 @@ def names(cache: Path) -> list[str]:
 
 def find(text: str, cache: Path) -> Kept:
     """Statistics by name or path; raises :class:`Missing` with the names there are."""
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.is_file():
         return read(path)
     kept = folder(cache) / f"{text}.npz"

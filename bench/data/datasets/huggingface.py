@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.core import digest
-from bench.core.files import identity
+from bench.core.files import expanded, identity
 from bench.core.images import BadImage
 from bench.data import prepare
 from bench.data.dataset import Dataset, DatasetRequest
@@ -41,7 +41,7 @@ def open_hf(request: DatasetRequest) -> Dataset:
 def _load(request: DatasetRequest, name: str) -> dict[str, Any]:
     datasets = _library(request.offline)
     repository, _, revision = name.partition("@")
-    local = Path(name).expanduser()
+    local = expanded(name)
     try:
         if local.is_dir() and any((local / file).is_file() for file in ("dataset_dict.json", "state.json")):
             found = datasets.load_from_disk(str(local))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from bench.core import digest
-from bench.core.files import identity, regular
+from bench.core.files import expanded, identity, regular
 from bench.core.images import BadImage
 from bench.core.visible import in_short
 from bench.data.readers import samples
@@ -46,7 +46,7 @@ def shards(pattern: str) -> list[Path]:
 def _named(pattern: str) -> list[Path]:
     found = _BRACES.search(pattern)
     if not found:
-        path = Path(pattern).expanduser()
+        path = expanded(pattern)
         return sorted(path.glob("*.tar")) if path.is_dir() else [path]
     width, first, last = len(found[1]), int(found[1]), int(found[2])
     pieces = [f"{pattern[: found.start()]}{i:0{width}d}{pattern[found.end() :]}" for i in range(first, last + 1)]

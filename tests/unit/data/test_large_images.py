@@ -63,7 +63,7 @@ def test_a_batch_of_large_images_is_smaller():
     arrays = [image_sets.arrays.Frozen("", np.broadcast_to(one, (n, 3, h, w)), None, one) for n, h, w in shapes]
     with ExitStack() as stack:
         side = image_pass._SetPass("reference", arrays, {}, {}, stack)
-        sizes = [len(batch) for batch in side.batches(32)]
+        sizes = [len(batch) for _, batch in side.batches(32)]
     assert sizes == [1] * 5 + [32, 32, 6] + [8, 1]
 
 
