@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 import platformdirs
@@ -188,6 +189,20 @@ def cache_root() -> Path:
     """``BENCH_CACHE``, or the platform's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
     return expanded(named or platformdirs.user_cache_dir("image-tokenizer-bench"))
+
+
+class Stream(Protocol):
+    """What can be read."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, none at the end."""
+        ...
+
+
+def to_the_end(stream: Stream | None) -> None:
+    """Reads what is left of an archive's stream: gzip has its checksum behind the last byte, where tarfile stops."""
+    while stream is not None and stream.read(1 << 20):
+        pass
 
 
 def check_writable(folder: Path) -> None:
