@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,10 @@ Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 1 unle
 Formats = Annotated[str | None, typer.Option("--format", help="of md,latex,csv,json,html,figures,model-index; all")]
 Intervals = Annotated[bool, typer.Option("--intervals", help="bootstrap intervals beside pair metrics")]
 Readme = Annotated[Path | None, typer.Option(help="Markdown file whose marked block gets the table and a figure")]
+Columns = Annotated[str | None, typer.Option(help="one table of these, as psnr,lpips,rfid, in every format")]
+Methods = Annotated[str | None, typer.Option("--methods", "-m", help="only these rows, in this order, as vqgan,jpeg")]
+Sort = Annotated[str | None, typer.Option(help="column that orders the rows, the best first; or 'method'")]
+Digits = Annotated[int | None, typer.Option(min=0, max=12, help="decimals of all but counts, times and sizes")]
 Title = Annotated[str | None, typer.Option(help="title of the report")]
 
 
@@ -46,22 +51,39 @@ def report(
     intervals: Intervals = False,
     title: Title = None,
     readme: Readme = None,
+    columns: Columns = None,
+    methods: Methods = None,
+    sort: Sort = None,
+    digits: Digits = None,
 ) -> int:
-    """Turn results into tables, figures and one HTML page."""
+    """Turn results into tables, figures and one HTML page.
+
+    For a paper: bench report --columns psnr,lpips,rfid --methods vqgan,brics --sort psnr --digits 2 --format latex
+    """
     from bench.core.files import write_bytes
     from bench.report import build
+    from bench.report.choice import split_methods
     from bench.report.writers.text import to_text
 
-    options = _options(formats, intervals, title)
+    options = replace(
+        _options(formats, intervals, title),
+        columns=tuple(name.strip() for name in (columns or "").split(",") if name.strip()),
+        methods=tuple(split_methods(methods or "")),
+        sort=sort or "",
+        decimals=digits,
+    )
     made = _content(results, dataset, quoted, quoted_only, options)
     if check:
         _verify([*build.check(made, out), *_stale(made, out, readme)], out)
         return 0
     if quoted_only:
-        for table in made.tables:
+        for table in made.shown:
             typer.echo(to_text(table))
         if out == REPORTS:
             return 0
+    elif options.columns:
+        for table in made.shown:
+            typer.echo(to_text(table))
     for path in build.write(made, out):
         typer.echo(path, err=True)
     if readme is not None:
@@ -76,7 +98,7 @@ def _filled(made: Content, out: Path, readme: Path) -> str:
 
     if not readme.is_file():
         raise UsageError(f"There is no file {readme} to put the table into.")
-    content = block(made.tables, [plan.name for plan in made.plans], out, readme)
+    content = block(made.shown, [plan.name for plan in made.plans], out, readme)
     return insert(readme.read_text(encoding="utf-8"), content, readme)
 
 

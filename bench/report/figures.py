@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.core.digest import of_bytes, of_value
 from bench.report import plots
-from bench.report.columns import ColumnSpec, fixed
+from bench.report.columns import ColumnSpec
+from bench.report.examples import EXAMPLES, first_seeds
 from bench.report.load import Loaded
+from bench.report.numbers import fixed
 from bench.report.plots import Point
 from bench.report.rows import name_of, rows_of
 from bench.report.stand_ins import files_apart, is_apart
@@ -79,7 +81,7 @@ def _images(results: Sequence[Loaded]) -> list[Plan]:
     kinds = (
         (
             "recon",
-            plots.EXAMPLES,
+            EXAMPLES,
             "reconstructions",
             "Originals, reconstructions and differences (4x)",
             plots.strips,
@@ -91,7 +93,7 @@ def _images(results: Sequence[Loaded]) -> list[Plan]:
     )
     made = []
     for stage, suffix, name, caption, draw in kinds:
-        for (dataset, preset), members in plots.first_seeds(results, stage, suffix).items():
+        for (dataset, preset), members in first_seeds(results, stage, suffix).items():
             files = {loaded.result.method: path.read_bytes() for loaded, path in members[:MOST_ROWS]}
             inputs = {label: of_bytes(png) for label, png in files.items()}
             key, said = f"{_key(dataset, preset)}-{name}", f"{caption}: {dataset}, {preset}"
