@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 RESULTS = Path("results/local")
 REPORTS = Path("reports/local")
 KINDS = (
-    "reconstructions", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time", "training",
-    "code-use", "placement", "sample-placement",
+    "reconstructions", "differences", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time",
+    "training", "code-use", "placement", "sample-placement",
 )  # fmt: skip
 
 Results = Annotated[list[Path] | None, typer.Option("--results", "-r", help="file or folder; repeat; results/local")]

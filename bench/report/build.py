@@ -129,7 +129,9 @@ def texts(content: Content) -> dict[str, str]:
     if "model-index" in formats:
         blocks = model_index.model_index(content.tables)
         made |= {f"model-index/{folder_name(label)}.yml": text for label, text in blocks.items()}
-    if digests := {item.name: item.digest for item in (*_drawn(content), *_seen(content))}:
+    digests = {plan.name: plan.digest for plan in _drawn(content)}
+    digests |= {gallery.name: gallery.digest for gallery in _seen(content)}
+    if digests:
         made[FIGURES] = json.dumps(digests, indent=2, sort_keys=True) + "\n"
     return made
 
@@ -158,11 +160,11 @@ def check(content: Content, out: Path) -> list[str]:
     """What in ``out`` does not follow from the content, a sentence each: texts by bytes, figures by their inputs."""
     known = _digests(out)
     problems = [
-        f"{folder}/{item.name}: drawn from other data."
-        for folder, items in (("figures", _drawn(content)), ("images", _seen(content)))
-        for item in items
-        if known.get(item.name) != item.digest
+        f"figures/{plan.name}: drawn from other data."
+        for plan in _drawn(content)
+        if known.get(plan.name) != plan.digest
     ]
+    problems += [f"images/{g.name}: drawn from other data." for g in _seen(content) if known.get(g.name) != g.digest]
     names = [name for plan in _drawn(content) for name in _files(plan)]
     names += [name for gallery in _seen(content) for name in gallery.files]
     problems += [f"{name}: the file is missing." for name in names if not (out / name).is_file()]

@@ -96,6 +96,10 @@ def _is_called(wanted: str, column: Column | Absent) -> bool:
     return any(_plain(wanted) == name or name.startswith(f"{_plain(wanted)}-") for name in names)
 
 
+def _named(table: Table) -> list[Column | Absent]:
+    return [*table.columns, *table.absent]
+
+
 def _indices(table: Table, wanted: str) -> list[int]:
     exact = [i for i, c in enumerate(table.columns) if _plain(wanted) in (c.name, _plain(c.title))]
     title = [i for i in exact if _plain(table.columns[i].title) == _plain(wanted)]
@@ -104,7 +108,7 @@ def _indices(table: Table, wanted: str) -> list[int]:
 
 def known_columns(tables: Sequence[Table]) -> list[str]:
     """The names that ``--columns`` and ``--sort`` take: those of the columns that there are or could be."""
-    there = [column.name for table in tables for column in (*table.columns, *table.absent)]
+    there = [column.name for table in tables for column in _named(table)]
     always = [spec.pattern for spec in EVERYTHING.columns if "*" not in spec.pattern]
     return sorted({*there, *always, "rfid"})
 
@@ -116,7 +120,7 @@ def columns_of(tables: Sequence[Table], wanted: Sequence[str]) -> tuple[Table, .
     """
     known = known_columns(tables)
     for name in wanted:
-        if name not in known and not any(_is_called(name, c) for t in tables for c in (*t.columns, *t.absent)):
+        if name not in known and not any(_is_called(name, c) for t in tables for c in _named(t)):
             raise UsageError(f"There is no column '{name}'; there are: {', '.join(known)}.")
     made = []
     for table in tables:

@@ -6,11 +6,15 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.core.digest import of_bytes, of_value
 from bench.report.examples import EXAMPLES, Member, first_seeds, size, split_strip, telling
 from bench.report.labels import shortened
 from bench.report.load import Loaded
+
+if TYPE_CHECKING:
+    import numpy as np
 
 VERSION = 1
 """Raise it when a picture would look different for the same inputs."""
@@ -81,7 +85,7 @@ class Gallery:
                     made[file] = self._webp(pixels[index])
         return made
 
-    def _webp(self, pixels: object) -> bytes:
+    def _webp(self, pixels: np.ndarray) -> bytes:
         from PIL import Image
 
         image = Image.fromarray(pixels)

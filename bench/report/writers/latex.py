@@ -73,7 +73,7 @@ def _blocks(table: Table) -> list[list[int]]:
     blocks: list[list[int]] = [[]]
     used = label
     for index, column in enumerate(table.columns):
-        heads = [line for line in break_heading(column.heading, HEADING)]
+        heads = break_heading(column.heading, HEADING)
         cells = [_length(row.cells[index], table, index) for row in table.rows]
         size = max(_points(heads, LETTER), _points(cells, DIGIT))
         if blocks[-1] and used + size > TEXT_WIDTH:

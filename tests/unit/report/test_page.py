@@ -254,7 +254,7 @@ def test_the_page_opens_with_who_is_best_and_a_scatter_that_speaks(opened):
     assert not tip.is_visible()
     dot = tab.locator('.dot[aria-label^="brics"]')
     dot.hover()
-    assert tip.inner_text() == "brics: PSNR 22.70 dB, bits per pixel 1.28"
+    assert tip.inner_text() == "brics: bits per pixel 1.28, PSNR 22.70 dB"
     tab.mouse.move(0, 0)
     assert not tip.is_visible()
     dot.focus()
