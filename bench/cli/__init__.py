@@ -6,6 +6,7 @@ program itself, 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -28,8 +29,10 @@ from bench.cli import (
     stats,
     unforeseen,
 )
+from bench.core import threads
+from bench.core.failures import refused
 from bench.core.visible import visible
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 
 INTERRUPTED = 130
 
@@ -75,6 +78,7 @@ def main() -> None:
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    threads.settle(os.environ)
     try:
         app()
     except BenchError as error:
@@ -89,5 +93,6 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        sys.stderr.write(f"bench: {unforeseen.sentence(error)}\n")
-        sys.exit(unforeseen.EXIT_CODE)
+        said = refused(error)
+        sys.stderr.write(f"bench: {unforeseen.sentence(error) if said is None else visible(said)}\n")
+        sys.exit(unforeseen.EXIT_CODE if said is None else UsageError.exit_code)

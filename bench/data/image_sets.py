@@ -30,7 +30,9 @@ class ImageFiles:
 
     ``encodings`` counts the files' formats and ``notes`` what was converted or not applied in decoding;
     ``order[i]`` is the place of image i in the order of all names. ``left_out`` counts the files that are no images,
-    by ending; ``bad`` says of each image that could not be used why, by its name.
+    by ending; ``bad`` says of each image that could not be used why, by its name. ``rates`` are the bits of each file
+    over the pixels that it holds, in the order of ``names``; empty where the images are no files of their own.
+    ``said`` is what a dataset says of its images.
     """
 
     origin: str
@@ -41,6 +43,8 @@ class ImageFiles:
     notes: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     bad: Mapping[str, str] = field(default_factory=dict)
+    rates: tuple[float, ...] = ()
+    said: tuple[str, ...] = ()
 
     @property
     def listed(self) -> list[str]:
@@ -124,6 +128,7 @@ def open_set(
         found["notes"],
         members.left_out,
         bad,
+        tuple(rate for group in found["groups"] for rate in group["rates"]) if members.decode is images.decode else (),
     )
 
 
@@ -164,6 +169,7 @@ def remarks(reference: ImageFiles | None, candidate: ImageFiles, called: str = "
                 f"the {name} holds lossy files ({said}): compression changes FID and every pair metric; "
                 "samples and reconstructions should be lossless (PNG)"
             )
+        yield from files.said
         if files.notes:
             yield f"the {name}, {manifest.converted(files.notes)}"
         if files.left_out:

@@ -51,11 +51,12 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Image:
-    """A decoded image: uint8 ``[H, W, 3]``, its encoding, and what was converted."""
+    """A decoded image: uint8 ``[H, W, 3]``, its encoding, the bits of its file per pixel, and what was converted."""
 
     position: int
     pixels: np.ndarray
     encoding: str
+    rate: float
     notes: tuple[str, ...]
 
 
@@ -68,9 +69,10 @@ class _Bad:
 
 
 def decoded(members: Members, rows: np.ndarray, cache: Path, crop: Crop | None, progress: Progress) -> dict[str, Any]:
-    """Where the images lie, frozen: ``groups`` (folder and positions of each size), ``encodings``, ``notes``, ``bad``.
+    """Where the images lie, frozen: ``groups`` of one size with its folder; ``encodings``, ``notes``, ``bad``.
 
-    ``rows`` are the SHA-256 of the members' bytes. What an earlier call left is taken when all of it is whole.
+    A group's ``positions`` and ``rates`` are those of its images. ``rows`` are the SHA-256 of the members' bytes. What
+    an earlier call left is taken when all of it is whole.
     """
     recipe = {
         "sources": hashlib.sha256(rows.tobytes()).hexdigest(),
@@ -89,7 +91,8 @@ def _known(index: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(index.read_text())
         for group in found["groups"]:
             arrays.open_frozen(index.parents[1] / "images" / group["folder"])
-        return found if found["bad"] is not None and found["notes"] is not None else None
+        whole = all(len(group["rates"]) == len(group["positions"]) for group in found["groups"])
+        return found if whole and found["bad"] is not None and found["notes"] is not None else None
     except (OSError, ValueError, KeyError, TypeError, IntegrityError):
         return None
 
@@ -99,6 +102,7 @@ def _decode(members: Members, index: Path, crop: Crop | None, progress: Progress
     store = index.parents[1] / "images"
     writers: dict[tuple[int, int], Writer] = {}
     positions: dict[tuple[int, int], list[int]] = {}
+    rates: dict[tuple[int, int], list[float]] = {}
     encodings: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     bad: list[tuple[int, str]] = []
@@ -113,12 +117,14 @@ def _decode(members: Members, index: Path, crop: Crop | None, progress: Progress
                 if size not in writers:
                     writers[size] = Writer(_absent(store / f"{index.stem}-{size[1]}x{size[0]}"), *size)
                 positions.setdefault(size, []).extend(one.position for one in those)
+                rates.setdefault(size, []).extend(one.rate for one in those)
                 writers[size].append(Block(np.stack([one.pixels.transpose(2, 0, 1) for one in those])))
             advance(len(block))
     groups = []
     for size in sorted(writers):
         frozen = writers[size].finish({"what": "scored", "origin": members.origin})
-        groups.append({"folder": str(frozen.folder and frozen.folder.name), "positions": positions[size]})
+        folder = str(frozen.folder and frozen.folder.name)
+        groups.append({"folder": folder, "positions": positions[size], "rates": rates[size]})
     result = {"groups": groups, "encodings": dict(encodings), "notes": dict(notes), "bad": bad}
     write_bytes(index, json.dumps(result).encode())
     return result
@@ -155,7 +161,8 @@ def _image(members: Members, source: _Source, crop: Crop | None) -> _Image | _Ba
     except images.BadImage as error:
         return _Bad(source.position, str(error))
     lossless = found.encoding == "webp" and b"VP8L" in data[:WEBP_HEADERS]
-    return _Image(source.position, pixels, "lossless webp" if lossless else found.encoding, found.notes)
+    rate = 8 * len(data) / (found.pixels.shape[0] * found.pixels.shape[1])
+    return _Image(source.position, pixels, "lossless webp" if lossless else found.encoding, rate, found.notes)
 
 
 def _cropped(pixels: np.ndarray, title: str, crop: Crop) -> np.ndarray:

@@ -18,6 +18,7 @@ from bench.core.files import explained, locked, write_bytes
 from bench.core.images import ImageArray
 from bench.data.blocks import Blocks
 from bench.errors import UsageError
+from bench.evaluate.adapter import encoded
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +93,8 @@ def encode(
     """The codes of all ``images``, and with ``flip`` of their mirror images, from the cache as far as they are there.
 
     Keyed by the tokenizer's revision and the images' digest. A killed run goes on where it was; of two processes the
-    second waits for the first. Raises :class:`UsageError` for codes that hold NaN and for bitstreams.
+    second waits for the first. Raises :class:`bench.errors.AdapterError` for codes that break the contract,
+    :class:`UsageError` for bitstreams.
     """
     folder = cache / "codes" / digest.of_value(["codes", VERSION, tokenizer.revision, images.digest])[:32]
     plain, mirrored = Blocks(folder / "plain", ROWS), Blocks(folder / "mirrored", ROWS)
@@ -124,8 +126,8 @@ def _encode_block(
         for first in range(span.start, span.stop, batch):
             pixels = images.pixels[first : min(first + batch, span.stop)]
             pixels = np.array(pixels[..., ::-1] if mirror else pixels)  # a copy: frozen arrays cannot be written to
-            parts.append(codec.to(tokenizer.encode(torch.from_numpy(pixels).to(device)), "cpu"))
-    codes = codec.checked(codec.concat(parts), f"the tokenizer {tokenizer.revision[:12]} for training images")
+            parts.append(codec.to(encoded(tokenizer, torch.from_numpy(pixels).to(device)), "cpu"))
+    codes = codec.concat(parts)
     manifest = blocks.folder.parent / MANIFEST
     with explained(manifest):
         manifest.parent.mkdir(parents=True, exist_ok=True)

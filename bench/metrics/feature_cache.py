@@ -134,14 +134,18 @@ class VectorWriter:
         shutil.rmtree(self._temporary, ignore_errors=True)
 
 
-def open_vectors(folder: Path) -> np.ndarray | None:
-    """The sealed vectors, memory-mapped; None when there are none. A corrupt entry is removed and counts as none."""
+def is_intact(folder: Path) -> bool:
+    """Whether the vectors there have the digest of their seal."""
     try:
         seal = json.loads((folder / "seal.json").read_text())
-        intact = of_file(folder / "values.npy") == seal["sha256"]
+        return bool(of_file(folder / "values.npy") == seal["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
-        intact = False
-    if not intact:
+        return False
+
+
+def open_vectors(folder: Path) -> np.ndarray | None:
+    """The sealed vectors, memory-mapped; None when there are none. A corrupt entry is removed and counts as none."""
+    if not is_intact(folder):
         shutil.rmtree(folder, ignore_errors=True)
         return None
     values: np.ndarray = np.load(folder / "values.npy", mmap_mode="r")

@@ -9,9 +9,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import numpy as np
+
 from bench.core.digest import of_value
-from bench.core.images import ImageArray
 from bench.core.registry import lookup
+from bench.data import sized
 from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol, PairFormula, SetFormula
 from bench.metrics.feature_cache import Statistics
 from bench.pretrained import weights
@@ -20,8 +22,8 @@ from bench.pretrained.networks import Pretrained
 DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
 """Packages that are installed under another name than they are imported."""
 
-Images = ImageArray | Sequence[ImageArray] | Statistics
-"""An image set: one array, or one array per image size; or, as a reference only, the statistics of its features."""
+Images = sized.Images | Sequence[sized.Images] | Statistics
+"""An image set: images of one size or of several, or a row of such; or, as a reference only, features' statistics."""
 
 FORMERLY: Mapping[str, str] = {
     "bench.metrics.formulas.frechet:frechet": "bench.metrics.frechet",
@@ -50,7 +52,7 @@ class ImageSet:
     def __init__(self, name: str, images: Images) -> None:
         self.name = name
         self.statistics = images if isinstance(images, Statistics) else None
-        self.arrays: tuple[ImageArray, ...] = ()
+        self.arrays: tuple[sized.Images, ...] = ()
         if not isinstance(images, Statistics):
             self.arrays = tuple(images) if isinstance(images, Sequence) else (images,)
 
@@ -67,10 +69,10 @@ class ImageSet:
         """Number of images."""
         return self.statistics.count if self.statistics is not None else sum(len(array) for array in self.arrays)
 
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """``[N, 3, H, W]`` of each array."""
-        return [array.pixels.shape for array in self.arrays]
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(height, width) of every image, int64 ``[N, 2]``."""
+        return np.concatenate([np.empty((0, 2), np.int64), *map(sized.sizes, self.arrays)])
 
 
 Precision = Literal["float32", "bfloat16"]
@@ -142,12 +144,12 @@ class Planner:
                 return f"{one.name} holds statistics of {kept}, not of {feature}; choose the protocol they belong to"
         if entry.kind == "pair" and one.count != other.count:
             return f"{one.name} holds {one.count} images and {other.name} {other.count}; pairs need equal counts"
-        if entry.kind == "pair" and one.shapes != other.shapes:
+        if entry.kind == "pair" and not np.array_equal(one.sizes, other.sizes):
             return f"the images of {one.name} and {other.name} differ in size; {entry.title} compares equal sizes"
-        sides = [min(shape[2:]) for images in (one, other) for shape in images.shapes]
-        if min(sides) < entry.smallest_side:
-            return f"{entry.title} needs at least {entry.smallest_side} pixels a side, one here has {min(sides)}"
-        return None
+        sizes = np.concatenate([one.sizes, other.sizes])
+        if sizes.min() < entry.smallest_side:
+            return f"{entry.title} needs at least {entry.smallest_side} pixels a side, one here has {sizes.min()}"
+        return _too_large(entry, int(sizes.prod(axis=1).max()))
 
     def _signature(self, entry: MetricEntry, feature: str | None, needs: Sequence[str]) -> dict[str, Any]:
         signature: dict[str, Any] = {"metric": entry.name, "version": entry.version, **entry.convention}
@@ -160,7 +162,8 @@ class Planner:
                 signature["precision"] = self._precision
         if needs:
             signature["weights"] = ", ".join(self._pretrained.identity(name) for name in needs)
-        signature |= {name: self._setting(name) for name in entry.settings}
+        settings = {name: self._setting(name) for name in entry.settings}
+        signature |= {name: value for name, value in settings.items() if value is not None}
         if entry.reads == "both":
             signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count or None}
         return {**signature, "count": self._candidate.count}
@@ -168,8 +171,9 @@ class Planner:
     def _setting(self, name: str) -> Any:
         """A field of the protocol as it takes effect: no subset is larger than a set that it is drawn from."""
         value = getattr(self._protocol, name)
-        counts = [images.count for images in (self._reference, self._candidate) if images.count]
-        return min(value, *counts) if name == "subset_size" and counts else value
+        drawn_from = {"subset_size": (self._reference, self._candidate), "split_size": (self._candidate,)}
+        counts = [images.count for images in drawn_from.get(name, ()) if images.count]
+        return value if value is None else min([value, *counts]) if counts else value
 
     def feature_key(self, images: ImageSet, feature: str) -> str:
         """The key of one set's features: images, extractor with version, convention, weights and backend."""
@@ -184,6 +188,17 @@ class Planner:
             **({"backend": backends(extractor)} if extractor.packages else {}),
         }
         return of_value(recipe)
+
+
+def _too_large(entry: MetricEntry, pixels: int) -> str | None:
+    """Why an image of so many pixels, the largest of a set, cannot be measured; None where it can."""
+    if entry.largest_pixels is None or pixels <= entry.largest_pixels:
+        return None
+    most = entry.largest_pixels / 1e6
+    return (
+        f"{entry.title} is measured on images of at most {most:.1f} million pixels, which bounds its memory; one here "
+        f"has {pixels / 1e6:.1f} million: reduce them, in a run with --protocol native:{int(entry.largest_pixels**0.5)}"
+    )
 
 
 def needed(metric: MetricEntry, features: Mapping[str, FeatureEntry], protocol: MetricProtocol) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.core.files import files_below
 from bench.errors import IntegrityError, UsageError
 from bench.report.labels import natural
 from bench.results.record import STAGES, Result
@@ -64,7 +65,8 @@ def read_values(loaded: Loaded) -> Values:
         return {}
     path = loaded.beside(loaded.result.per_image)
     try:
-        table = parquet.ParquetFile(path).read()
+        with path.open("rb") as file:  # a path that is no UTF-8 is none to pyarrow
+            table = parquet.ParquetFile(file).read()
         return {name: table.column(name).to_numpy() for name in table.column_names}
     except (OSError, ArrowException) as error:
         raise IntegrityError(f"{path} cannot be read ({error}); run the same command with --overwrite.") from error
@@ -92,6 +94,6 @@ def _files(place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
     elif place.is_dir():
-        yield from (file for stage in STAGES for file in place.rglob(f"{stage}.json"))
+        yield from (file for file in files_below(place) if file.suffix == ".json" and file.stem in STAGES)
     else:
         raise UsageError(f"There is no file or folder {place}; name one that holds results.")

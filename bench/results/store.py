@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.files import folder_name, write_file
+from bench.core.files import files_below, folder_name, write_file
 from bench.errors import UsageError
 from bench.results.record import Result, from_json, to_json
 
@@ -75,7 +75,9 @@ def _write_parquet(path: Path, columns: Mapping[str, np.ndarray]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    parquet.write_table(pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()}), path)
+    table = pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()})
+    with path.open("wb") as file:  # a path that is no UTF-8 is none to pyarrow
+        parquet.write_table(table, file)
 
 
 def read(path: Path) -> Result:
@@ -91,6 +93,6 @@ def read_all(roots: list[Path]) -> Iterator[tuple[Path, Result]]:
     for root in roots:
         if not root.exists():
             raise UsageError(f"There is no result file or folder {root}.")
-        paths = [root] if root.is_file() else sorted(root.rglob("*.json"))
+        paths = [root] if root.is_file() else sorted(path for path in files_below(root) if path.suffix == ".json")
         for path in paths:
             yield path, read(path)

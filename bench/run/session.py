@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Build, MethodEntry
+from bench.core import native
 from bench.core.devices import choose_device, processes
 from bench.core.images import ImageArray
 from bench.core.readings import Readings
 from bench.core.source import Sources
-from bench.data import frozen
+from bench.data import frozen, sized
 from bench.data.dataset import Dataset
+from bench.data.mixed import Mixed
+from bench.data.sized import BATCH_PIXELS, Images
 from bench.errors import UsageError
 from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.pretrained.networks import FOLDER as STAND_INS
@@ -32,9 +35,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.core.progress import Progress
-
-EVALUATION_PIXELS = 64 * 64 * 64
-"""Pixels in a batch of evaluation: 64 images of 64 px, 16 of 128 px, 4 of 256 px."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,39 @@ class Session:
         return head(self.dataset.train, self.config.limit)
 
     @property
-    def val(self) -> ImageArray:
-        """The validation images that are evaluated: at most the preset's count and ``--eval-limit``."""
-        return head(head(self.dataset.val, self.preset.eval_images), self.config.eval_limit)
+    def val(self) -> Images:
+        """The validation images that are reconstructed: at most the preset's count and ``--eval-limit``."""
+        return self._first(self.dataset.val)
+
+    @property
+    def held_out(self) -> ImageArray:
+        """The validation images at the size that is trained at: :attr:`val`, but under the protocol ``native``.
+
+        Raises :class:`UsageError` where there are none, because there are no training images.
+        """
+        dataset = self.dataset
+        images = dataset.cropped_val if native.is_native(dataset.protocol) else dataset.val
+        if images is None or isinstance(images, Mixed):
+            raise UsageError(
+                f"The dataset '{dataset.name}' has no training images, so that under '{dataset.protocol}' none is "
+                "cropped to the preset's size; name a dataset with a train split, or a --protocol of one size."
+            )
+        first = self._first(images)
+        assert not isinstance(first, Mixed), "a part of images of one size has one size"
+        return first
+
+    def _first(self, images: Images) -> Images:
+        for count in (self.preset.eval_images, self.config.eval_limit):
+            images = images if count is None else sized.first(images, count)
+        return images
+
+    @property
+    def title(self) -> str:
+        """The dataset as results name it: under ``native`` with protocol and sizes, which make a table of their own."""
+        dataset = self.dataset
+        if not native.is_native(dataset.protocol):
+            return dataset.name
+        return f"{dataset.name}, {dataset.protocol}, {sized.said(sized.sizes(dataset.val))}"
 
     @cached_property
     def pretrained(self) -> Pretrained:
@@ -97,7 +127,9 @@ class Session:
 
     def place(self, cell: Cell) -> Place:
         """Where a cell's results are."""
-        return Place(self.config.out, self.dataset.name, self.preset.name, cell.label, cell.seed, cell.task)
+        dataset = self.dataset
+        name = f"{dataset.name}@{dataset.protocol}" if native.is_native(dataset.protocol) else dataset.name
+        return Place(self.config.out, name, self.preset.name, cell.label, cell.seed, cell.task)
 
     def device(self) -> torch.device:
         """The device of ``--device``, "auto" meaning CUDA, then MPS, then the CPU."""
@@ -145,7 +177,7 @@ class Session:
 
     def batch(self) -> int:
         """Images in a batch of evaluation, a function of the resolution alone."""
-        return max(EVALUATION_PIXELS // self.preset.resolution**2, 1)
+        return max(BATCH_PIXELS // self.preset.resolution**2, 1)
 
 
 @dataclass(frozen=True)

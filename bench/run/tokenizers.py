@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import Codes, Tokenizer
+from bench.contract import ANY_SIZE, Codes, Takes, Tokenizer
 from bench.core import digest, seeding
-from bench.core.images import ImageArray
 from bench.core.readings import Readings
+from bench.data import sized
+from bench.data.sized import Images
 from bench.errors import UsageError
 from bench.results import record
 from bench.run import checkpoints, code
@@ -134,10 +135,18 @@ class CellTokenizer:
         if ready is not None:
             return self._trained(build, ready.path)
         if not_trained(cell) is None:
+            self._train_where_absent()
             return self._trained(build, self.folder)
         make = cell.code.tokenizer
         assert make is not None, "the stage does not apply to a cell without a tokenizer"
         return make(cell.settings, build)
+
+    def _train_where_absent(self) -> None:
+        """Trains again what is no longer in the cache, although a result says that it was trained."""
+        from bench.run.job import Job
+        from bench.run.stages import train
+
+        train.report_of(Job(self.cell, self.session, self))
 
     def learner(self, build: Build) -> Learner[Tokenizer]:
         """What trains the cell's tokenizer."""
@@ -200,12 +209,17 @@ def depth_recipe(cell: Cell) -> dict[str, Any]:
 
 
 def encoded(
-    tokenizer: Tokenizer, array: ImageArray, batch: int, device: torch.device
+    tokenizer: Tokenizer, images: Images, batch: int, device: torch.device, takes: Takes = ANY_SIZE
 ) -> Iterator[tuple[Tensor, Codes]]:
-    """Batches of images, uint8 ``[B, 3, H, W]``, with their codes."""
+    """Batches of images as the tokenizer takes them, uint8 ``[B, 3, H, W]``, with their codes.
+
+    They follow each other as in :func:`bench.data.sized.plan`: images of one size in their order.
+    """
     import torch
 
+    from bench.evaluate import adapter, fitting
+
     with torch.inference_mode():
-        for first in range(0, len(array), batch):
-            images = torch.from_numpy(array.pixels[first : first + batch].copy()).to(device)
-            yield images, tokenizer.encode(images)
+        for _, pixels in sized.batches(images, batch):
+            padded = fitting.padded(takes, torch.from_numpy(pixels).to(device))
+            yield padded, adapter.encoded(tokenizer, padded)

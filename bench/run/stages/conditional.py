@@ -47,8 +47,8 @@ def condition(job: Job, tokenizer: Tokenizer) -> Callable[[Sequence[int]], Condi
     def of(seeds: Sequence[int]) -> Condition:
         import torch
 
-        rows = np.array([seed % len(job.session.val) for seed in seeds])
-        pixels = torch.from_numpy(job.session.val.pixels[rows]).to(job.device)
+        rows = np.array([seed % len(job.session.held_out) for seed in seeds])
+        pixels = torch.from_numpy(job.session.held_out.pixels[rows]).to(job.device)
         return Condition(codes=shown.encode(pixels), task=job.cell.task)
 
     return of
@@ -81,12 +81,13 @@ class Given:
 
 def baselines(job: Job, count: int) -> dict[str, ImageArray]:
     """By prefix of their measurements: the images given, and the originals; as many as there are samples."""
-    reference = head(job.session.val, count)
+    reference = head(job.session.held_out, count)
     return {"given-": _given_images(job, reference), "original-": reference}
 
 
 def _given_images(job: Job, reference: ImageArray) -> Frozen:
     from bench.data.freezing import existing
+    from bench.data.mixed import Mixed
     from bench.evaluate.reconstruct import reconstruct
 
     recipe = ["given", VERSION, job.tokenizer.identity, job.cell.task, reference.digest]
@@ -95,6 +96,8 @@ def _given_images(job: Job, reference: ImageArray) -> Frozen:
     if there is not None:
         return there
     session, shown = job.session, Given(job.tokenizer.open(), job.cell)
-    return reconstruct(
+    made = reconstruct(
         shown, reference, folder, job.device, session.batch(), lambda codes: None, session.progress, dict
     )
+    assert not isinstance(made, Mixed), "images of one size give images of one size"
+    return made

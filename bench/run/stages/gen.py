@@ -11,6 +11,7 @@ from bench.core import digest
 from bench.core.images import ImageArray
 from bench.data import frozen
 from bench.data.export import strip
+from bench.data.mixed import Mixed
 from bench.errors import UsageError
 from bench.metrics import signatures
 from bench.metrics.entries import MetricEntry
@@ -95,6 +96,7 @@ def images_of(job: Job) -> ImageArray:
     if not external.has(job.cell, "samples"):
         return sampling.all_samples(job)
     images = external.load(job)
+    assert not isinstance(images, Mixed), "samples have no originals whose sizes differ"
     height, width = images.pixels.shape[2:]
     if (height, width) != (job.session.preset.resolution, job.session.preset.resolution):
         raise UsageError(
@@ -142,7 +144,7 @@ def memorisation(samples: ImageArray, session: Session) -> Outcome:
     known = _vectors(train, name, session)
     k = min(neighbours.DENSITY, len(train))
     found = neighbours.by_features(_vectors(samples, name, session), known, k)
-    usual = neighbours.by_features(_vectors(session.val, name, session), known, k)
+    usual = neighbours.by_features(_vectors(session.held_out, name, session), known, k)
     equal = len(frozen.duplicates(frozen.as_frozen(train), frozen.as_frozen(samples)))
     said = neighbours.verdict(found, usual, equal)
     replaced = session.pretrained.replacing(session.tables.features[name.partition(".")[0]].needs)
@@ -162,7 +164,7 @@ def memorisation(samples: ImageArray, session: Session) -> Outcome:
                     "neighbours": k,
                     "share of median": neighbours.COPY,
                     "reference": train.digest[:12],
-                    "held out": session.val.digest[:12],
+                    "held out": session.held_out.digest[:12],
                     "count": len(samples),
                     **({"weights": ", ".join(replaced)} if replaced else {}),
                 },

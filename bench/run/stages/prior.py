@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +58,16 @@ def folder(job: Job) -> Path:
 
 def run(job: Job) -> Outcome:
     """Encodes the training images once, trains the prior, or reads the report of a finished run."""
-    where = folder(job)
-    budget = fit.Budget(job.session.preset.prior_images_seen, job.cell.seed)
-    report = fit.finished(where) or _train(job, where, budget)
+    report = report_of(job)
     measured = likelihoods(job)
     return Outcome((*fit.measurements(report), *measured), facts=report)
+
+
+def report_of(job: Job) -> Mapping[str, Any]:
+    """The report of the finished training; it is trained now where it is not yet, or no longer, in the cache."""
+    where = folder(job)
+    budget = fit.Budget(job.session.preset.prior_images_seen, job.cell.seed)
+    return fit.finished(where) or _train(job, where, budget)
 
 
 def _train(job: Job, where: Path, budget: fit.Budget) -> dict[str, Any]:
@@ -108,6 +114,7 @@ def trained(job: Job, tokenizer: Tokenizer) -> Prior:
     from bench.core.distributed import Alone
     from bench.train.checkpoint import FINAL, load_final
 
+    report_of(job)
     source = codes_of_training_set(job, tokenizer)
     made = learner(job.cell, job.build(job.device, Alone(), training=False), tokenizer, source)
     load_final(folder(job) / FINAL, made, job.session.final)
@@ -123,7 +130,7 @@ def likelihoods(job: Job) -> tuple[Measurement, ...]:
     import numpy as np
 
     tokenizer = job.tokenizer.open()
-    prior, images = trained(job, tokenizer), head(job.session.val, LIKELIHOOD_IMAGES)
+    prior, images = trained(job, tokenizer), head(job.session.held_out, LIKELIHOOD_IMAGES)
     found = []
     with job.session.progress("likelihood", len(images)) as advance:
         for pixels, codes in encoded(tokenizer, images, job.session.batch(), job.device):

@@ -54,7 +54,7 @@ def recipe(job: Job, drawing: Drawing = PLAIN) -> dict[str, Any]:
         "seeds": list(seeds(job.session)),
         "batch": BATCH,
         "task": job.cell.task,
-        "given": job.session.val.digest if job.cell.task else None,
+        "given": job.session.held_out.digest if job.cell.task else None,
         **tokenizers.noise_recipe(job.cell),
     }
 

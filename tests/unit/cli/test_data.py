@@ -225,3 +225,33 @@ def test_a_read_only_cache_is_one_sentence(tmp_path):
     assert "Traceback" not in err
     assert "cache" in err
     assert out == ""
+
+
+def test_prepare_says_what_is_no_image_and_verifies_on_demand(tmp_path, cache, command):
+    path = sources.split_folder(tmp_path / "data")
+    (path / "val" / "x.heic").write_bytes(b"")
+    done = command("data", "prepare", f"folder:{path}", "-r", "16")
+    assert done.code == 0
+    assert "1 files of data are not among the images: 1 .heic" in done.out
+    time.sleep(0.2)
+    command("data", "prepare", f"folder:{path}", "-r", "16")
+    memos = list((cache / "sources").glob("*.bin"))
+    assert memos
+    written = [memo.stat().st_mtime_ns for memo in memos]
+    command("data", "prepare", f"folder:{path}", "-r", "16")
+    assert [memo.stat().st_mtime_ns for memo in memos] == written
+    assert command("data", "prepare", f"folder:{path}", "-r", "16", "--verify").code == 0
+    assert all(now.stat().st_mtime_ns > then for now, then in zip(memos, written, strict=True))
+
+
+@pytest.mark.parametrize("form", ["folder:/dev/zero", "npz:/dev/zero", "wds:/dev/zero", "testset:/dev/zero"])
+def test_a_device_is_no_dataset(cache, command, form):
+    done = command("data", "prepare", form, "-r", "16")
+    assert done.code == 2
+    assert "/dev/zero" in done.err
+
+
+def test_a_device_is_no_archive_of_cifar10(cache, command):
+    done = command("data", "prepare", "cifar10", "--from", "/dev/zero", "-r", "16")
+    assert done.code == 2
+    assert "/dev/zero is no regular file" in done.err
