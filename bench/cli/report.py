@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 RESULTS = Path("results/local")
 REPORTS = Path("reports/local")
 KINDS = (
-    "reconstructions", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time", "training",
-    "code-use", "placement", "sample-placement",
+    "reconstructions", "differences", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time",
+    "training", "code-use", "placement", "sample-placement",
 )  # fmt: skip
 
 Results = Annotated[list[Path] | None, typer.Option("--results", "-r", help="file or folder; repeat; results/local")]
@@ -32,6 +33,10 @@ Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 1 unle
 Formats = Annotated[str | None, typer.Option("--format", help="of md,latex,csv,json,html,figures,model-index; all")]
 Intervals = Annotated[bool, typer.Option("--intervals", help="bootstrap intervals beside pair metrics")]
 Readme = Annotated[Path | None, typer.Option(help="Markdown file whose marked block gets the table and a figure")]
+Columns = Annotated[str | None, typer.Option(help="one table of these, as psnr,lpips,rfid, in every format")]
+Methods = Annotated[str | None, typer.Option("--methods", "-m", help="only these rows, in this order, as vqgan,jpeg")]
+Sort = Annotated[str | None, typer.Option(help="column that orders the rows, the best first; or 'method'")]
+Digits = Annotated[int | None, typer.Option(min=0, max=12, help="decimals of all but counts, times and sizes")]
 Hub = Annotated[Path | None, typer.Option(help="folder for model cards to push to the Hugging Face Hub, one a method")]
 HubDataset = Annotated[str | None, typer.Option(help="OWNER/NAME of the dataset on the Hub, for .eval_results")]
 Title = Annotated[str | None, typer.Option(help="title of the report")]
@@ -50,27 +55,46 @@ def report(
     readme: Readme = None,
     hub: Hub = None,
     hub_dataset: HubDataset = None,
+    columns: Columns = None,
+    methods: Methods = None,
+    sort: Sort = None,
+    digits: Digits = None,
 ) -> int:
-    """Turn results into tables, figures and one HTML page."""
+    """Turn results into tables, figures and one HTML page.
+
+    For a paper: bench report --columns psnr,lpips,rfid --methods vqgan,brics --sort psnr --digits 2 --format latex
+    """
     from bench.cli import hub as sharing
     from bench.core.files import write_bytes
     from bench.report import build
+    from bench.report.choice import split_methods
     from bench.report.writers.text import to_text
 
     if check and hub is not None:
         raise UsageError("--check writes nothing; leave it or --hub away.")
     if hub_dataset is not None and hub is None:
         raise UsageError("--hub-dataset says what the files of --hub are about; add --hub FOLDER.")
-    options = _options(formats, intervals, title)
+    if columns and hub is not None:
+        raise UsageError("--hub writes whole tables; leave it or --columns away.")
+    options = replace(
+        _options(formats, intervals, title),
+        columns=tuple(name.strip() for name in (columns or "").split(",") if name.strip()),
+        methods=tuple(split_methods(methods or "")),
+        sort=sort or "",
+        decimals=digits,
+    )
     made = _content(results, dataset, quoted, quoted_only, options)
     if check:
         _verify([*build.check(made, out), *_stale(made, out, readme)], out)
         return 0
     if quoted_only:
-        for table in made.tables:
+        for table in made.shown:
             typer.echo(to_text(table))
         if out == REPORTS:
             return 0
+    elif options.columns:
+        for table in made.shown:
+            typer.echo(to_text(table))
     for path in build.write(made, out):
         typer.echo(visible(str(path)), err=True)
     if readme is not None:
@@ -87,7 +111,7 @@ def _filled(made: Content, out: Path, readme: Path) -> str:
 
     if not readme.is_file():
         raise UsageError(f"There is no file {readme} to put the table into.")
-    content = block(made.tables, [plan.name for plan in made.plans], out, readme)
+    content = block(made.shown, [plan.name for plan in made.plans], out, readme)
     return insert(readme.read_text(encoding="utf-8"), content, readme)
 
 

@@ -83,6 +83,7 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
 
     from bench.core.progress import say
     from bench.report import tables
+    from bench.report.choice import concise
     from bench.report.writers import text
 
     if as_json:
@@ -91,7 +92,7 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
         generation = ("generation",) if "gen" in config.stages else ()
         clocked = ("cost",) if config.clock else ()
         for table in tables.tables(results, ("comparison", *clocked, *generation)):
-            typer.echo(text.to_text(table))
+            typer.echo(text.to_text(concise(table)))
         for dataset in dict.fromkeys(result.dataset for result in results):
             for table in _published(dataset, "generation" if generation else "reconstruction"):
                 typer.echo(text.to_text(table))

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.core.files import files_below
 from bench.errors import IntegrityError, UsageError
+from bench.report.labels import natural
 from bench.results.record import STAGES, Result
 from bench.results.store import read
 
@@ -33,7 +34,7 @@ class Loaded:
 
 
 def load(places: Sequence[Path]) -> list[Loaded]:
-    """Every result in files and, recursively, in folders; sorted by path, each file once.
+    """Every result in files and, recursively, in folders; sorted by path, numbers by their size, each file once.
 
     Only files named ``<stage>.json`` are results. Raises :class:`UsageError` where a place does not exist, holds no
     result, or holds one that cannot be read, and :class:`IntegrityError` where a number is not the mean of its values
@@ -41,7 +42,7 @@ def load(places: Sequence[Path]) -> list[Loaded]:
     """
     found: dict[Path, Loaded] = {}
     for place in places:
-        files = sorted(_files(place))
+        files = sorted(_files(place), key=lambda path: [natural(part) for part in path.parts])
         if not files:
             raise UsageError(
                 f"There are no results in {place}; run 'python -m bench run' first or name another folder."

@@ -43,7 +43,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """``name`` is the measurement's, ``signature`` that of every number in the column without a footnote."""
+    """``name`` is the measurement's, ``signature`` that of every number in the column without a footnote.
+
+    ``zero_is_none``: a zero is the absence of what is counted, and takes no part in the ranking.
+    """
 
     name: str
     title: str
@@ -51,6 +54,7 @@ class Column:
     higher_is_better: bool | None = None
     unit: str = ""
     signature: Signature = field(default_factory=dict)
+    zero_is_none: bool = False
 
     @property
     def arrow(self) -> str:
@@ -66,7 +70,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """``label`` identifies the row; ``group`` gathers the rows that may be ranked against each other."""
+    """``label`` identifies the row, ``short`` is printed for people where it is too long or holds a path.
+
+    ``group`` gathers the rows that may be ranked against each other.
+    """
 
     label: str
     title: str
@@ -74,6 +81,12 @@ class Row:
     cells: tuple[Cell, ...]
     notes: tuple[int, ...] = ()
     group: str = ""
+    short: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people read."""
+        return self.short or self.label
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,11 @@ class Absent:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of one kind (``name``) about one dataset and preset; ``remark`` is a last line under it."""
+    """A table of one kind (``name``) about one dataset and preset; ``remark`` is a last line under it.
+
+    ``images`` says at which size they were measured. ``shared`` are the numbers that are the same in every row and so
+    have no column: ``images seen 24,000``.
+    """
 
     name: str
     title: str
@@ -98,6 +115,8 @@ class Table:
     notes: tuple[str, ...] = ()
     absent: tuple[Absent, ...] = ()
     remark: str = ""
+    images: str = ""
+    shared: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
