@@ -23,18 +23,7 @@ def test_every_family_is_measured_and_its_result_says_what_was_read(
         state = published.narrow_state(method)
         torch.save({"state_dict": published.with_averages(state, state)}, tmp_path / f"{method}.ckpt")
         rows.append(f"{method}@{tmp_path / method}.ckpt")
-    arguments = (
-        "--dataset",
-        "photos",
-        "--preset",
-        "smoke",
-        "--stages",
-        "recon,cost",
-        "--device",
-        "cpu",
-        "--metrics",
-        "psnr",
-    )
+    arguments = ("--dataset", "photos", "--preset", "smoke", "--stages", "recon,cost", "--device", "cpu")
     done = command(
         "run", "--methods", ",".join(rows), *arguments, "--eval-limit", "4", "--out", str(tmp_path / "out"), "--json"
     )
