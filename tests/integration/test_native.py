@@ -90,9 +90,9 @@ def test_every_method_has_its_numbers_or_says_why_not(ran: Ran) -> None:
     }
     said = ran.results["brics", "recon"].error
     assert said is not None
-    assert said.startswith("it takes images of 32x32 pixels alone, and 6 of 6 have others (37x43 to 45x56)")
+    assert said.startswith("it takes images of 32x32 pixels alone, and 6 of 6 have others (43x37 to 56x45)")
     assert ran.results["vqgan", "cost"].status == ran.results["brics", "cost"].status == "ok"
-    assert {r.dataset for r in ran.results.values()} == {"folder:photographs, native, 37x43 to 45x56"}
+    assert {r.dataset for r in ran.results.values()} == {"folder:photographs, native, 43x37 to 56x45"}
 
 
 @pytest.mark.parametrize("method", ["jpeg:q=50", "dct:q=50", "downsample:8", "vqgan"])
@@ -141,7 +141,7 @@ def test_bits_of_a_codec_are_those_of_its_files(ran: Ran) -> None:
 def test_what_is_trained_is_trained_at_the_presets_size_and_says_so(ran: Ran) -> None:
     assert ran.facts("vqgan")["trained_at"] == [32, 32]
     assert "trained_at" not in ran.facts("jpeg:q=50")
-    assert {ran.facts(m)["image_sizes"] for m in METHODS if m != "brics"} == {"37x43 to 45x56"}
+    assert {ran.facts(m)["image_sizes"] for m in METHODS if m != "brics"} == {"43x37 to 56x45"}
     data = ran.results["vqgan", "recon"].provenance["data"]
     assert data["protocol"] == "native"
     assert data["trained_at"] == "32x32 by 'ldm'"
@@ -211,8 +211,8 @@ def test_the_command_says_the_sizes_and_ends_well(ran: Ran, command: Command, mo
         "run", "--methods", "jpeg:q=50,brics", *arguments, "--stages", "recon", "--set", "images_seen=32", "--out", out
     )
     assert done.code == 0, done.err
-    assert "reduced to a long side of at most 40 pixels: 40x29 to 34x40 pixels" in done.err.replace("\n", " ")
-    assert "folder:photographs, native:40, 40x29 to 34x40" in done.out
+    assert "reduced to a long side of at most 40 pixels: 29x40 to 40x34 pixels" in done.err.replace("\n", " ")
+    assert "folder:photographs, native:40, 29x40 to 40x34" in done.out
     assert "brics seed 0, train" not in done.err  # a tokenizer that cannot be measured is not trained for it
     refused = command("run", "--methods", "jpeg", *arguments[:-1], "native:no", "--out", out)
     assert refused.code == 2

@@ -121,4 +121,4 @@ def test_images_that_are_larger_than_one_file_may_be_are_refused(tmp_path):
 
 def test_the_picture_itself_is_not_changed(photographs, tmp_path):
     found = image_sets.open_set(image_sets.find(photographs / "00.jpg"), tmp_path / "cache")
-    assert np.array_equal(found.arrays[0].pixels[0].transpose(1, 2, 0), np.array(Image.open(photographs / "00.jpg")))
+    assert np.array_equal(found.images.pixels[0].transpose(1, 2, 0), np.array(Image.open(photographs / "00.jpg")))
