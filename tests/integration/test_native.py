@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bench.data import mixed
 from bench.data.mixed import Mixed
 from bench.results.record import Result
 from bench.run.config import RunConfig
-from bench.run.experiment import run
+from bench.run.experiment import run, validate
 from tests import sources
 from tests.conftest import Command
 
@@ -217,3 +218,18 @@ def test_the_command_says_the_sizes_and_ends_well(ran: Ran, command: Command, mo
     refused = command("run", "--methods", "jpeg", *arguments[:-1], "native:no", "--out", out)
     assert refused.code == 2
     assert "written native, or native:N" in refused.err
+
+
+def test_attention_that_needs_more_memory_than_there_is_is_said_before_with_the_remedy(
+    tmp_path: Path, cache: Path
+) -> None:
+    folder = files(tmp_path / "photographs", sizes=((40, 40),))
+    Image.new("RGB", (2400, 2000)).save(folder / "val" / "large.png")
+    config = RunConfig(("vqgan", "jpeg"), f"folder:{folder}", "smoke", protocol="native", out=tmp_path / "out")
+    (said,) = validate(config).missing
+    assert said.startswith("'vqgan': self-attention over the largest image, 2400x2000 pixels, needs about ")
+    found = re.search(r"add --protocol (native:(\d+)), or leave the method out\.$", said)
+    assert found is not None
+    assert 100 < int(found[2]) < 2400
+    assert validate(replace(config, protocol=found[1])).missing == ()
+    assert validate(replace(config, methods=("jpeg",))).missing == ()
