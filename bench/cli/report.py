@@ -32,6 +32,8 @@ Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 1 unle
 Formats = Annotated[str | None, typer.Option("--format", help="of md,latex,csv,json,html,figures,model-index; all")]
 Intervals = Annotated[bool, typer.Option("--intervals", help="bootstrap intervals beside pair metrics")]
 Readme = Annotated[Path | None, typer.Option(help="Markdown file whose marked block gets the table and a figure")]
+Hub = Annotated[Path | None, typer.Option(help="folder for model cards to push to the Hugging Face Hub, one a method")]
+HubDataset = Annotated[str | None, typer.Option(help="OWNER/NAME of the dataset on the Hub, for .eval_results")]
 Title = Annotated[str | None, typer.Option(help="title of the report")]
 
 
@@ -46,12 +48,19 @@ def report(
     intervals: Intervals = False,
     title: Title = None,
     readme: Readme = None,
+    hub: Hub = None,
+    hub_dataset: HubDataset = None,
 ) -> int:
     """Turn results into tables, figures and one HTML page."""
+    from bench.cli import hub as sharing
     from bench.core.files import write_bytes
     from bench.report import build
     from bench.report.writers.text import to_text
 
+    if check and hub is not None:
+        raise UsageError("--check writes nothing; leave it or --hub away.")
+    if hub_dataset is not None and hub is None:
+        raise UsageError("--hub-dataset says what the files of --hub are about; add --hub FOLDER.")
     options = _options(formats, intervals, title)
     made = _content(results, dataset, quoted, quoted_only, options)
     if check:
@@ -67,6 +76,8 @@ def report(
     if readme is not None:
         write_bytes(readme, encoded(_filled(made, out, readme)))
         typer.echo(visible(str(readme)), err=True)
+    if hub is not None:
+        sharing.write(made.tables, hub, hub_dataset)
     return 0
 
 

@@ -177,6 +177,7 @@ class MethodEntry:
     - ``takes``: which images a tokenizer that was built for one size takes, as plain data or of ``(settings, size)``,
       the (height, width) it was built for. None: images of that size alone.
     - ``source``: the folder's ``source.toml`` with checkpoints, licences and citations.
+    - ``names()``: well-known variants of a method that takes any, each with what is to be known of it in one line.
     - ``takes_rest``: the whole rest of the method string is the variant, verbatim (``diffusers:``).
     """
 
@@ -192,4 +193,5 @@ class MethodEntry:
     takes: Takes | Callable[[Any, tuple[int, int]], Takes] | None = None
     source: str | None = None
     variants: tuple[str, ...] = ()
+    names: Callable[[], Mapping[str, str]] | None = None
     takes_rest: bool = False

@@ -19,6 +19,7 @@ from bench.run.checkpoints import Named, named
 from bench.run.config import RunConfig
 from bench.run.method_string import Method, parse_list
 from bench.run.presets import PRESETS, Preset
+from bench.run.published import expanded
 from bench.run.settings import Decoding, resolve_decoding, resolve_prior, settings_of, with_options
 
 
@@ -110,7 +111,7 @@ def cells(config: RunConfig, table: Mapping[str, MethodEntry], readings: Reading
     known = Readings() if readings is None else readings
     preset, stages = preset_of(config), stages_with_predecessors(config.stages)
     found: list[Cell] = []
-    for method in parse_methods(config.methods, table):
+    for method in parse_methods(expanded(config.methods, table, preset.resolution), table):
         entry = table[method.name]
         try:
             with contained():

@@ -15,7 +15,7 @@ from bench.data.dataset import Dataset
 from bench.errors import AdapterError, UsageError
 from bench.run import tokenizers
 from bench.run.job import Job, job_of
-from bench.run.opening import cells_of, open_dataset, session_of
+from bench.run.opening import cells_of, methods_table, open_dataset, session_of
 
 if TYPE_CHECKING:
     from bench.core.progress import Progress
@@ -94,6 +94,7 @@ def prepare(config: RunConfig, progress: Progress = silent, say: Callable[[str],
         notes.extend(remarks(dataset))
         attempt(lambda: jobs.extend(jobs_of(everything, session_of(config, datasets[0], readings, progress, say))))
         attempt(lambda: found.extend(beforehand.problems(jobs)))
+    attempt(lambda: notes.extend(of_checkpoints(cells, config)))
     of_losses, of_metrics = networks.check(cells, config)
     found += of_losses
     (found if config.strict else notes).extend(of_metrics)
@@ -138,6 +139,18 @@ def check_cache(cache: Path) -> list[str]:
             raise
         return [f"the cache {cache} cannot be written: what is not in it yet cannot be made; BENCH_CACHE names another"]
     return []
+
+
+def of_checkpoints(cells: Sequence[Cell], config: RunConfig) -> list[str]:
+    """What the run would fetch of published checkpoints, and which of them it leaves out for their size."""
+    from bench.run.cells import preset_of
+    from bench.run.published import left_out, to_fetch
+
+    table = {cell.method.name: cell.entry for cell in cells}
+    everything = methods_table(config.plugin)
+    labels = [f"{cell.method.name}@{cell.method.weights}" for cell in cells]
+    said = (left_out(config.methods, everything, preset_of(config).resolution), to_fetch(labels, table))
+    return [sentence for sentence in said if sentence is not None]
 
 
 def check_device(config: RunConfig) -> None:

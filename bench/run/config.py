@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.core import documents
 from bench.core.registry import suggestion
+from bench.core.visible import visible
 from bench.errors import UsageError
 from bench.run.presets import DEFAULT_PRESET
 
@@ -40,7 +41,7 @@ class RunConfig:
     """
 
     methods: tuple[str, ...] = field(
-        metadata=flag("name[:variant][@weights][:k=v,...], ...", short="-m", repeated=True)
+        metadata=flag("name[:variant][@weights][:k=v,...], ..., or all-published", short="-m", repeated=True)
     )
     dataset: str = field(
         default="photos", metadata=flag("photos (default), church, folder:PATH, ...", short="-d", once=True)
@@ -117,14 +118,19 @@ def run_config(flags: Mapping[str, Any], file: Path | None) -> RunConfig:
     given = {key: _only(key, value) for key, value in flags.items() if value is not None}
     merged = {**(_read(file) if file else {}), **given}
     if not merged.get("methods"):
-        raise UsageError("No method is named; give --methods, for example --methods brics,vqgan.")
+        where = f", on the command line or in {file}" if file else ""
+        raise UsageError(f"No method is named{where}; give --methods, for example --methods brics,vqgan.")
     adapter = TypeAdapter(RunConfig)
     try:
         return adapter.validate_python({key: _listed(key, value) for key, value in merged.items()})
     except ValidationError as error:
         first = error.errors()[0]
         where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise UsageError(f"--{where}: {first['msg']} (given: {reprlib.repr(first['input'])}).") from error
+        origin = f" in {file}" if file and first["loc"][0] not in given else ""
+        shown = visible(reprlib.repr(first["input"]))
+        raise UsageError(f"--{where}{origin}: {first['msg']} (given: {shown}).") from error
+    except UsageError as error:
+        raise (UsageError(f"{str(error).rstrip('.')} (configuration: {file}).") if file else error) from error
 
 
 def _only(key: str, value: Any) -> Any:
@@ -145,7 +151,7 @@ def _listed(key: str, value: Any) -> Any:
     known = {field.name: field for field in dataclasses.fields(RunConfig)}
     if key not in known or not known[key].type.startswith("tuple["):
         return value
-    items = [value] if isinstance(value, str | int) else list(value)
+    items = list(value) if isinstance(value, list | tuple) else [value]
     if known[key].metadata["repeated"]:
         return tuple(str(item) for item in items)
     return tuple(piece.strip() for item in items for piece in str(item).split(",") if piece.strip())

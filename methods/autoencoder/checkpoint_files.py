@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
+from bench.core.visible import in_short
 from bench.errors import BenchError, IntegrityError, UsageError
 from bench.pretrained import unpickle
 from methods.autoencoder.checkpoint_layouts import Layout, State, tokenizer_layout, unwrapped
@@ -173,7 +174,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise IntegrityError(f"{path} is a damaged archive ({error}); fetch it again.") from error
+        raise IntegrityError(f"{path} is a damaged archive ({in_short(error)}); fetch it again.") from error
 
 
 Found = tuple[Layout, bool, bool]
@@ -246,7 +247,9 @@ def _states(
         try:
             content = load_file(path) if origin.endswith(".safetensors") else unpickle.load(path, origin)
         except (SafetensorError, OSError) as error:
-            raise IntegrityError(f"{origin} is damaged or cannot be read ({error}); fetch it again.") from error
+            raise IntegrityError(
+                f"{origin} is damaged or cannot be read ({in_short(error)}); fetch it again."
+            ) from error
     raw, averaged = unwrapped(content, origin)
     if raw is None and averaged is None:
         raise IntegrityError(f"{origin} holds no state dict; name a checkpoint of a tokenizer.")

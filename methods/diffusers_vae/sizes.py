@@ -11,7 +11,7 @@ from bench.contract import FixedSize, MultiplesOf, Takes
 from methods.diffusers_vae.classes import CLASSES, Kind
 
 
-def of(source: str, subfolder: str, size: tuple[int, int]) -> Takes:
+def of(source: str, subfolder: str, revision: str, size: tuple[int, int]) -> Takes:
     """Multiples of a latent's side, where the class is known to take them; otherwise images of ``size`` alone."""
     folder = Path(source).expanduser()
     if folder.exists():
@@ -19,7 +19,7 @@ def of(source: str, subfolder: str, size: tuple[int, int]) -> Takes:
     else:
         from methods.diffusers_vae.model import configuration
 
-        config = configuration(source, subfolder)
+        config = configuration(source, subfolder, revision)
     kind = CLASSES.get(str(config.get("_class_name")), Kind())
     side = _side(kind, config)
     if side is None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bench.errors import AdapterError
+
 from ..conftest import Command
 
 GOOD = """
@@ -162,3 +164,45 @@ def test_a_function_of_the_row_that_raises_fails_its_row_alone(
     assert found["jpeg:q=50"]["status"] == "ok"
     assert "IndexError" in found["mine"]["error"]
     assert f"{file}:6" in found["mine"]["error"]
+
+
+LEARNS = """
+from bench.contract import Method, MethodEntry
+from tests import toys
+
+
+class Learner(toys.ToyLearner):
+    def after_step(self, step):
+        {line}
+
+
+CODE = Method(learner=Learner)
+METHOD = MethodEntry("{name}", "Mine", "", "{name}:CODE", settings=toys.toy_settings)
+"""
+
+
+def test_whatever_a_training_raises_fails_its_cell_alone(shared: None, tmp_path: Path, command: Command) -> None:
+    lines = {"fk_key": "{}['none']", "fk_exit": "exit(0)", "fk_memory": "raise MemoryError"}
+    for name, line in lines.items():
+        (tmp_path / f"{name}.py").write_text(LEARNS.replace("{line}", line).replace("{name}", name))
+    flags = asked(",".join([*lines, "jpeg:q=50"]), tmp_path / "r", *(tmp_path / f"{name}.py" for name in lines))
+    done = command("run", *flags)
+    assert done.code == 3, done.err
+    trained = {
+        row["method"]: row for path in (tmp_path / "r").rglob("train.json") for row in [json.loads(path.read_text())]
+    }
+    said = {
+        "fk_key": "KeyError: 'none'",
+        "fk_exit": "SystemExit: it asked the whole program to end",
+        "fk_memory": "MemoryError",
+    }
+    for name, words in said.items():
+        assert trained[name]["status"] == "failed"
+        assert words in trained[name]["error"]
+        assert f"{tmp_path / name}.py:8" in trained[name]["error"]
+        assert name in done.out
+    assert rows(tmp_path / "r")["jpeg:q=50"]["status"] == "ok"
+    assert command("run", *flags, "--fail-fast").code == 3
+    with pytest.raises(AdapterError) as shown:
+        command("run", *flags, "--debug")
+    assert isinstance(shown.value.__cause__, KeyError)

@@ -120,7 +120,9 @@ def test_names_at_the_limits_of_the_system(small: tuple[Path, list[str]], comman
     latin = os.fsdecode(b"caf\xe9\x1b[31m")
     images = shutil.copytree(folder / "images", folder / latin)
     out = folder / f"out-{latin}"
-    assert command(*run[:-2], f"testset:{images}", "--out", str(out)).code == 0
+    done = command(*run[:-2], f"testset:{images}", "--out", str(out))
+    assert done.code == 0, done.err
+    assert "\x1b" not in done.out + done.err
     assert command("report", "-r", str(out), "--out", str(folder / latin / "report")).code == 0
     listed = command("data", "list")
     assert listed.code == 0

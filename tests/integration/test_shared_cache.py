@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.results.store import Place
 from bench.run import experiment
 from bench.run.config import RunConfig
 
 from ..conftest import Command
+from ..unit.report.sample_results import recon
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,8 +187,20 @@ def test_cache_verify_finds_what_is_damaged(plugin: str, tmp_path: Path, cache: 
 def test_a_device_is_never_replaced(tmp_path: Path, command: Command) -> None:
     node = tmp_path / "pipe"
     os.mkfifo(node)
-    one, other = pictures(tmp_path / "one", 0), pictures(tmp_path / "other", 50)
-    done = command("score", "--real", str(one), "--fake", str(other), "--metrics", "psnr", "--per-image", str(node))
-    assert done.code == 2
-    assert "is not a file but a device" in done.err
+    one, other, results = pictures(tmp_path / "one", 0), pictures(tmp_path / "other", 50), tmp_path / "results"
+    held = recon("vqgan", 21.0)
+    Place(results, held.dataset, held.preset, held.method, held.seed).write(held)
+    images = ["-r", "64", "--out", str(node)]
+    for asked in (
+        ["score", "--real", str(one), "--fake", str(other), "--metrics", "psnr", "--per-image", str(node)],
+        ["compare", str(results), str(results), "--out", str(node)],
+        ["data", "show", f"testset:{one}", *images],
+        ["data", "export", f"testset:{one}", "--split", "val", *images],
+    ):
+        done = command(*asked)
+        assert done.code == 2, done.err
+        assert "is not a file but a device" in done.err
+        assert node.is_fifo()
+    done = command("report", "-r", str(results), "--out", str(node))
+    assert done.code in (2, 3)
     assert node.is_fifo()
