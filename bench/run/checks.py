@@ -228,7 +228,7 @@ def _prepared(dataset: Dataset) -> str:
     most = native.longest(dataset.protocol)
     reduced = "neither cropped nor resized" if most is None else f"reduced to a long side of at most {most} pixels"
     training = f"; what is trained is trained at {side}" if dataset.train is not None else ""
-    return f"{reduced}: {sized.said(sized.sizes(dataset.val))} pixels (height x width){training}"
+    return f"{reduced}: {sized.said(sized.sizes(dataset.val))} pixels{training}"
 
 
 def check_resolution(cell: Cell, config: RunConfig) -> None:
