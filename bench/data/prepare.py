@@ -42,17 +42,19 @@ def dataset(
     val: Members,
     split: str,
     facts: Mapping[str, Any] | None = None,
+    crops: Members | None = None,
 ) -> Dataset:
     """Freezes the splits (or finds them frozen) and gathers what a reader must know about them.
 
-    ``split`` is the rule that made them, in words; ``facts`` what the dataset itself adds.
+    ``split`` is the rule that made them, in words; ``facts`` what the dataset itself adds. ``crops`` are
+    what stands for ``val`` where its images are measured at native size and cropped ones are needed too.
     """
     native.check(request.protocol)
     own_sizes = native.is_native(request.protocol)
     cropping = replace(request, protocol=request.crop) if own_sizes else request
     frozen_val = freeze_images(request, val, "val")
     frozen_train = freeze(cropping, train, "train") if train is not None else None
-    cropped_val = freeze(cropping, val, "val") if own_sizes and train is not None else None
+    cropped_val = freeze(cropping, crops or val, "val") if own_sizes and train is not None else None
     about = {
         "origin": Path(val.origin).name,
         "split": split,
