@@ -85,6 +85,7 @@ def _table(table: Table, sources: _Sources) -> dict[str, Any]:
         group = row.group
     return {
         "key": table.key,
+        "name": table.name,
         "caption": caption(table),
         "columns": [{"heading": _unbroken(column.heading)} for column in table.columns],
         "rows": rows,

@@ -134,6 +134,14 @@ def test_what_is_not_there_is_one_sentence_with_what_there_is(root, tmp_path, ru
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("other", [("--quoted-only",), ("--hub", "cards")])
+def test_what_cannot_be_chosen_from_says_so(root, tmp_path, run_bench, other):
+    done = run_bench("report", "-r", root, "--out", tmp_path / "out", "--columns", "psnr", *other)
+    assert done.returncode == 2
+    assert "leave" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_of_a_sweep_are_in_the_order_of_their_numbers(root, tmp_path, run_bench):
     assert run_bench("report", "-r", root, "--out", tmp_path, "--format", "md").returncode == 0
     text = (tmp_path / "report.md").read_text()
