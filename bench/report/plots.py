@@ -106,10 +106,10 @@ def scatter(points: Sequence[Point], x: str, y: str, look: Styles) -> Figure:
         shown = (members[0], members[-1], members[len(members) // 2]) if sweep else members
         named.setdefault(style.family, line)
         target = swept if sweep else single
-        target += [
-            Label(plain(_told(p.label, style.family, families[style.family] == 1)), p.x, p.y, style.colour)
-            for p in shown
-        ]
+        alone = families[style.family] == 1
+        for point in shown:
+            text = _told(point.label, style.family, sweep, alone)
+            target.append(Label(plain(text), point.x, point.y, style.colour))
     xs = [p.x for p in points]
     if max(xs) > 20 * min(xs):
         axes.set_xscale("log")

@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 
 from bench.report.columns import COMPARED
 from bench.report.labels import natural
-from bench.report.styles import SWEEP, Style, styles, sweeps
+from bench.report.styles import SWEEP, Style, Styles, sweeps
 from bench.report.table import Column, Row, Table
 
 KINDS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
@@ -64,10 +64,10 @@ class Summary:
     scatter: Scatter | None
 
 
-def summary(table: Table, caption: str) -> Summary:
+def summary(table: Table, caption: str, look: Styles) -> Summary:
     """The best of each kind, and the scatter where two rows or more have PSNR and bits per pixel."""
     kinds = [(kind, tuple(b for group in groups if (b := _best(table, group)))) for kind, groups in KINDS]
-    return Summary(table.key, caption, tuple((kind, found) for kind, found in kinds if found), _scatter(table))
+    return Summary(table.key, caption, tuple((kind, found) for kind, found in kinds if found), _scatter(table, look))
 
 
 def _find(table: Table, patterns: Sequence[str]) -> int | None:
@@ -87,7 +87,7 @@ def _best(table: Table, patterns: Sequence[str]) -> Best | None:
     return Best(column.title, ", ".join(row.shown for row in rows), rows[0].cells[index].text + unit)
 
 
-def _scatter(table: Table) -> Scatter | None:
+def _scatter(table: Table, look: Styles) -> Scatter | None:
     x, y = _find(table, ("bits-per-pixel",)), _find(table, ("psnr",))
     if x is None or y is None:
         return None
@@ -99,7 +99,6 @@ def _scatter(table: Table) -> Scatter | None:
     if len(found) < 2:
         return None
     found.sort(key=lambda item: natural(item[0].label))
-    look = styles([row.label for row in table.rows])
     xs, ys = [log10(rate) for _, rate, _ in found], [quality for *_, quality in found]
     across, up = _scale(xs, LEFT, WIDTH - RIGHT), _scale(ys, HEIGHT - BOTTOM, TOP)
     dots = [
