@@ -84,11 +84,11 @@ def score(
     for remark in remarks:
         typer.echo(visible(f"note: {remark}"), err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
-    images = reference.arrays if isinstance(reference, image_sets.ImageFiles) else reference
+    images = reference.images if isinstance(reference, image_sets.ImageFiles) else reference
     found = Pretrained(cache / FOLDER if stand_in else None)
     fit = [entry for entry in entries if obstacle is None or entry.kind != "pair"]
     measured = measure(
-        images, candidate.arrays, fit, FEATURES, chosen, device, cache, batch, progress, precision, found
+        images, candidate.images, fit, FEATURES, chosen, device, cache, batch, progress, precision, found
     )
     measured = _with_absent(measured, entries, obstacle)
     rule = pairs.rule if isinstance(pairs, Pairing) and measured.per_image else None
@@ -203,7 +203,6 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     """A split of a dataset, by name; raises :class:`UsageError` without a crop and :class:`Missing` without images."""
     from bench.data import image_sets, manifest
     from bench.data.datasets import asked, opened
-    from bench.data.mixed import Mixed
     from bench.data.sized import as_frozen
 
     if crop is None:
@@ -218,9 +217,7 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     absent = manifest.left_out(facts.get(split) or {}, split, crop.resolution)
     remarks = [f"{text}: {said}" for said in (absent, manifest.ignored(facts), manifest.oddities(facts)) if said]
     names = tuple(manifest.names(frozen))
-    images = as_frozen(frozen)
-    assert not isinstance(images, Mixed), "a crop gives images of one size"
-    return replace(image_sets.whole(f"{text} ({split})", images, names, {}), said=tuple(remarks))
+    return image_sets.ImageFiles(f"{text} ({split})", as_frozen(frozen), names, {}, said=tuple(remarks))
 
 
 def _same_protocol(

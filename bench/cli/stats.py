@@ -51,9 +51,9 @@ def build(
     remarks = list(image_sets.remarks(None, files, "set"))
     for remark in remarks:
         typer.echo(visible(f"note: {remark}"), err=True)
-    found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, progress)
+    found = extract(files.images, wanted, FEATURES, device, cache_root(), batch, progress)
     facts: dict[str, Any] = {
-        "images": of_value([array.digest for array in files.arrays]),
+        "images": of_value([files.images.digest]),
         "origin": place.name if place.exists() else files.origin,
         "crop": crop,
         "encodings": dict(files.encodings),

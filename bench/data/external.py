@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from bench.core import digest
 from bench.core.files import cache_root, expanded, settled, write_bytes
-from bench.core.images import DECODING, Decoded
+from bench.core.images import Decoded
+from bench.core.source import Sources
 from bench.data import freezing, manifest, pairing
 from bench.data.mixed import Mixed
 from bench.data.pairing import Pairing
@@ -96,7 +97,8 @@ class ReadyFiles:
             )
         rule = None if pairs is None else pairs.rule
         original = reference.digest if reference else None
-        recipe = digest.of_value(["ready", DECODING, self.kind, self.digest, original, rule])
+        code = Sources().digest(["bench.data.external"])
+        recipe = digest.of_value(["ready", code, self.kind, self.digest, original, rule])
         left_out = len(self.files.names) - len(names)
 
         def produce(start: int, stop: int) -> freezing.Block:

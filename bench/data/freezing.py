@@ -252,21 +252,30 @@ def freeze_mixed(
         return writer.finish_mixed(facts(writer.sources))
 
 
-def existing(folder: Path) -> Frozen | None:
-    """The frozen folder if it is there and undamaged; a damaged one is removed, to be made anew."""
-    return _existing(folder, open_frozen)
+Renews = Callable[[Path], bool]
 
 
-def existing_images(folder: Path) -> Frozen | Mixed | None:
+def existing(folder: Path, renews: Renews = lambda place: False) -> Frozen | None:
+    """The frozen folder if it is there and undamaged; a damaged one is removed, to be made anew.
+
+    So is a whole one where ``renews(folder)`` says that it is to be made again.
+    """
+    return _existing(folder, open_frozen, renews)
+
+
+def existing_images(folder: Path, renews: Renews = lambda place: False) -> Frozen | Mixed | None:
     """:func:`existing` for a folder of one size or of several."""
-    return _existing(folder, mixed.open_images)
+    return _existing(folder, mixed.open_images, renews)
 
 
 Opened = TypeVar("Opened")
 
 
-def _existing(folder: Path, opened: Callable[[Path], Opened]) -> Opened | None:
+def _existing(folder: Path, opened: Callable[[Path], Opened], renews: Renews) -> Opened | None:
     if not folder.exists():
+        return None
+    if renews(folder):
+        shutil.rmtree(folder)
         return None
     try:
         return opened(folder)

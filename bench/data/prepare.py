@@ -1,8 +1,8 @@
 """From the members of a source to frozen splits: digests, order, content-hash split, decoding in parallel, facts.
 
 A set's key is a digest of what is in it: the digests of its source images, in order, their labels, the protocol, the
-resolution and the decoder's version. Source digests are remembered under a stamp of the files' inodes, sizes and
-times, so that an unchanged source is not read again; ``data verify`` reads the frozen pixels whole.
+resolution, the decoder's version and the code. Source digests are remembered under a stamp of the files' inodes,
+sizes and times, so that an unchanged source is not read again; ``data verify`` reads the frozen pixels whole.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import PIL
 from bench.core import digest, files, images, native
 from bench.core.files import explained, locked, write_bytes
 from bench.core.progress import counted
+from bench.core.source import Sources
 from bench.data import freezing, manifest
 from bench.data import frozen as arrays
 from bench.data.dataset import Dataset, DatasetRequest
@@ -41,17 +42,19 @@ def dataset(
     val: Members,
     split: str,
     facts: Mapping[str, Any] | None = None,
+    crops: Members | None = None,
 ) -> Dataset:
     """Freezes the splits (or finds them frozen) and gathers what a reader must know about them.
 
-    ``split`` is the rule that made them, in words; ``facts`` what the dataset itself adds.
+    ``split`` is the rule that made them, in words; ``facts`` what the dataset itself adds. ``crops`` are
+    what stands for ``val`` where its images are measured at native size and cropped ones are needed too.
     """
     native.check(request.protocol)
     own_sizes = native.is_native(request.protocol)
     cropping = replace(request, protocol=request.crop) if own_sizes else request
     frozen_val = freeze_images(request, val, "val")
     frozen_train = freeze(cropping, train, "train") if train is not None else None
-    cropped_val = freeze(cropping, val, "val") if own_sizes and train is not None else None
+    cropped_val = freeze(cropping, crops or val, "val") if own_sizes and train is not None else None
     about = {
         "origin": Path(val.origin).name,
         "split": split,
@@ -180,8 +183,15 @@ def _recipe(request: DatasetRequest, members: Members, rows: np.ndarray, order: 
         "protocol": request.protocol,
         "resolution": None if native.is_native(request.protocol) else request.resolution,
         "decoder": f"pillow {PIL.__version__}",
-        "version": images.DECODING,
+        "code": code(),
     }
+
+
+def code() -> str:
+    """The digest of the code that makes pixels of files: decoding, crop and resize, and what is left out."""
+    return Sources().digest(
+        ["bench.core.images", "bench.core.native"], alone=["bench.data.prepare", "bench.data.producing"]
+    )
 
 
 def check_bad(request: DatasetRequest, frozen: arrays.Frozen | Mixed) -> None:

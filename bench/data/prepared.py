@@ -59,7 +59,10 @@ def remember(cache: Path, dataset: Dataset, source: Path | None = None) -> None:
 
 
 def recall(request: DatasetRequest) -> Dataset | None:
-    """The dataset as it was prepared before; None where it was not, or where its frozen sets are gone or damaged."""
+    """The dataset as it was prepared before; None where it was not, or where its frozen sets are gone or damaged.
+
+    None too where other code prepared it and its source is still there to be prepared again.
+    """
     entry = _read(_file(request.cache, request.name, request.resolution, request.protocol))
     if entry is None:
         return None
@@ -70,10 +73,15 @@ def recall(request: DatasetRequest) -> Dataset | None:
         cropped_val = frozen.open_frozen(request.cache / "sets" / name) if name else None
     except (IntegrityError, KeyError, TypeError):
         return None
-    for split in (train, val):
-        if split is not None:
-            prepare.check_bad(request, split)
-    return Dataset(entry["name"], entry["resolution"], entry["protocol"], train, val, entry["facts"], cropped_val)
+    splits = [split for split in (train, val, cropped_val) if split is not None]
+    for split in splits:
+        prepare.check_bad(request, split)
+    facts, now = entry["facts"], prepare.code()
+    if any(split.manifest["made_from"].get("code") != now for split in splits):
+        if last_source(request) is not None:
+            return None
+        facts = {**facts, "prepared_by": "other code than that of this version, and the source is gone"}
+    return Dataset(entry["name"], entry["resolution"], entry["protocol"], train, val, facts, cropped_val)
 
 
 def last_source(request: DatasetRequest) -> Path | None:

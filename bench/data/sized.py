@@ -85,8 +85,8 @@ def as_frozen(images: Images) -> Frozen | Mixed:
 
 
 def said(found: np.ndarray) -> str:
-    """Sizes, int64 ``[N, 2]``, for a reader, height first: ``64x64``, or by area ``512x768 to 768x512``."""
+    """Sizes, int64 ``[N, 2]``, for a reader, width first: ``64x64``, or by area ``512x768 to 768x512``."""
     areas = found.prod(axis=1)
-    order = np.lexsort((found[:, 1], found[:, 0], areas))
-    ends = [f"{height}x{width}" for height, width in found[order[[0, -1]]].tolist()]
+    order = np.lexsort((found[:, 0], found[:, 1], areas))
+    ends = [f"{width}x{height}" for height, width in found[order[[0, -1]]].tolist()]
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)

@@ -24,7 +24,7 @@ def unfit(takes: Takes, sizes: np.ndarray) -> str | None:
     if not len(others):
         return None
     return (
-        f"it takes images of {takes.height}x{takes.width} pixels alone, and {len(others)} of {len(sizes)} have others "
+        f"it takes images of {takes.width}x{takes.height} pixels alone, and {len(others)} of {len(sizes)} have others "
         f"({said(others)}); nothing is cropped silently: measure it with a --protocol of one size"
     )
 

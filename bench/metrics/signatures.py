@@ -13,8 +13,9 @@ import numpy as np
 
 from bench.core.digest import of_value
 from bench.core.registry import lookup
+from bench.core.source import Sources
 from bench.data import sized
-from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol, PairFormula, SetFormula
+from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.metrics.feature_cache import Statistics
 from bench.pretrained import weights
 from bench.pretrained.networks import Pretrained
@@ -25,25 +26,8 @@ DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
 Images = sized.Images | Sequence[sized.Images] | Statistics
 """An image set: images of one size or of several, or a row of such; or, as a reference only, features' statistics."""
 
-FORMERLY: Mapping[str, str] = {
-    "bench.metrics.formulas.frechet:frechet": "bench.metrics.frechet",
-    "bench.metrics.formulas.frechet:frechet_infinity": "bench.metrics.extrapolation",
-    "bench.metrics.formulas.inception_score:inception_score": "bench.metrics.inception_score",
-    "bench.metrics.formulas.kid:kid": "bench.metrics.kid",
-    "bench.metrics.formulas.psnr:psnr": "bench.metrics.pixel",
-    "bench.metrics.formulas.ssim:ssim": "bench.metrics.ssim",
-    **{f"bench.metrics.formulas.lpips:lpips_{net}": "bench.metrics.perceptual" for net in ("alex", "squeeze", "vgg")},
-}
-"""Formulas that stand in another file than when numbers of them were first kept, and the module of then.
-
-One whose signature has changed since is not here: its numbers of then count no longer.
-"""
-
-
-def kept_as(function: PairFormula | SetFormula) -> str:
-    """What the key of a kept number calls a formula: its first place, so that what is in a cache is found."""
-    module, name = function.__module__, function.__name__
-    return f"{FORMERLY.get(f'{module}:{name}', module)}:{name}"
+PASS = "bench.metrics.image_pass"
+"""The code that feeds images to metrics and networks."""
 
 
 class ImageSet:
@@ -100,6 +84,7 @@ class Planner:
         protocol: MetricProtocol,
         precision: Precision = "float32",
         pretrained: Pretrained | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self._reference = reference
         self._candidate = candidate
@@ -107,6 +92,7 @@ class Planner:
         self._protocol = protocol
         self._precision = precision
         self._pretrained = pretrained or Pretrained()
+        self._sources = sources or Sources()
 
     def plan(self, entry: MetricEntry) -> PlannedMetric:
         """The metric with its signature and key, or with the reason of its absence."""
@@ -116,8 +102,14 @@ class Planner:
         if reason is not None:
             return PlannedMetric(entry, feature, {}, "", reason)
         signature = self._signature(entry, feature, needs)
-        key = of_value({**signature, "function": kept_as(entry.function), "candidate": self._candidate.digest})
-        return PlannedMetric(entry, feature, signature, key, None)
+        modules = [entry.function.__module__, *([] if feature is None else [self._extractor(feature).build])]
+        function = f"{entry.function.__module__}:{entry.function.__name__}"
+        recipe = {"function": function, "candidate": self._candidate.digest, "code": self._code(*modules)}
+        return PlannedMetric(entry, feature, signature, of_value({**signature, **recipe}), None)
+
+    def _code(self, *functions: str) -> str:
+        """The digest of the code of a number or of features, from the images on."""
+        return self._sources.digest([*functions, PASS])
 
     def _absent(self, feature: str | None, needs: Sequence[str]) -> str | None:
         """What has to be installed or fetched."""
@@ -176,9 +168,10 @@ class Planner:
         return value if value is None else min([value, *counts]) if counts else value
 
     def feature_key(self, images: ImageSet, feature: str) -> str:
-        """The key of one set's features: images, extractor with version, convention, weights and backend."""
+        """The key of one set's features: images, extractor with code, convention, weights and backend."""
         extractor = self._extractor(feature)
         recipe = {
+            "code": self._code(extractor.build),
             "images": images.digest,
             "features": feature,
             "version": extractor.version,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.core.digest import of_bytes, of_value
+from bench.core.files import plain_name
 from bench.report import plots
 from bench.report.columns import ColumnSpec
 from bench.report.examples import EXAMPLES, Member, first_seeds, telling
@@ -71,7 +72,7 @@ def plans(results: Sequence[Loaded]) -> list[Plan]:
 
 
 def _key(dataset: str, preset: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in f"{dataset}-{preset}")
+    return plain_name(f"{dataset}-{preset}")
 
 
 # Images --------------------------------------------------------------------------------------------------------

@@ -6,12 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.core import digest
-from bench.core.visible import encoded
+from bench.core.files import plain_name
 from bench.results.record import Measurement, Result, Signature
-
-LONGEST_KEY = 200
-"""Characters of a table's key, which names files."""
 
 Mark = Literal["best", "second", ""]
 
@@ -126,8 +122,7 @@ class Table:
     def key(self) -> str:
         """``<dataset>-<preset>-<name>`` in characters that are safe in file names and HTML ids."""
         text = "-".join(part for part in (self.dataset, self.preset, self.name) if part)
-        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in text)
-        return safe if len(safe) <= LONGEST_KEY else f"{safe[: LONGEST_KEY - 13]}-{digest.of_bytes(encoded(text))[:12]}"
+        return plain_name(text)
 
 
 class Notes:

@@ -207,6 +207,8 @@ def remarks(dataset: Dataset) -> list[str]:
     said += [text for text in (manifest.ignored(dataset.facts), manifest.oddities(dataset.facts)) if text]
     if dataset.facts.get("split") == CONTENT_SPLIT:
         said.append(f"{dataset.name} has no parts named after training and validation: split {CONTENT_SPLIT}")
+    if dataset.facts.get("prepared_by"):
+        said.append(f"{dataset.name} was prepared by {dataset.facts['prepared_by']}; give it anew with `data prepare`")
     if dataset.facts.get("split") == CONTENT_SPLIT and count < FEW:
         said.append(
             f"only a tenth of {dataset.name} is held out, {count} images; where nothing is trained on it, "
@@ -226,7 +228,7 @@ def _prepared(dataset: Dataset) -> str:
     most = native.longest(dataset.protocol)
     reduced = "neither cropped nor resized" if most is None else f"reduced to a long side of at most {most} pixels"
     training = f"; what is trained is trained at {side}" if dataset.train is not None else ""
-    return f"{reduced}: {sized.said(sized.sizes(dataset.val))} pixels (height x width){training}"
+    return f"{reduced}: {sized.said(sized.sizes(dataset.val))} pixels{training}"
 
 
 def check_resolution(cell: Cell, config: RunConfig) -> None:

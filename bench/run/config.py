@@ -73,7 +73,7 @@ class RunConfig:
         default=False, metadata=flag("a metric without its weights is an error at the start", measuring=True)
     )
     stand_in: bool = field(default=False, metadata=flag("random weights for absent networks (marks rows)"))
-    overwrite: bool = field(default=False, metadata=flag("measure again what is there"))
+    overwrite: bool = field(default=False, metadata=flag("compute again what is there, training too"))
     fail_fast: bool = field(default=False, metadata=flag("stop at the first failing cell"))
     clock: bool = field(default=False, metadata=flag("measure encode and decode images/s and memory", measuring=True))
     deterministic: bool = field(default=False, metadata=flag("deterministic algorithms, no TF32"))

@@ -172,6 +172,9 @@ def _marked(outcome: Outcome, name: str, job: Job) -> Outcome:
 
 
 def _store(blank: Result, outcome: Outcome, session: Session, place: Place) -> Result:
+    aside = place.keep_aside(blank.stage, blank.key)
+    if aside is not None:
+        session.say(f"{blank.method}, {blank.stage}: the earlier result, of another recipe or code, is kept: {aside}")
     for suffix, data in (outcome.pictures or {}).items():
         write_bytes(place.folder / f"{blank.stage}.{suffix}", data)
     result = dataclasses.replace(

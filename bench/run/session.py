@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Build, MethodEntry
-from bench.core import native
+from bench.core import digest, native
 from bench.core.devices import choose_device, processes
 from bench.core.images import ImageArray
 from bench.core.readings import Readings
@@ -53,7 +53,11 @@ def head(array: ImageArray, count: int | None) -> ImageArray:
 
 @dataclass(frozen=True)
 class Session:
-    """One run. ``say`` prints a line to stderr; ``readings`` is what it has read of weight files."""
+    """One run. ``say`` prints a line to stderr.
+
+    ``readings`` is what it has read of weight files, ``sources`` of code; ``renewed`` are the places in the cache that
+    ``--overwrite`` made it begin anew.
+    """
 
     config: RunConfig
     preset: Preset
@@ -65,6 +69,7 @@ class Session:
     say: Callable[[str], None]
     readings: Readings = field(default_factory=Readings)
     sources: Sources = field(default_factory=Sources)
+    renewed: set[Path] = field(default_factory=set)
 
     @property
     def train(self) -> ImageArray:
@@ -126,10 +131,36 @@ class Session:
         return tuple(name for name, given in flags.items() if given)
 
     def place(self, cell: Cell) -> Place:
-        """Where a cell's results are."""
+        """Where a cell's results are: unlike images and unlike recipes have places of their own."""
         dataset = self.dataset
         name = f"{dataset.name}@{dataset.protocol}" if native.is_native(dataset.protocol) else dataset.name
-        return Place(self.config.out, name, self.preset.name, cell.label, cell.seed, cell.task)
+        data = self.data if ":" in self.config.dataset else ""
+        return Place(self.config.out, name, self.preset.name, cell.label, cell.seed, cell.task, data, self.asked)
+
+    @property
+    def data(self) -> str:
+        """The digest of all images of the dataset."""
+        train = self.dataset.train
+        return digest.of_value([None if train is None else train.digest, self.dataset.val.digest])
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What makes the recipe beyond dataset, preset, task and method: ``("precision=bf16-mixed", "limit=8")``."""
+        from bench.data.dataset import dataset_of
+        from bench.data.datasets import DATASETS
+        from bench.metrics.protocols import DEFAULT_PROTOCOL
+
+        config = self.config
+        flags = {
+            "limit": config.limit,
+            "eval-limit": config.eval_limit,
+            "protocol": None if native.is_native(self.dataset.protocol) else self.dataset.protocol,
+            "metric-protocol": self.protocol.name,
+            "stand-in": config.stand_in or None,
+        }
+        usual = {"protocol": dataset_of(config.dataset, DATASETS)[0].protocol, "metric-protocol": DEFAULT_PROTOCOL}
+        said = [f"{name}={value}" for name, value in flags.items() if value not in (None, usual.get(name))]
+        return (*sorted(config.set), *said)
 
     def device(self) -> torch.device:
         """The device of ``--device``, "auto" meaning CUDA, then MPS, then the CPU."""
@@ -174,6 +205,13 @@ class Session:
 
         found: Mapping[str, Tensor] = self.readings.content(path, read_final)
         return found
+
+    def renews(self, place: Path) -> bool:
+        """Whether what is in this place of the cache is to be made again: under ``--overwrite``, once in a run."""
+        if not self.config.overwrite or place in self.renewed:
+            return False
+        self.renewed.add(place)
+        return True
 
     def batch(self) -> int:
         """Images in a batch of evaluation, a function of the resolution alone."""

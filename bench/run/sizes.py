@@ -82,7 +82,7 @@ def problems(jobs: Sequence[Job]) -> list[str]:
             # Tokens go with the area, and memory with their square.
             side = int(largest.max() * (free / needed) ** 0.25)
             found.append(
-                f"'{job.cell.label}': self-attention over the largest image, {largest[0]}x{largest[1]} pixels, needs "
+                f"'{job.cell.label}': self-attention over the largest image, {largest[1]}x{largest[0]} pixels, needs "
                 f"about {amount(needed)} of memory, but {name} has {amount(free)}; add --protocol native:{side}, "
                 "or leave the method out."
             )

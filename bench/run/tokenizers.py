@@ -67,12 +67,12 @@ class CellTokenizer:
 
     @cached_property
     def training(self) -> dict[str, Any]:
-        """Method, settings, images, budget and the networks in the losses: what decides the weights of a training."""
+        """What decides the weights of a training: method, code, settings, images, budget, networks in the losses."""
         cell, session, needs = self.cell, self.session, networks(self.cell)
         return {
             "stage": "train",
+            "code": code.of_training(cell.entry, session),
             "method": cell.method.name,
-            "code": code.of_training(cell.entry, session.sources),
             "settings": settings_until(cell.settings, "train"),
             "resolution": session.preset.resolution,
             "images": session.train.digest,
@@ -92,16 +92,15 @@ class CellTokenizer:
     def identity(self) -> dict[str, Any]:
         """What decides the tokenizer, as plain values and without building it."""
         cell, settings = self.cell, settings_until(self.cell.settings, "recon")
-        made_by = code.of_method(cell.entry, self.session.sources)
-        ready = cell.weights.found()
+        ready, made_by = cell.weights.found(), {"code": code.of_images(self.cell.entry, self.session, (), ())}
         if ready is not None:
-            return {"weights": ready.digest, "method": cell.method.name, "settings": settings, "code": made_by}
+            return {"weights": ready.digest, "method": cell.method.name, "settings": settings, **made_by}
         if not_trained(cell) is None:
             trained_with = settings_until(cell.settings, "train")
             later = {name: value for name, value in settings.items() if name not in trained_with}
-            return {"train": digest.of_value(self.training), **later}
-        side = self.session.preset.resolution
-        return {"method": cell.method.name, "settings": settings, "resolution": side, "code": made_by}
+            return {"train": digest.of_value(self.training), **later, **made_by}
+        method = {"method": cell.method.name, "settings": settings, "resolution": self.session.preset.resolution}
+        return {**method, **made_by}
 
     @property
     def stand_ins(self) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
+from bench.core import documents
+from bench.core.files import to_the_end
 from bench.core.visible import in_short
 from bench.errors import BenchError, IntegrityError, UsageError
 from bench.pretrained import unpickle
@@ -92,7 +94,7 @@ def read_as(path: Path, arrange: Arrange) -> Foreign:
     Raises :class:`UsageError` where it is none, or several, and :class:`IntegrityError` when it is damaged.
     """
     members = list(_members(path))
-    resolution = _resolution(members)
+    resolution = _resolution(path, members)
     name, (layout, raw, averaged) = _tokenizer(path, members, arrange)
     facts = {
         "file": name,
@@ -143,6 +145,7 @@ def _from_zip(path: Path, name: str) -> Iterator[Path]:
 def _tar_members(path: Path) -> Iterator[Member]:
     with _readable(path), tarfile.open(path) as archive:
         names = [member.name for member in archive if member.isfile()]
+        to_the_end(archive.fileobj)
     yield from ((name, partial(_from_tar, path, name)) for name in names if name.endswith((*WEIGHTS, *CONFIGURATIONS)))
 
 
@@ -256,21 +259,17 @@ def _states(
     return raw, averaged
 
 
-def _resolution(members: list[Member]) -> int | None:
+def _resolution(path: Path, members: list[Member]) -> int | None:
     """``ddconfig.resolution`` of the configurations, which must agree."""
-    import yaml
-
     found = set()
     for name, content in members:
         if name.endswith(CONFIGURATIONS):
-            try:
-                with content() as file:
-                    found |= set(_ddconfig_resolutions(yaml.safe_load(file.read_bytes())))
-            except yaml.YAMLError as error:
-                reason = " ".join(str(error).split())[:160]
-                raise UsageError(f"The configuration {name} is not YAML ({reason}); mend or remove it.") from error
+            door = documents.Door(f"The configuration {name} of {path}", "mend or remove it")
+            with content() as file:
+                text = documents.read(file, door, documents.LARGEST_BY_HAND)
+            found |= set(_ddconfig_resolutions(documents.from_yaml(text, door)))
     if len(found) > 1:
-        raise UsageError(f"The configurations disagree about the resolution: {sorted(found)}; keep one.")
+        raise UsageError(f"The configurations of {path} disagree about the resolution: {sorted(found)}; keep one.")
     return found.pop() if found else None
 
 

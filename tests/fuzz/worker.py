@@ -47,7 +47,7 @@ def watch(home: Path) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str | bytes) and _writes(arguments[1], arguments[2]):
             path = os.path.realpath(os.fsdecode(arguments[0]))
-            if not path.startswith((f"{home}{os.sep}", "/dev/null", "/dev/shm/")):
+            if path != str(home) and not path.startswith((f"{home}{os.sep}", "/dev/null", "/dev/shm/")):
                 acted.append(f"open {path}")
         elif event in ACTS and not _own(event, arguments):
             acted.append(f"{event} {str(arguments)[:200]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bench.data import mixed
 from bench.data.mixed import Mixed
 from bench.results.record import Result
 from bench.run.config import RunConfig
-from bench.run.experiment import run
+from bench.run.experiment import run, validate
 from tests import sources
 from tests.conftest import Command
 
@@ -90,9 +91,9 @@ def test_every_method_has_its_numbers_or_says_why_not(ran: Ran) -> None:
     }
     said = ran.results["brics", "recon"].error
     assert said is not None
-    assert said.startswith("it takes images of 32x32 pixels alone, and 6 of 6 have others (37x43 to 45x56)")
+    assert said.startswith("it takes images of 32x32 pixels alone, and 6 of 6 have others (43x37 to 56x45)")
     assert ran.results["vqgan", "cost"].status == ran.results["brics", "cost"].status == "ok"
-    assert {r.dataset for r in ran.results.values()} == {"folder:photographs, native, 37x43 to 45x56"}
+    assert {r.dataset for r in ran.results.values()} == {"folder:photographs, native, 43x37 to 56x45"}
 
 
 @pytest.mark.parametrize("method", ["jpeg:q=50", "dct:q=50", "downsample:8", "vqgan"])
@@ -141,7 +142,7 @@ def test_bits_of_a_codec_are_those_of_its_files(ran: Ran) -> None:
 def test_what_is_trained_is_trained_at_the_presets_size_and_says_so(ran: Ran) -> None:
     assert ran.facts("vqgan")["trained_at"] == [32, 32]
     assert "trained_at" not in ran.facts("jpeg:q=50")
-    assert {ran.facts(m)["image_sizes"] for m in METHODS if m != "brics"} == {"37x43 to 45x56"}
+    assert {ran.facts(m)["image_sizes"] for m in METHODS if m != "brics"} == {"43x37 to 56x45"}
     data = ran.results["vqgan", "recon"].provenance["data"]
     assert data["protocol"] == "native"
     assert data["trained_at"] == "32x32 by 'ldm'"
@@ -211,9 +212,24 @@ def test_the_command_says_the_sizes_and_ends_well(ran: Ran, command: Command, mo
         "run", "--methods", "jpeg:q=50,brics", *arguments, "--stages", "recon", "--set", "images_seen=32", "--out", out
     )
     assert done.code == 0, done.err
-    assert "reduced to a long side of at most 40 pixels: 40x29 to 34x40 pixels" in done.err.replace("\n", " ")
-    assert "folder:photographs, native:40, 40x29 to 34x40" in done.out
+    assert "reduced to a long side of at most 40 pixels: 29x40 to 40x34 pixels" in done.err.replace("\n", " ")
+    assert "folder:photographs, native:40, 29x40 to 40x34" in done.out
     assert "brics seed 0, train" not in done.err  # a tokenizer that cannot be measured is not trained for it
     refused = command("run", "--methods", "jpeg", *arguments[:-1], "native:no", "--out", out)
     assert refused.code == 2
     assert "written native, or native:N" in refused.err
+
+
+def test_attention_that_needs_more_memory_than_there_is_is_said_before_with_the_remedy(
+    tmp_path: Path, cache: Path
+) -> None:
+    folder = files(tmp_path / "photographs", sizes=((40, 40),))
+    Image.new("RGB", (2400, 2000)).save(folder / "val" / "large.png")
+    config = RunConfig(("vqgan", "jpeg"), f"folder:{folder}", "smoke", protocol="native", out=tmp_path / "out")
+    (said,) = validate(config).missing
+    assert said.startswith("'vqgan': self-attention over the largest image, 2400x2000 pixels, needs about ")
+    found = re.search(r"add --protocol (native:(\d+)), or leave the method out\.$", said)
+    assert found is not None
+    assert 100 < int(found[2]) < 2400
+    assert validate(replace(config, protocol=found[1])).missing == ()
+    assert validate(replace(config, methods=("jpeg",))).missing == ()

@@ -78,7 +78,7 @@ FAULTS = {
 
 
 def plugin(folder: Path, fault: str | None, prefix: str = "run", name: str = "mine") -> Path:
-    stem = f"fk_{prefix}_{(fault or 'good').replace('-', '_')}"
+    stem = f"faulty_{prefix}_{(fault or 'good').replace('-', '_')}"
     text = GOOD.replace("{stem}", stem).replace("{name}", name)
     for place, right in RIGHT.items():
         wrong = FAULTS[fault][1] if fault and FAULTS[fault][0] == place else right
@@ -136,7 +136,7 @@ ROW = 'METHOD = MethodEntry(name="{name}", title="Mine", summary="", code="mine:
 
 
 def test_a_raise_at_import_fails_its_row_alone(shared: None, tmp_path: Path, command: Command) -> None:
-    files = [tmp_path / f"fk_import_{number}.py" for number in range(len(LINES))]
+    files = [tmp_path / f"faulty_import_{number}.py" for number in range(len(LINES))]
     for file, line in zip(files, LINES, strict=True):
         file.write_text(f"from bench.contract import MethodEntry\n{line}\n{ROW.replace('{name}', file.stem)}\n")
     flags = asked(",".join([*(file.stem for file in files), "jpeg:q=50"]), tmp_path / "r", *files)
@@ -182,7 +182,7 @@ METHOD = MethodEntry("{name}", "Mine", "", "{name}:CODE", settings=toys.toy_sett
 
 
 def test_whatever_a_training_raises_fails_its_cell_alone(shared: None, tmp_path: Path, command: Command) -> None:
-    lines = {"fk_key": "{}['none']", "fk_exit": "exit(0)", "fk_memory": "raise MemoryError"}
+    lines = {"faulty_key": "{}['none']", "faulty_exit": "exit(0)", "faulty_memory": "raise MemoryError"}
     for name, line in lines.items():
         (tmp_path / f"{name}.py").write_text(LEARNS.replace("{line}", line).replace("{name}", name))
     flags = asked(",".join([*lines, "jpeg:q=50"]), tmp_path / "r", *(tmp_path / f"{name}.py" for name in lines))
@@ -192,9 +192,9 @@ def test_whatever_a_training_raises_fails_its_cell_alone(shared: None, tmp_path:
         row["method"]: row for path in (tmp_path / "r").rglob("train.json") for row in [json.loads(path.read_text())]
     }
     said = {
-        "fk_key": "KeyError: 'none'",
-        "fk_exit": "SystemExit: it asked the whole program to end",
-        "fk_memory": "MemoryError",
+        "faulty_key": "KeyError: 'none'",
+        "faulty_exit": "SystemExit: it asked the whole program to end",
+        "faulty_memory": "MemoryError",
     }
     for name, words in said.items():
         assert trained[name]["status"] == "failed"

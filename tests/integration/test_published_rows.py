@@ -25,7 +25,7 @@ def test_every_family_is_measured_and_its_result_says_what_was_read(
         rows.append(f"{method}@{tmp_path / method}.ckpt")
     arguments = ("--dataset", "photos", "--preset", "smoke", "--stages", "recon,cost", "--device", "cpu")
     done = command(
-        "run", "--methods", ",".join(rows), *arguments, "--eval-limit", "8", "--out", str(tmp_path / "out"), "--json"
+        "run", "--methods", ",".join(rows), *arguments, "--eval-limit", "4", "--out", str(tmp_path / "out"), "--json"
     )
     assert done.code == 0, done.err
     results = {(r["method"].partition("@")[0], r["stage"]): r for r in json.loads(done.out)}
@@ -45,6 +45,14 @@ def test_a_row_without_weights_is_said_to_need_them(shared_cache: Path, monkeypa
     monkeypatch.setenv("BENCH_CACHE", str(shared_cache))
     arguments = ("--dataset", "photos", "--preset", "smoke", "--stages", "recon", "--device", "cpu")
     done = command("run", "--methods", "llamagen", *arguments, "--eval-limit", "8", "--out", str(tmp_path), "--json")
-    (result,) = json.loads(done.out)
-    assert result["status"] != "ok"
-    assert "it needs weights: write name@WEIGHTS" in done.out + done.err
+    assert done.code == 2
+    assert "it needs weights: write name@WEIGHTS" in done.err
+
+
+def test_an_option_that_the_weights_decide_is_refused(cache: Path, command: Command, tmp_path: Path) -> None:
+    torch.save(published.narrow_state("llamagen"), tmp_path / "narrow.pt")
+    done = command("cost", "--methods", f"llamagen@{tmp_path / 'narrow.pt'}:n_embed=5", "--preset", "smoke")
+    assert done.code == 2
+    assert "'n_embed' is fixed by the weights, which have 4096; leave it out." in done.err
+    done = command("cost", "--methods", f"llamagen@{tmp_path / 'narrow.pt'}:attention=matmul", "--preset", "smoke")
+    assert done.code == 0, done.err

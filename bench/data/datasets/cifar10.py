@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.core import digest, images
-from bench.core.files import regular
+from bench.core.files import regular, to_the_end
 from bench.core.visible import in_short
 from bench.data import prepare, prepared
 from bench.data.dataset import Dataset, DatasetRequest
@@ -95,8 +95,7 @@ def _from_archive(path: Path) -> dict[str, bytes]:
                 if name in (*TRAIN_FILES, *TEST_FILES) and member.isreg() and 0 <= member.size <= PER_FILE * RECORD:
                     file = archive.extractfile(member)
                     found[name] = file.read() if file is not None else b""
-            while archive.fileobj is not None and archive.fileobj.read(1 << 20):
-                pass  # to the end, where gzip has its checksum
+            to_the_end(archive.fileobj)
     except (tarfile.TarError, *UNPACKING_ERRORS) as error:
         raise UsageError(f"{path} is not a readable archive ({in_short(error)}); download {URL} again.") from error
     return found

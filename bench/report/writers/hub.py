@@ -1,9 +1,9 @@
 """Folders for the Hugging Face Hub, one per method: a model card with its numbers, and ``.eval_results``.
 
 The Hub reads numbers from two places. The older is the ``model-index`` in the front matter of the model card
-(README.md). The newer is ``.eval_results/*.yaml``: a list of entries ``{dataset: {id, task_id, revision}, value, notes}`` that it
-gathers into the leaderboard of the dataset named by ``id``, which therefore has to be a dataset of the Hub. Nothing is
-pushed from here.
+(README.md). The newer is ``.eval_results/*.yaml``: entries ``{dataset: {id, task_id, revision}, value, notes}``
+that it gathers into the leaderboard of the dataset named by ``id``, which therefore has to be a dataset of the Hub.
+Nothing is pushed from here.
 """
 
 from __future__ import annotations

@@ -91,4 +91,4 @@ def _is_trained(job: Job) -> bool:
         or job.session.dataset.train is None
     ):
         return False
-    return fit.finished(job.tokenizer.folder) is None
+    return job.session.config.overwrite or fit.finished(job.tokenizer.folder) is None

@@ -15,6 +15,7 @@ import numpy as np
 from bench.contract import Codes, Condition, Seeds, Tokenizer
 from bench.core import digest
 from bench.core.images import ImageArray
+from bench.run import code
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import head
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.data.frozen import Frozen
-
-VERSION = 1
 
 
 def not_applicable(cell: Cell) -> str | None:
@@ -90,9 +89,10 @@ def _given_images(job: Job, reference: ImageArray) -> Frozen:
     from bench.data.mixed import Mixed
     from bench.evaluate.reconstruct import reconstruct
 
-    recipe = ["given", VERSION, job.tokenizer.identity, job.cell.task, reference.digest]
+    made_by = code.of_images(job.cell.entry, job.session, ("bench.evaluate.reconstruct",), ("conditional",))
+    recipe = ["given", made_by, job.tokenizer.identity, job.cell.task, reference.digest]
     folder = job.session.cache / "images" / digest.of_value(recipe)[:32]
-    there = existing(folder)
+    there = existing(folder, job.session.renews)
     if there is not None:
         return there
     session, shown = job.session, Given(job.tokenizer.open(), job.cell)

@@ -63,6 +63,16 @@ def finished(where: Path) -> dict[str, Any] | None:
     return report
 
 
+def kept(where: Path, session: Session) -> dict[str, Any] | None:
+    """:func:`finished`, except that ``--overwrite`` forgets it first, once in a run."""
+    from bench.train.checkpoint import FINAL
+
+    if finished(where) is not None and session.renews(where):
+        for name in (REPORT, FINAL):
+            (where / name).unlink(missing_ok=True)
+    return finished(where)
+
+
 def measurements(report: Mapping[str, Any]) -> tuple[Measurement, ...]:
     """The budget as numbers of the table."""
     return (

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from bench.metrics.memorisation import Neighbours
     from bench.pretrained.lpips import Backbone
 
-VERSION = 1
-
 SHOWN, NEAREST = 8, 3
 """How many samples the figure shows, and how many training images under each."""
 
@@ -48,10 +46,9 @@ def recipe(job: Job) -> dict[str, Any]:
     images = external.identity(job.cell) if external.has(job.cell, "samples") else digest.of_value(sampling.recipe(job))
     return {
         "stage": "gen",
-        "version": VERSION,
         "samples": images,
         "reference": job.session.train.digest,
-        "metrics": [[m.name, m.version, weights_at_hand(m, job.session)] for m in set_metrics(job.session)],
+        "metrics": [[m.name, weights_at_hand(m, job.session)] for m in set_metrics(job.session)],
         "protocol": job.session.protocol.name,
         "neighbours": memorisation_recipe(job.session),
     }
@@ -81,6 +78,8 @@ def run(job: Job) -> Outcome:
             job.session.batch(),
             job.session.progress,
             pretrained=job.session.pretrained,
+            sources=job.session.sources,
+            renews=job.session.renews,
         )
         found += [dataclasses.replace(m, name=prefix + m.name) for m in measured.measurements]
     repeats = memorisation(candidate, job.session)

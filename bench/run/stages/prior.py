@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.contract import Prior, Tokenizer
 from bench.core import digest
 from bench.results.record import Measurement, Signature
-from bench.run import tokenizers
+from bench.run import code, tokenizers
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome, head
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bench.contract import Build, Learner, PriorMethod
     from bench.evaluate.encode import CodeSource
 
-VERSION = 1
 STATISTICS = 2048
 """Codes that the prior's learner sees when it is built, for scales and bounds."""
 
@@ -40,7 +39,7 @@ def recipe(job: Job) -> dict[str, Any]:
     """Tokenizer, prior settings, images and budget; not the task, which matters only when images are drawn."""
     return {
         "stage": "prior",
-        "version": VERSION,
+        "code": code_of(job),
         "tokenizer": job.tokenizer.identity,
         "prior": settings_until(job.cell.prior, "prior"),
         "images": job.session.train.digest,
@@ -49,6 +48,12 @@ def recipe(job: Job) -> dict[str, Any]:
         "precision": job.session.preset.precision,
         "seed": job.cell.seed,
     }
+
+
+def code_of(job: Job) -> str:
+    """The digest of the code that decides the prior's weights."""
+    modules = [*code.TRAINING, "bench.evaluate.encode"]
+    return code.of_images(job.cell.entry, job.session, modules, ("prior", "fit"))
 
 
 def folder(job: Job) -> Path:
@@ -64,10 +69,10 @@ def run(job: Job) -> Outcome:
 
 
 def report_of(job: Job) -> Mapping[str, Any]:
-    """The report of the finished training; it is trained now where it is not yet, or no longer, in the cache."""
+    """The report of the finished training; it is trained now where it is not yet, or under ``--overwrite``."""
     where = folder(job)
     budget = fit.Budget(job.session.preset.prior_images_seen, job.cell.seed)
-    return fit.finished(where) or _train(job, where, budget)
+    return fit.kept(where, job.session) or _train(job, where, budget)
 
 
 def _train(job: Job, where: Path, budget: fit.Budget) -> dict[str, Any]:
@@ -86,6 +91,7 @@ def codes_of_training_set(job: Job, tokenizer: Tokenizer) -> CodeSource:
     from bench.evaluate.encode import encode
 
     encoder = of(job.cell).encoder
+    made_by = digest.of_value([job.tokenizer.identity, code_of(job)])
     return encode(
         encoder(tokenizer) if encoder else tokenizer,
         job.session.train,
@@ -94,6 +100,8 @@ def codes_of_training_set(job: Job, tokenizer: Tokenizer) -> CodeSource:
         batch=job.session.batch(),
         flip=job.session.preset.flip,
         progress=job.session.progress,
+        made_by=made_by,
+        renews=job.session.renews,
     )
 
 

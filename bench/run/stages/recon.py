@@ -17,7 +17,7 @@ from bench.data.sized import Images
 from bench.metrics import signatures
 from bench.metrics.entries import MetricEntry
 from bench.results.record import Measurement, Signature
-from bench.run import sizes, tokenizers
+from bench.run import code, sizes, tokenizers
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome, Session, head
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from bench.data.frozen import Frozen
 
-VERSION = 1
 EXAMPLES = 16
+MAKING = ("bench.evaluate.reconstruct", "bench.evaluate.rate", "bench.evaluate.usage")
+"""The code between a tokenizer and its reconstructions with their rate."""
 EXAMPLE_SIDE = 256
 """Pixels of a side of an example that is no square; a larger one is shown reduced."""
 
@@ -52,7 +53,7 @@ def recipe(job: Job) -> dict[str, Any]:
     """The reconstructions and the metrics with the weights that are at hand: new weights, new measurement."""
     return {
         **images_recipe(job),
-        "metrics": [[m.name, m.version, weights_at_hand(m, job.session)] for m in job.session.tables.metrics.values()],
+        "metrics": [[m.name, weights_at_hand(m, job.session)] for m in job.session.tables.metrics.values()],
         "protocol": job.session.protocol.name,
         "clock": job.session.config.clock,
         "rates": rates_recipe(job),
@@ -64,10 +65,15 @@ def images_recipe(job: Job) -> dict[str, Any]:
     """What decides the reconstructed pixels."""
     made = {"ready": external.identity(job.cell)} if external.has(job.cell, "recons") else job.tokenizer.identity
     images = job.session.val.digest
-    decoding = {**tokenizers.noise_recipe(job.cell), **tokenizers.depth_recipe(job.cell)}
-    if not external.has(job.cell, "recons"):
-        decoding |= sizes.recipe(job)
-    return {"stage": "recon", "version": VERSION, "tokenizer": made, "images": images, **decoding}
+    return {
+        "stage": "recon",
+        "code": code.of_images(job.cell.entry, job.session, MAKING, ("recon",)),
+        "tokenizer": made,
+        "images": images,
+        **tokenizers.noise_recipe(job.cell),
+        **tokenizers.depth_recipe(job.cell),
+        **({} if external.has(job.cell, "recons") else sizes.recipe(job)),
+    }
 
 
 def weights_at_hand(metric: MetricEntry, session: Session) -> list[str]:
@@ -99,6 +105,8 @@ def run(job: Job) -> Outcome:
         job.session.batch(),
         job.session.progress,
         pretrained=job.session.pretrained,
+        sources=job.session.sources,
+        renews=job.session.renews,
     )
     return Outcome(
         metrics=(
@@ -152,7 +160,7 @@ def reconstructions(job: Job) -> Frozen | Mixed:
     from bench.evaluate.usage import profile
 
     folder = job.session.cache / "images" / digest.of_value(images_recipe(job))[:32]
-    there = existing_images(folder)
+    there = existing_images(folder, job.session.renews)
     if there is not None:
         return there
     tokenizer = job.tokenizer.open()

@@ -37,14 +37,14 @@ def run(job: Job) -> Outcome:
 
 
 def report_of(job: Job) -> Mapping[str, Any]:
-    """The report of the finished training; it is trained now where it is not yet, or no longer, in the cache."""
+    """The report of the finished training; it is trained now where it is not yet, or under ``--overwrite``."""
     where = job.tokenizer.folder
     budget = fit.Budget(job.session.preset.images_seen, job.cell.seed, job.session.preset.previews)
 
     def build(device: torch.device, comm: Any) -> Learner[Tokenizer]:
         return job.tokenizer.learner(job.build(device, comm))
 
-    report = fit.finished(where)
+    report = fit.kept(where, job.session)
     if report is None:
         preview = _preview(job.session) if budget.previews else None
         report = fit.train(build, ImageSource(job.session.train), budget, job.session, where, preview)

@@ -1,5 +1,6 @@
 """Memory follows the pixels of images and not their number."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -51,6 +52,21 @@ def test_twelve_photographs_of_twelve_megapixels_need_no_gigabyte(photographs, t
     count, kilobytes = map(int, done.stdout.split())
     assert count == 12
     assert kilobytes < 700_000, "decoding all at once takes 1.2 GB for eight of them"
+
+
+def test_photographs_are_frozen_at_their_native_size_in_the_memory_of_a_few(photographs, tmp_path):
+    code = """
+import sys
+from bench.data.datasets import asked, opened
+dataset = opened(*asked("testset:" + sys.argv[1], 64, "native"))
+print(len(dataset.val), open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+"""
+    environment = {**os.environ, "BENCH_CACHE": str(tmp_path / "cache")}
+    arguments = [sys.executable, "-c", code, photographs]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment)
+    count, kilobytes = map(int, done.stdout.split())
+    assert count == 12
+    assert kilobytes < 600_000, "all twelve together have 432 MB of pixels, and twice that while they are written"
 
 
 def test_a_batch_of_large_images_is_smaller():
@@ -121,4 +137,4 @@ def test_images_that_are_larger_than_one_file_may_be_are_refused(tmp_path):
 
 def test_the_picture_itself_is_not_changed(photographs, tmp_path):
     found = image_sets.open_set(image_sets.find(photographs / "00.jpg"), tmp_path / "cache")
-    assert np.array_equal(found.arrays[0].pixels[0].transpose(1, 2, 0), np.array(Image.open(photographs / "00.jpg")))
+    assert np.array_equal(found.images.pixels[0].transpose(1, 2, 0), np.array(Image.open(photographs / "00.jpg")))

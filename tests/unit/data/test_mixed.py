@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.data import freezing, frozen, mixed, sized
+from bench.data import freezing, frozen, image_sets, mixed, sized
 from bench.data.freezing import Block, Writer
 from bench.data.frozen import Frozen
 from bench.data.mixed import SIZES, Mixed
 from bench.data.placing import Placer
 from bench.errors import IntegrityError
+from tests import sources
 
 SHAPES = ((8, 12), (12, 8), (8, 12), (5, 5), (12, 8))
 
@@ -78,7 +79,7 @@ def test_the_first_images_have_a_digest_of_their_own_and_may_have_one_size() -> 
 
 def test_sizes_are_said_from_the_smallest_to_the_largest() -> None:
     assert sized.said(np.array([[768, 512], [512, 768]])) == "512x768 to 768x512"
-    assert sized.said(np.array([[9, 9], [4, 3], [64, 64]])) == "4x3 to 64x64"
+    assert sized.said(np.array([[9, 9], [4, 3], [64, 64]])) == "3x4 to 64x64"
     assert sized.said(np.array([[64, 64], [64, 64]])) == "64x64"
 
 
@@ -125,3 +126,19 @@ def test_a_killed_preparation_goes_on_where_it_was(tmp_path: Path) -> None:
         freeze()
     assert freeze().digest == mixed.in_memory(images).digest
     assert asked == [(0, 1), (1, 2), (2, 3), (2, 3), (3, 4), (4, 5)]
+
+
+def test_a_folder_of_many_sizes_is_one_set_in_the_order_of_its_names(tmp_path: Path) -> None:
+    shapes = tuple((8 + i % 5, 8 + i % 7) for i in range(30))
+    files = {f"{i:02d}.png": sources.encoded(i, height=h, width=w) for i, (h, w) in enumerate(shapes)}
+    sources.folder(tmp_path / "files", files)
+    found = image_sets.open_set(image_sets.find(tmp_path / "files"), tmp_path / "cache")
+    assert isinstance(found.images, Mixed)
+    assert found.names == tuple(files)
+    assert found.images.sizes.tolist() == [list(shape) for shape in shapes]
+    assert "the candidate holds images of 30 sizes, 8x8 to 13x12" in list(image_sets.remarks(None, found))
+    assert found.images.folder is not None
+    again = image_sets.open_set(image_sets.find(found.images.folder), tmp_path / "cache")
+    assert again.images.digest == found.images.digest
+    turned = image_sets.open_set(image_sets.find(found.images.folder), tmp_path / "cache", order=range(29, -1, -1))
+    assert sized.sizes(turned.images).tolist() == [list(shape) for shape in shapes[::-1]]

@@ -100,7 +100,7 @@ def test_lossy_files_are_remarked(real, tmp_path):
     ("count", "size", "metric", "words"),
     [
         (7, (32, 32), "psnr", "pairs need equal counts"),
-        (8, (40, 40), "ssim", "differ in size"),
+        (8, (40, 40), "ssim", "pairs need equal sizes"),
         (1, (32, 32), "fd-r64", "at least two"),
         (3, (32, 32), "precision-r64", "k = 3 needs at least 4"),
     ],

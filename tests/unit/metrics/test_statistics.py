@@ -104,6 +104,12 @@ def test_moments_alone_are_said_to_be_too_little(metric, count):
         metric(bare, Features("the set", np.zeros((9, 4), np.float32)), PROTOCOLS["clean"])
 
 
+def test_a_mean_without_its_covariance_is_refused(tmp_path):
+    np.savez(tmp_path / "s.npz", mu=np.zeros(4), sigma=np.eye(4), mu_s=np.zeros(4))
+    with pytest.raises(UsageError, match=r"s\.npz holds one of mu_s and sigma_s without the other"):
+        reference_statistics.foreign(tmp_path / "s.npz", "inception-tf1")
+
+
 def test_an_unknown_count_is_not_called_nought(tmp_path, fake):
     np.savez(tmp_path / "r64.npz", mu=np.zeros(64), sigma=np.eye(64))
     bare = Features("the file", None, Moments(np.zeros(64), np.eye(64), 0))

@@ -51,7 +51,7 @@ def test_another_recipe_is_not_done_and_the_old_result_is_kept(place: Place) -> 
     assert place.done("recon", "b" * 64) is None
     place.write(dataclasses.replace(RESULT, key="b" * 64))
     kept = list(place.folder.glob("*.superseded"))
-    assert [path.name for path in kept] == ["recon.aaaaaaaa.superseded"]
+    assert [path.name for path in kept] == ["recon.json.aaaaaaaa.superseded"]
     assert json.loads(kept[0].read_text())["key"] == RESULT.key
     place.write(dataclasses.replace(RESULT, key="b" * 64, error="again"))
     assert len(list(place.folder.glob("*.superseded"))) == 1
