@@ -171,6 +171,12 @@ def test_the_title_says_at_which_size_photographs_were_measured():
     data = {"data": {"resolution": 64, "protocol": "ldm"}}
     (table,) = tables([recon("a", 20.0, dataset="folder:kodak", provenance=data)], ("comparison",))
     assert "### Comparison: folder:kodak at 64 x 64 px, smoke" in to_markdown(table).replace(r"\_", "_")
+    reduced = {"data": {"resolution": 64, "protocol": "ldm", "source_sizes": "512x768 to 768x512"}}
+    (table,) = tables([recon("a", 20.0, provenance=reduced)], ("comparison",))
+    assert "photos at 64 x 64 px (images of 512x768 to 768x512), smoke" in to_markdown(table)
+    same = {"data": {"resolution": 64, "protocol": "ldm", "source_sizes": "64x64"}}
+    (table,) = tables([recon("a", 20.0, provenance=same)], ("comparison",))
+    assert "photos at 64 x 64 px, smoke" in to_markdown(table)
     native = {"data": {"resolution": 64, "protocol": "native:384"}}
     (table,) = tables([recon("a", 20.0, provenance=native)], ("comparison",))
     assert "at native size, long side at most 384 px" in to_markdown(table)
