@@ -57,6 +57,18 @@ def test_a_comparison_fits_a_terminal_and_says_what_is_alike_and_what_is_absent(
     assert sum(line.startswith("Absent") for line in to_markdown(shown).splitlines()) == 1
 
 
+def test_of_many_or_wide_columns_the_most_wanted_are_shown():
+    rows = [wide("a", 20.1), wide("b", 21.0), costs("a", 5), costs("b", 6)]
+    (table,) = tables(rows, ("comparison",))
+    names = [column.name for column in concise(table).columns]
+    assert names == ["psnr", "ssim", "lpips-alex", "fd-r64", "precision-r64", "bits-per-pixel", "decoder-parameters"]
+    seeds = [wide(name * 30, psnr + seed, seed=seed) for name, psnr in (("a", 20.1), ("b", 22.3)) for seed in (0, 1)]
+    (table,) = tables(seeds, ("comparison",))
+    shown = concise(table)
+    assert 3 < len(shown.columns) < MOST_COLUMNS
+    assert max(map(len, to_text(shown).splitlines())) <= WIDTH
+
+
 def test_footnotes_are_numbered_as_they_come_and_none_is_left_over():
     (table,) = tables(usual(), ("comparison",))
     shown = concise(table)
