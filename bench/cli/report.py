@@ -76,6 +76,10 @@ def report(
         raise UsageError("--hub-dataset says what the files of --hub are about; add --hub FOLDER.")
     if columns and hub is not None:
         raise UsageError("--hub writes whole tables; leave it or --columns away.")
+    if quoted_only and (columns or methods or sort or digits is not None):
+        raise UsageError(
+            "--columns, --methods, --sort and --digits are for what was measured; leave them or --quoted-only away."
+        )
     options = replace(
         _options(formats, intervals, title),
         columns=tuple(name.strip() for name in (columns or "").split(",") if name.strip()),

@@ -74,7 +74,9 @@ def _images(results: Sequence[Result]) -> str:
         found = kinds.setdefault(result.dataset, {})
         if {"resolution", "protocol"} <= data.keys():
             side = data["resolution"]
-            found[f"{side} x {side} pixels, cropped and resized by '{data['protocol']}'"] = None
+            native = str(data["protocol"]).startswith("native")
+            crop = f"{side} x {side} pixels, cropped and resized by '{data['protocol']}'"
+            found["whole images, protocol '" + data["protocol"] + "'" if native else crop] = None
     return ", ".join(f"{name} ({'; '.join(said)})" if said else name for name, said in kinds.items())
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PLACES = tuple(
     (side * distance, up * distance)
-    for distance in (6, 12, 20, 32)
+    for distance in (6, 12, 20)
     for side, up in ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 )
 """Offsets from the point in points of type, the most wanted first."""

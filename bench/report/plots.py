@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.report.examples import split_strip
 from bench.report.labels import short
 from bench.report.placing import Label, place
-from bench.report.styles import Styles
+from bench.report.styles import Styles, sweeps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +35,6 @@ PICTURES_DPI = 100
 SHOWN = 6
 NAMED = 16
 """Names in a legend."""
-SWEEP = 3
-"""Members of a family from which on a line joins them."""
 TALLEST, LARGEST, GAP = 960, 192, 4
 """Pixels: of a figure's height, of the side of an image in it, between images."""
 AMPLIFIED = 4
@@ -80,41 +79,44 @@ def plain(text: str) -> str:
 
 
 def scatter(points: Sequence[Point], x: str, y: str, look: Styles) -> Figure:
-    """Methods as points with their labels; the members of a family (a sweep) share a colour, a line and their name.
+    """Methods as points with their labels; the members of a family share colour and marker, those of a sweep a line.
 
     A sweep labels its ends and one point between. A label for which there is no free place is left out: the legend
     beside the axes names every family.
     """
     figure = _figure(7, 4.5)
     axes = figure.subplots()
-    families: dict[str, list[Point]] = {}
-    for point in points:
-        families.setdefault(look[point.label].family, []).append(point)
+    by_label = {point.label: point for point in points}
+    families = Counter(look[label].family for label in by_label)
+    named: dict[str, Line2D] = {}
     single: list[Label] = []
     swept: list[Label] = []
-    for name, members in families.items():
-        members = sorted(members, key=lambda p: p.x)
-        style = look[members[0].label]
-        sweep = len(members) >= SWEEP
-        axes.plot(
+    for labels in sweeps(by_label):
+        members = sorted((by_label[label] for label in labels), key=lambda p: p.x)
+        style, sweep = look[labels[0]], len(labels) > 1
+        (line,) = axes.plot(
             [p.x for p in members],
             [p.y for p in members],
             style.marker + ("-" if sweep else ""),
             color=style.colour,
-            label=plain(name),
+            label=plain(style.family),
             markersize=5,
             linewidth=1.2,
         )
         shown = (members[0], members[-1], members[len(members) // 2]) if sweep else members
+        named.setdefault(style.family, line)
         target = swept if sweep else single
-        target += [Label(plain(_told(p.label, name, sweep)), p.x, p.y, style.colour) for p in shown]
+        alone = families[style.family] == 1
+        for point in shown:
+            text = _told(point.label, style.family, sweep, alone)
+            target.append(Label(plain(text), point.x, point.y, style.colour))
     xs = [p.x for p in points]
     if max(xs) > 20 * min(xs):
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.12, y=0.12)
     _style(axes, x, y)
-    _legend(axes, axes.lines)
+    _legend(axes, list(named.values()))
     place(figure, axes, [*single, *swept])
     return figure
 
@@ -129,9 +131,11 @@ def _legend(axes: Axes, lines: Sequence[Line2D]) -> None:
     axes.legend(handles=shown, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
-def _told(label: str, family: str, sweep: bool) -> str:
-    """What a point is called: in a sweep what is swept, otherwise its short label."""
-    return label.removeprefix(f"{family}:") if sweep else short(label)
+def _told(label: str, family: str, sweep: bool, alone: bool) -> str:
+    """What a point is called: in a sweep what is swept; the family is enough for its only row with weights."""
+    if sweep:
+        return short(label).removeprefix(f"{family}:")
+    return family if alone and "@" in label else short(label)
 
 
 def curves(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.report.labels import natural
@@ -12,6 +13,26 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's palette, told apart with the common colour-vision deficiencies."""
 MARKERS = "osD^vP*X"
 DASHES = ("-", "--", ":", "-.")
+
+
+SWEEP = 3
+"""Rows that differ in one number, from which on a line joins them."""
+
+
+def sweep_of(label: str) -> str:
+    """The name of the sweep that a row may belong to: its label without the numbers of its options."""
+    return re.sub(r"=-?\d+(\.\d+)?(?=,|$)", "=#", label)
+
+
+def sweeps(labels: Iterable[str]) -> list[list[str]]:
+    """The labels that make a sweep together, each in the order of its numbers, and every other label alone."""
+    found: dict[str, list[str]] = {}
+    for label in sorted(labels, key=natural):
+        found.setdefault(sweep_of(label), []).append(label)
+    made: list[list[str]] = []
+    for members in found.values():
+        made += [members] if len(members) >= SWEEP else [[label] for label in members]
+    return made
 
 
 @dataclass(frozen=True)

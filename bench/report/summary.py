@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 
 from bench.report.columns import COMPARED
 from bench.report.labels import natural
-from bench.report.styles import Style, styles
+from bench.report.styles import SWEEP, Style, Styles, sweeps
 from bench.report.table import Column, Row, Table
 
 KINDS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
@@ -64,10 +64,10 @@ class Summary:
     scatter: Scatter | None
 
 
-def summary(table: Table, caption: str) -> Summary:
+def summary(table: Table, caption: str, look: Styles) -> Summary:
     """The best of each kind, and the scatter where two rows or more have PSNR and bits per pixel."""
     kinds = [(kind, tuple(b for group in groups if (b := _best(table, group)))) for kind, groups in KINDS]
-    return Summary(table.key, caption, tuple((kind, found) for kind, found in kinds if found), _scatter(table))
+    return Summary(table.key, caption, tuple((kind, found) for kind, found in kinds if found), _scatter(table, look))
 
 
 def _find(table: Table, patterns: Sequence[str]) -> int | None:
@@ -87,7 +87,7 @@ def _best(table: Table, patterns: Sequence[str]) -> Best | None:
     return Best(column.title, ", ".join(row.shown for row in rows), rows[0].cells[index].text + unit)
 
 
-def _scatter(table: Table) -> Scatter | None:
+def _scatter(table: Table, look: Styles) -> Scatter | None:
     x, y = _find(table, ("bits-per-pixel",)), _find(table, ("psnr",))
     if x is None or y is None:
         return None
@@ -98,19 +98,20 @@ def _scatter(table: Table) -> Scatter | None:
     ]
     if len(found) < 2:
         return None
-    look = styles([row.label for row in table.rows])
+    found.sort(key=lambda item: natural(item[0].label))
     xs, ys = [log10(rate) for _, rate, _ in found], [quality for *_, quality in found]
     across, up = _scale(xs, LEFT, WIDTH - RIGHT), _scale(ys, HEIGHT - BOTTOM, TOP)
     dots = [
         Dot(across.at(log10(rate)), up.at(quality), _said(row, table.columns, x, y), look[row.label])
-        for row, rate, quality in sorted(found, key=lambda item: natural(item[0].label))
+        for row, rate, quality in found
     ]
     families = {dot.style.family: dot.style for dot in dots}
     lines = []
-    for family, style in families.items():
-        members = sorted((dot for dot in dots if dot.style.family == family), key=lambda dot: dot.x)
-        if len(members) > 2:
-            lines.append((" ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in members), style.colour))
+    by_label = {row.label: dot for (row, *_), dot in zip(found, dots, strict=True)}
+    for members in sweeps(by_label):
+        if len(members) >= SWEEP:
+            joined = sorted((by_label[label] for label in members), key=lambda dot: dot.x)
+            lines.append((" ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in joined), joined[0].style.colour))
     return Scatter(
         tuple(dots),
         tuple(lines),

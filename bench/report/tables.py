@@ -43,7 +43,7 @@ def _printing(spec: TableSpec, decimals: int | None) -> TableSpec:
 
 
 def _images(rows: Sequence[RowResults]) -> str:
-    """The sizes of the measured images, where results say them: ``64 x 64 px``."""
+    """The sizes of the measured images, where results say them: ``64 x 64 px (images of 768x512)``."""
     found: dict[str, None] = {}
     for result in (result for row in rows for results in row.stages.values() for result in results):
         data = result.provenance.get("data") or {}
@@ -51,7 +51,8 @@ def _images(rows: Sequence[RowResults]) -> str:
         if protocol.startswith("native"):
             found["native size" if protocol == "native" else f"native size, long side at most {protocol[7:]} px"] = None
         elif side:
-            found[f"{side} x {side} px"] = None
+            own, sources = f"{side}x{side}", data.get("source_sizes")
+            found[f"{side} x {side} px" + (f" (images of {sources})" if sources not in (None, own) else "")] = None
     return " and ".join(found)
 
 

@@ -132,6 +132,7 @@ class ReadData:
 
     resolution: int | None = None
     protocol: str | None = None
+    source_sizes: str | None = None
 
 
 @dataclass(frozen=True)

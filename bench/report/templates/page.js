@@ -28,6 +28,9 @@ function apply() {
   const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (element) => words.every((word) => element.dataset.name.includes(word));
   document.querySelectorAll("tbody tr, .tiles figure:not(.first)").forEach((element) => { element.hidden = !fits(element); });
+  document.querySelectorAll(".tiles").forEach((tiles) => {
+    tiles.classList.toggle("all", words.length > 0 || tiles.dataset.every === "yes");
+  });
   document.querySelectorAll("section").forEach((section) => {
     const note = section.querySelector(".none");
     if (note) note.hidden = Array.from(section.querySelectorAll("tbody tr")).some((row) => !row.hidden);
@@ -121,6 +124,13 @@ function comparing(group) {
     y = (y + .5) * ratio - .5;
     last = Number(zoom.value);
     place();
+  });
+  const every = group.querySelector(".every");
+  if (every) every.addEventListener("click", () => {
+    const tiles = group.querySelector(".tiles");
+    tiles.dataset.every = "yes";
+    tiles.classList.add("all");
+    every.hidden = true;
   });
   group.querySelector(".share").addEventListener("input", reveal);
   group.querySelector(".difference").addEventListener("change", (event) => group.classList.toggle("differs", event.target.checked));

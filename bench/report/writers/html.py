@@ -11,6 +11,7 @@ from typing import Any
 from bench.core.digest import of_value
 from bench.core.visible import in_json
 from bench.report.gallery import Gallery
+from bench.report.styles import styles
 from bench.report.summary import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, summary
 from bench.report.table import Cell, Row, Source, Table
 from bench.report.writers.text import absent_lines, caption, subject
@@ -54,12 +55,14 @@ def to_html(
     )
     sources = _Sources()
     views = [_table(table, sources) for table in tables]
+    compared = [table for table in tables if table.name == "comparison"]
+    look = styles([row.label for table in compared for row in table.rows])
     return environment.get_template("page.html").render(
         title=title,
         lead=lead,
         legend=LEGEND,
         tables=views,
-        summaries=[summary(table, subject(table)) for table in tables if table.name == "comparison"],
+        summaries=[summary(table, subject(table), look) for table in compared],
         box=(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM),
         galleries=galleries,
         figures=figures,
@@ -85,6 +88,7 @@ def _table(table: Table, sources: _Sources) -> dict[str, Any]:
         group = row.group
     return {
         "key": table.key,
+        "name": table.name,
         "caption": caption(table),
         "columns": [{"heading": _unbroken(column.heading)} for column in table.columns],
         "rows": rows,

@@ -57,6 +57,18 @@ def test_a_comparison_fits_a_terminal_and_says_what_is_alike_and_what_is_absent(
     assert sum(line.startswith("Absent") for line in to_markdown(shown).splitlines()) == 1
 
 
+def test_of_many_or_wide_columns_the_most_wanted_are_shown():
+    rows = [wide("a", 20.1), wide("b", 21.0), costs("a", 5), costs("b", 6)]
+    (table,) = tables(rows, ("comparison",))
+    names = [column.name for column in concise(table).columns]
+    assert names == ["psnr", "ssim", "lpips-alex", "fd-r64", "precision-r64", "bits-per-pixel", "decoder-parameters"]
+    seeds = [wide(name * 30, psnr + seed, seed=seed) for name, psnr in (("a", 20.1), ("b", 22.3)) for seed in (0, 1)]
+    (table,) = tables(seeds, ("comparison",))
+    shown = concise(table)
+    assert 3 < len(shown.columns) < MOST_COLUMNS
+    assert max(map(len, to_text(shown).splitlines())) <= WIDTH
+
+
 def test_footnotes_are_numbered_as_they_come_and_none_is_left_over():
     (table,) = tables(usual(), ("comparison",))
     shown = concise(table)
@@ -134,6 +146,14 @@ def test_what_is_not_there_is_one_sentence_with_what_there_is(root, tmp_path, ru
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("other", [("--quoted-only",), ("--hub", "cards")])
+def test_what_cannot_be_chosen_from_says_so(root, tmp_path, run_bench, other):
+    done = run_bench("report", "-r", root, "--out", tmp_path / "out", "--columns", "psnr", *other)
+    assert done.returncode == 2
+    assert "leave" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_of_a_sweep_are_in_the_order_of_their_numbers(root, tmp_path, run_bench):
     assert run_bench("report", "-r", root, "--out", tmp_path, "--format", "md").returncode == 0
     text = (tmp_path / "report.md").read_text()
@@ -163,6 +183,12 @@ def test_the_title_says_at_which_size_photographs_were_measured():
     data = {"data": {"resolution": 64, "protocol": "ldm"}}
     (table,) = tables([recon("a", 20.0, dataset="folder:kodak", provenance=data)], ("comparison",))
     assert "### Comparison: folder:kodak at 64 x 64 px, smoke" in to_markdown(table).replace(r"\_", "_")
+    reduced = {"data": {"resolution": 64, "protocol": "ldm", "source_sizes": "512x768 to 768x512"}}
+    (table,) = tables([recon("a", 20.0, provenance=reduced)], ("comparison",))
+    assert "photos at 64 x 64 px (images of 512x768 to 768x512), smoke" in to_markdown(table)
+    same = {"data": {"resolution": 64, "protocol": "ldm", "source_sizes": "64x64"}}
+    (table,) = tables([recon("a", 20.0, provenance=same)], ("comparison",))
+    assert "photos at 64 x 64 px, smoke" in to_markdown(table)
     native = {"data": {"resolution": 64, "protocol": "native:384"}}
     (table,) = tables([recon("a", 20.0, provenance=native)], ("comparison",))
     assert "at native size, long side at most 384 px" in to_markdown(table)

@@ -11,7 +11,7 @@ from bench.report.figures import plans, points
 from bench.report.gallery import BUDGET, LOSSLESS, LOSSY, fitting, galleries
 from bench.report.load import Loaded, load
 from bench.report.plots import Point
-from bench.report.styles import styles
+from bench.report.styles import styles, sweeps
 from bench.results.record import Result
 from bench.results.store import Place
 
@@ -64,7 +64,7 @@ def crowded() -> list[Point]:
     """Two sweeps that cross, and single rows that lie on them and on each other."""
     sweep = [Point(f"{name}:q={q}", rate * q, start + q / 4) for q in range(5, 100, 10) for name, rate, start in SWEEPS]
     single = [Point(f"{name}@weights-of-some-kind", 2.0 + i / 50, 25.0) for i, name in enumerate(("brics", "vqgan"))]
-    return [*sweep, *single, Point("downsample:16", 6.0, 45.0)]
+    return [*sweep, *single, Point("downsample:16", 6.0, 45.0), Point("downsample:8", 1.0, 44.0)]
 
 
 SWEEPS = (("jpeg", 0.06, 20.0), ("webp", 0.03, 26.0))
@@ -76,8 +76,8 @@ def test_labels_lie_neither_on_each_other_nor_on_points_and_stay_within_the_axes
     figure.draw_without_rendering()
     (axes,) = figure.axes
     boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
-    assert {"brics@weights-of-some-kind", "vqgan@weights-of-some-kind", "q=5", "q=95"} <= set(boxes)
-    assert 5 <= len(axes.texts) <= 9, "of a sweep the ends and one between"
+    assert {"brics", "vqgan", "downsample:16", "downsample:8", "q=5", "q=95"} <= set(boxes)
+    assert 6 <= len(axes.texts) <= 10, "of a sweep the ends and one between"
     frame = axes.get_window_extent()
     extents = [text.get_window_extent() for text in axes.texts]
     for index, box in enumerate(extents):
@@ -95,6 +95,15 @@ def test_colours_and_markers_belong_to_the_family_whatever_else_is_shown():
     assert look["jpeg:q=5"].dashes != look["jpeg:q=50"].dashes
     many = styles([f"m{i}" for i in range(40)])
     assert len({(style.colour, style.marker) for style in many.values()}) == 40
+
+
+def test_a_sweep_is_of_rows_that_differ_in_a_number_alone():
+    labels = [f"brics:bits={b}{end}" for b in (8, 4, 16) for end in ("", ",noise=true")]
+    assert sweeps(["vqgan", *labels, "downsample:8", "downsample:16", "jpeg:q=5", "jpeg:q=50"]) == [
+        ["brics:bits=4", "brics:bits=8", "brics:bits=16"],
+        [f"brics:bits={b},noise=true" for b in (4, 8, 16)],
+        *([label] for label in ("downsample:8", "downsample:16", "jpeg:q=5", "jpeg:q=50", "vqgan")),
+    ]
 
 
 def strips_of(folder, methods: int, side: int, count: int = 8) -> list[Loaded]:
