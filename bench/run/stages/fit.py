@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bench.core import documents, seeding
 from bench.core.files import explained, write_bytes
 from bench.errors import IntegrityError
-from bench.results.record import STRICT, Measurement
+from bench.results.record import Measurement
 from bench.run.session import Session
+from bench.train.report import FitReport
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -35,22 +36,6 @@ class Budget:
     previews: int = 0
 
 
-@dataclass(frozen=True)
-class _AsRead:
-    """The fields of :class:`bench.train.loop.FitReport`, in a file of its own so that reading it loads no torch."""
-
-    __pydantic_config__ = STRICT
-
-    steps: int
-    images_seen: int
-    batch: int
-    micro_batch: int
-    seconds: float
-    flops: float
-    curve: tuple[Mapping[str, float], ...]
-    previews: tuple[Mapping[str, float], ...]
-
-
 def finished(where: Path) -> dict[str, Any] | None:
     """The report of a finished run: report and final weights are both there."""
     from bench.train.checkpoint import FINAL
@@ -59,7 +44,7 @@ def finished(where: Path) -> dict[str, Any] | None:
         return None
     door = documents.Door(str(where / REPORT), f"delete {where} and train again", IntegrityError)
     report: dict[str, Any] = documents.from_json(documents.read(where / REPORT, door), door)
-    documents.check(_AsRead, report, door)
+    documents.check(FitReport, report, door)
     return report
 
 

@@ -27,7 +27,8 @@ from bench.errors import IntegrityError, UsageError
 from bench.train import checkpoint
 from bench.train.batches import ImageSource
 from bench.train.log import DivergedError
-from bench.train.loop import FitPlan, FitReport, fit
+from bench.train.loop import FitPlan, fit
+from bench.train.report import FitReport
 from tests.toys import ToyLearner, ToySettings
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fit_toy.py"
