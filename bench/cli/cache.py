@@ -47,9 +47,9 @@ def verify() -> None:
 
 
 def _frozen(folder: Path) -> None:
-    from bench.data.frozen import open_frozen
+    from bench.data.mixed import open_images
 
-    open_frozen(folder)
+    open_images(folder)
 
 
 def _weights(folder: Path) -> None:

@@ -186,8 +186,8 @@ def _to_verify(name: str | None) -> list[tuple[str, Path]]:
     found = [
         (f"{name} {entry['resolution']} px {entry['protocol']} {split}", cache_root() / "sets" / entry[split])
         for entry in prepared.entries(cache_root())
-        for split in ("train", "val")
-        if entry["name"] == name and entry[split]
+        for split in ("train", "val", "cropped_val")
+        if entry["name"] == name and entry.get(split)
     ]
     if not found:
         raise UsageError(f"'{name}' is not prepared; `data list` shows what is, `data prepare` prepares it.")
