@@ -140,7 +140,7 @@ def test_fewer_samples_than_a_metric_needs_are_a_reason_at_each_number(church, c
     reasons = {m.name: m.reason for m in found.metrics if m.value is None}
     assert "a covariance needs at least two" in str(reasons["fd-r64"])
     for name in ALWAYS - {"fd-r64"}:
-        assert "need at least k + 1" in str(reasons[name])
+        assert "needs at least" in str(reasons[name])
 
 
 def test_reconstructions_from_elsewhere_are_paired_by_name(church, cache, tmp_path):
