@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 GOLDEN = HERE / "smoke"
 STAGES = ("recon", "cost")
 SEEDS, THREADS = range(5), (1, 2)
-PACKAGES = ("torch", "numpy", "scipy", "pillow", "scikit-image", "scikit-learn")
+PACKAGES = ("torch", "numpy", "scipy", "pillow")
 HEAD = """# Gates of the golden smoke results, written by tests/golden/regenerate.py --noise.
 # "seeds" is the standard deviation of each number over 5 training seeds x {1, 2} threads. What is not trained is exact,
 # but for the last digits in which processors differ (precision and its kin move in steps of 1/64).

@@ -14,7 +14,7 @@ import pytest
 from bench.core import images
 from bench.data import export, manifest
 from bench.data import frozen as arrays
-from bench.data.datasets import cifar10, ffhq, imagenet, lsun, photos
+from bench.data.datasets import cifar10, ffhq, imagenet, lsun
 from bench.data.datasets.huggingface import open_hf
 from bench.data.datasets.local import open_folder, open_npz, open_webdataset
 from bench.data.readers import lmdb
@@ -24,54 +24,6 @@ from tests import sources
 
 def names(frozen):
     return [line["name"] for line in manifest.lines(frozen.folder / arrays.SOURCES)]
-
-
-# ------------------------------------------------------------------------------------------------------------ photos
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    return photos.open_photos(sources.request(tmp_path_factory.mktemp("cache"), "photos", resolution=32))
-
-
-def test_photos_come_from_the_pinned_files(photographs):
-    assert len(photographs.facts["pins"]) == 7
-    assert len(photographs.train) > 5_000
-    assert len(photographs.val) > 300
-    assert photographs.train.pixels.shape[1:] == (3, 32, 32)
-
-
-def test_crops_of_photos_are_the_pixels_of_the_photographs(photographs):
-    pixels = {photo.file.rpartition("/")[2].partition(".")[0]: photos.load(photo) for photo in photos.PHOTOS}
-    for frozen in (photographs.train, photographs.val):
-        for i, name in enumerate(names(frozen)[:50]):
-            stem, _, place = name.partition("@")
-            left, top, side = map(int, place.split(","))
-            crop = pixels[stem][top : top + side, left : left + side]
-            assert np.array_equal(frozen.pixels[i], crop.transpose(2, 0, 1))
-
-
-@pytest.mark.parametrize("side", [8, 32, 64])
-def test_no_validation_crop_is_nearer_than_a_crop_to_a_training_crop(side):
-    for width in (451, 512, 600, 640, 741):
-        train = list(photos.train_crops("p", 400, width, side))
-        val = list(photos.val_crops("p", 400, width, side))
-        assert max(crop.left + side for crop in train) <= width * 3 / 4
-        assert all(crop.left + side <= width for crop in val)
-        if val:
-            assert min(c.left for c in val) - max(c.left + side for c in train) >= side
-
-
-def test_a_resolution_that_photos_cannot_give_is_one_sentence(tmp_path):
-    with pytest.raises(UsageError, match="up to 92 px, not 128"):
-        photos.open_photos(sources.request(tmp_path, "photos", resolution=128))
-
-
-def test_another_file_in_the_place_of_a_photograph_is_noticed():
-    with pytest.raises(IntegrityError, match=r"coffee\.png is not the photograph"):
-        photos.load(dataclasses.replace(photos.PHOTOS[2], sha256="0" * 64))
-    with pytest.raises(Missing, match="reinstall"):
-        photos.load(dataclasses.replace(photos.PHOTOS[2], file="data/absent.png"))
 
 
 # -------------------------------------------------------------------------------------------------------------- LSUN
