@@ -9,6 +9,10 @@ class BenchError(Exception):
     exit_code = 3
 
 
+class AdapterError(BenchError):
+    """The code of a method raised or returned what its contract does not allow. Exit code 3, and only its own rows."""
+
+
 class UsageError(BenchError):
     """A wrong flag, name, value, file or a missing prerequisite; found before any work. Exit code 2."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -129,3 +131,8 @@ def hugging_face(path: Path, train: int = 6, val: int = 3) -> Path:
 
     datasets.DatasetDict(train=split(0, train), test=split(train, val)).save_to_disk(str(path))
     return path
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG file, with its checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -6,7 +6,9 @@ program itself, 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable, Mapping
 from io import TextIOWrapper
 
 import typer
@@ -17,6 +19,7 @@ from bench.cli import (
     cost,
     data,
     env,
+    examples,
     fetch,
     listing,
     report,
@@ -28,8 +31,10 @@ from bench.cli import (
     stats,
     unforeseen,
 )
+from bench.core import threads
+from bench.core.failures import refused
 from bench.core.visible import visible
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 
 INTERRUPTED = 130
 
@@ -39,30 +44,40 @@ def _exit_with(code: object) -> None:
     raise typer.Exit(code if isinstance(code, int) else 0)
 
 
+def _welcome(context: typer.Context) -> None:
+    """Without a command: the three that most people need."""
+    if context.invoked_subcommand is None:
+        typer.echo(examples.WELCOME)
+
+
 app = typer.Typer(
     name="bench",
-    help=__doc__,
-    no_args_is_help=True,
-    add_completion=False,
+    help=examples.HELP,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
+    callback=_welcome,
     result_callback=_exit_with,
 )
-app.command("run")(run.run)
-app.command("train")(run.train)
-app.command("validate")(run.validate)
-app.command("list")(listing.show)
-app.command("sample")(sample.sample)
-app.command("selftest")(selftest.selftest)
-app.command("env")(env.env)
-app.command("cost")(cost.cost)
-app.command("report")(report.report)
-app.command("plot")(report.plot)
-app.command("score")(score.score)
-app.command("compare")(compare.compare)
-app.command("reproduce")(reproduce.reproduce)
-app.command("fetch")(fetch.fetch)
+COMMANDS: Mapping[str, Callable[..., object]] = {
+    "run": run.run,
+    "train": run.train,
+    "validate": run.validate,
+    "list": listing.show,
+    "sample": sample.sample,
+    "selftest": selftest.selftest,
+    "env": env.env,
+    "cost": cost.cost,
+    "report": report.report,
+    "plot": report.plot,
+    "score": score.score,
+    "compare": compare.compare,
+    "reproduce": reproduce.reproduce,
+    "fetch": fetch.fetch,
+}
+for name, function in COMMANDS.items():
+    app.command(name, epilog=examples.epilog(name))(function)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 app.add_typer(stats.app, name="stats")
@@ -75,6 +90,7 @@ def main() -> None:
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    threads.settle(os.environ)
     try:
         app()
     except BenchError as error:
@@ -89,5 +105,6 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        sys.stderr.write(f"bench: {unforeseen.sentence(error)}\n")
-        sys.exit(unforeseen.EXIT_CODE)
+        said = refused(error)
+        sys.stderr.write(f"bench: {unforeseen.sentence(error) if said is None else visible(said)}\n")
+        sys.exit(unforeseen.EXIT_CODE if said is None else UsageError.exit_code)

@@ -1,12 +1,16 @@
-"""``cache ls`` and ``cache clean``: what the cache holds, by kind."""
+"""``cache ls``, ``cache verify`` and ``cache clean``: what the cache holds, by kind, and whether it is whole."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Show or empty the cache (BENCH_CACHE).", no_args_is_help=True)
+from bench.core.visible import visible
+
+app = typer.Typer(help="Show, verify or empty the cache (BENCH_CACHE).", no_args_is_help=True)
 
 
 @app.command("ls")
@@ -22,6 +26,56 @@ def ls() -> None:
         typer.echo(f"  {kind.name:<12} {len(list(kind.iterdir())):>6} entries {size / 1e6:>10.1f} MB")
 
 
+@app.command("verify")
+def verify() -> None:
+    """Compare everything in the cache that carries a digest with it; exits 5 where something is damaged."""
+    from bench.core.files import cache_root
+    from bench.errors import IntegrityError
+
+    damaged = 0
+    for kind, check in CHECKS.items():
+        folders = sorted(path for path in (cache_root() / kind).glob("*") if path.is_dir() and not path.suffix)
+        for folder in folders:
+            try:
+                check(folder)
+            except IntegrityError as error:
+                damaged += 1
+                typer.echo(visible(f"damaged  {kind}: {error}"))
+        typer.echo(f"{kind}: {len(folders)} verified")
+    if damaged:
+        raise IntegrityError(f"{damaged} entries of the cache are damaged; delete them, and they are made again.")
+
+
+def _frozen(folder: Path) -> None:
+    from bench.data.mixed import open_images
+
+    open_images(folder)
+
+
+def _weights(folder: Path) -> None:
+    from bench.train.checkpoint import FINAL, read_final
+
+    if (folder / FINAL).exists():
+        read_final(folder / FINAL)
+
+
+def _features(folder: Path) -> None:
+    from bench.errors import IntegrityError
+    from bench.metrics.feature_cache import is_intact
+
+    if not is_intact(folder):
+        raise IntegrityError(f"{folder} does not have the digest of its seal")
+
+
+CHECKS: dict[str, Callable[[Path], None]] = {
+    "sets": _frozen,
+    "images": _frozen,
+    "runs": _weights,
+    "features": _features,
+}
+"""By kind of cached thing, what raises :class:`bench.errors.IntegrityError` for a damaged one."""
+
+
 @app.command("clean")
 def clean(
     kinds: Annotated[list[str] | None, typer.Argument(help="kinds shown by `cache ls`; none: all but weights")] = None,
@@ -30,7 +84,7 @@ def clean(
     """Delete cached things; they are made again when they are needed. Weights and runs cost most to bring back."""
     import shutil
 
-    from bench.core.files import cache_root
+    from bench.core.files import cache_root, explained
     from bench.core.registry import lookup
 
     root = cache_root()
@@ -43,5 +97,6 @@ def clean(
         typer.echo("Nothing was deleted.")
         return
     for path in chosen:
-        shutil.rmtree(path)
+        with explained(path):
+            shutil.rmtree(path)
     typer.echo(f"Deleted {names}.")

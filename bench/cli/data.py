@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.core.visible import visible
 from bench.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ app = typer.Typer(help="Prepare, verify, list, show and export datasets.", no_ar
 Name = Annotated[str, typer.Argument(help="a dataset as in `run --dataset`: photos, church, folder:PATH, ...")]
 Resolution = Annotated[int, typer.Option("--resolution", "-r", min=1, help="side of the square images, in pixels")]
 ProtocolName = Annotated[
-    str | None, typer.Option("--protocol", help="crop and resize: ldm, stylegan, rqvae, adm; default: the dataset's")
+    str | None, typer.Option("--protocol", help="ldm, stylegan, rqvae, adm, native or native:N; default: the dataset's")
 ]
 OnBad = Annotated[str, typer.Option("--on-bad", help="skip or fail when an image is unreadable or too small")]
 SplitName = Annotated[str, typer.Option("--split", help="train or val")]
@@ -43,7 +44,7 @@ def prepare(
     dataset = _open(name, resolution, protocol, source, on_bad, offline, workers, may_download=True, verify=verify)
     prepared.remember(cache_root(), dataset)
     for line in _described(dataset):
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 @app.command("verify")
@@ -51,16 +52,16 @@ def verify(
     name: Annotated[str | None, typer.Argument(help="what `data list` names; none: every frozen set")] = None,
 ) -> None:
     """Compare every prepared image with its digest; exits 5 where one is damaged."""
-    from bench.data import frozen as arrays
+    from bench.data import mixed
 
     damaged: list[str] = []
     for title, folder in _to_verify(name):
         try:
-            frozen = arrays.open_frozen(folder)
+            frozen = mixed.open_images(folder)
             typer.echo(f"ok       {title}: {len(frozen)} images, {frozen.digest[:12]}")
         except IntegrityError as error:
             damaged.append(str(error))
-            typer.echo(f"damaged  {title}: {error}")
+            typer.echo(visible(f"damaged  {title}: {error}"))
     if damaged:
         raise IntegrityError(f"{len(damaged)} frozen sets are damaged; running or preparing again makes them anew.")
 
@@ -73,13 +74,14 @@ def list_() -> None:
 
     for entry in prepared.entries(cache_root()):
         counts = entry["facts"]
-        typer.echo(
+        line = (
             f"{entry['name']}  {entry['resolution']} px  {entry['protocol']}  "
             f"train {counts['train']['count'] if counts['train'] else 0}  val {counts['val']['count']}  "
             f"from {entry['source'] or entry['facts']['origin']}"
         )
+        typer.echo(visible(line))
     for folder in _set_folders():
-        typer.echo(_set_line(folder))
+        typer.echo(visible(_set_line(folder)))
 
 
 @app.command("show")
@@ -160,12 +162,18 @@ def _brought(entry: DatasetEntry, request: DatasetRequest) -> DatasetRequest:
 
 
 def _split(dataset: Dataset, split: str) -> Frozen:
-    from bench.data.frozen import as_frozen
+    from bench.data.mixed import Mixed
+    from bench.data.sized import as_frozen
 
     chosen = {"train": dataset.train, "val": dataset.val}.get(split)
     if chosen is None:
         raise UsageError(f"There is no split '{split}' in {dataset.name}; it is train or val.")
-    return as_frozen(chosen)
+    found = as_frozen(chosen)
+    if isinstance(found, Mixed):
+        raise UsageError(
+            f"The images of {dataset.name} have several sizes under '{dataset.protocol}'; choose a --protocol of one."
+        )
+    return found
 
 
 def _to_verify(name: str | None) -> list[tuple[str, Path]]:
@@ -178,8 +186,8 @@ def _to_verify(name: str | None) -> list[tuple[str, Path]]:
     found = [
         (f"{name} {entry['resolution']} px {entry['protocol']} {split}", cache_root() / "sets" / entry[split])
         for entry in prepared.entries(cache_root())
-        for split in ("train", "val")
-        if entry["name"] == name and entry[split]
+        for split in ("train", "val", "cropped_val")
+        if entry["name"] == name and entry.get(split)
     ]
     if not found:
         raise UsageError(f"'{name}' is not prepared; `data list` shows what is, `data prepare` prepares it.")
@@ -194,15 +202,16 @@ def _set_folders() -> list[Path]:
 
 
 def _set_line(folder: Path) -> str:
-    from bench.data import frozen as arrays
+    from bench.data import mixed
 
     try:
-        manifest = arrays.manifest_of(folder)
+        manifest = mixed.any_manifest(folder)
     except IntegrityError as error:
         return f"{folder.name[:12]}  damaged: {error}"
     made = manifest["made_from"]
+    side = f"{made['resolution']} px" if made["resolution"] else "own sizes"
     return (
-        f"{folder.name[:12]}  {manifest['count']} images  {made['resolution']} px  {made['protocol']}  "
+        f"{folder.name[:12]}  {manifest['count']} images  {side}  {made['protocol']}  "
         f"from {manifest['origin']}  bad {manifest['bad']['count']}"
     )
 
@@ -218,7 +227,8 @@ def _described(dataset: Dataset) -> Iterator[str]:
         if about is None:
             continue
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(about["encodings"].items()))
-        yield f"  {part}: {about['count']} images ({kinds}), digest {about['digest'][:12]}"
+        sizes = f", {about['sizes']} pixels" if "sizes" in about else ""
+        yield f"  {part}: {about['count']} images ({kinds}), digest {about['digest'][:12]}{sizes}"
         for note, count in sorted(about["notes"].items()):
             yield f"    {note}: {count}"
         if about["bad"]:

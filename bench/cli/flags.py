@@ -65,7 +65,7 @@ def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
 
 def _typed(field: dataclasses.Field[Any], hint: Any) -> Any:
     """The type as the command line reads it: text for everything that :func:`run_config` converts."""
-    if field.metadata["repeated"]:
+    if field.metadata["repeated"] or field.metadata["once"]:
         return list[str]
     if typing.get_origin(hint) is tuple:
         return str

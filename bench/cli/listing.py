@@ -8,24 +8,27 @@ from typing import Annotated
 
 import typer
 
+from bench.core.visible import visible
+
 Row = tuple[str, str]
 
 
 def show(
-    what: Annotated[str, typer.Argument(help="methods, datasets, metrics, presets, protocols or weights")],
+    what: Annotated[str, typer.Argument(help="methods, datasets, metrics, presets, protocols, weights or checkpoints")],
     json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
     plugin: Annotated[list[str] | None, typer.Option(help="a Python file that defines a method")] = None,
 ) -> None:
-    """List methods, datasets, metrics, presets, protocols or weights."""
+    """List methods, datasets, metrics, presets, protocols, weights or checkpoints."""
     from bench.core.registry import lookup
 
-    rows = _methods(plugin or []) if what == "methods" else lookup(LISTS, what, "list")()
+    of_plugins = {"methods": _methods, "checkpoints": _checkpoints}
+    rows = of_plugins[what](plugin or []) if what in of_plugins else lookup(LISTS, what, "list")()
     if json:
         typer.echo(json_module.dumps([{"name": name, "summary": summary} for name, summary in rows], indent=2))
         return
     width = max(len(name) for name, _ in rows)
     for name, summary in rows:
-        typer.echo(f"{name:<{width}}  {summary}")
+        typer.echo(visible(f"{name:<{width}}  {summary}"))
 
 
 def _methods(plugins: Sequence[str]) -> list[Row]:
@@ -74,6 +77,20 @@ def _weights() -> list[Row]:
     return [(name, f"{w.title}: {'here' if available(name) else 'absent'}") for name, w in WEIGHTS.items()]
 
 
+def _checkpoints(plugins: Sequence[str]) -> list[Row]:
+    """Published checkpoints of methods, then the names of autoencoders that the library diffusers loads."""
+    from bench.run.opening import methods_table
+    from bench.run.published import published
+
+    table = methods_table(tuple(plugins))
+    own = [
+        (c.label, f"{c.variant}, {c.resolution} px, {c.size}, {c.licence}: {'here' if c.path else 'absent'}")
+        for c in published(table)
+    ]
+    named = ((f"{e.name}:{name}", said) for e in table.values() if e.names for name, said in e.names().items())
+    return [*own, *named]
+
+
 LISTS: dict[str, Callable[[], list[Row]]] = {
     "methods": lambda: _methods([]),
     "datasets": _datasets,
@@ -81,4 +98,5 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
     "presets": _presets,
     "protocols": _protocols,
     "weights": _weights,
+    "checkpoints": lambda: _checkpoints([]),
 }

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bench.core.visible import visible
+
 if TYPE_CHECKING:
     import torch
 
@@ -72,7 +74,7 @@ def rehearse(prepared: Prepared) -> int:
     with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=cache_root()) as scratch:
         for index, cell in enumerate(cells):
             found.append(_in_its_own_process(config, index, Path(scratch), cell.label, cell.seed))
-            typer.echo("\n".join(lines(found[-1])))
+            typer.echo(visible("\n".join(lines(found[-1]))))
             _clear(Path(scratch))
     room = _room(config)
     typer.echo("\n".join(closing(found, room)))
@@ -81,7 +83,7 @@ def rehearse(prepared: Prepared) -> int:
         typer.echo(f"does not fit: {sentence}", err=True)
     failures = [trial for trial in found if trial.failure is not None]
     for failed in failures:
-        typer.echo(f"failed: '{failed.label}' seed {failed.seed}, {failed.failure}", err=True)
+        typer.echo(visible(f"failed: '{failed.label}' seed {failed.seed}, {failed.failure}"), err=True)
     return 3 if failures else 2 if lacking else 0
 
 
@@ -115,7 +117,7 @@ def _cell(config: RunConfig, index: int, folder: Path) -> CellForecast:
     from bench.core import devices
     from bench.core.devices import choose_device
     from bench.core.progress import say
-    from bench.run import opening
+    from bench.run import checks, opening
     from bench.run.job import job_of
     from bench.run.rehearsal import rehearse as try_cell
     from bench.run.stages.trial_steps import Patience
@@ -125,7 +127,7 @@ def _cell(config: RunConfig, index: int, folder: Path) -> CellForecast:
     if device.type == "cuda" and device.index is None:
         config = replace(config, device="cuda:0")
     _bound_memory(device)
-    cell = opening.cells_of(config)[index]
+    cell = checks.sound(opening.cells_of(config)[index])
     session = opening.session_of(config, opening.open_dataset(config), say=say)
     return try_cell(job_of(cell, session), folder, Patience(), first=index == 0)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.core.registry import suggestion
-from bench.core.visible import encoded
+from bench.core.visible import encoded, visible
 from bench.errors import GateFailed, UsageError
 from bench.report.quoted import QUOTED_FOLDER
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 RESULTS = Path("results/local")
 REPORTS = Path("reports/local")
 KINDS = (
-    "reconstructions", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time", "training",
-    "code-use", "placement", "sample-placement",
+    "reconstructions", "differences", "samples", "neighbours", "rate-distortion", "quality-gmac", "quality-time",
+    "training", "code-use", "placement", "sample-placement",
 )  # fmt: skip
 
 Results = Annotated[list[Path] | None, typer.Option("--results", "-r", help="file or folder; repeat; results/local")]
@@ -32,6 +33,12 @@ Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 1 unle
 Formats = Annotated[str | None, typer.Option("--format", help="of md,latex,csv,json,html,figures,model-index; all")]
 Intervals = Annotated[bool, typer.Option("--intervals", help="bootstrap intervals beside pair metrics")]
 Readme = Annotated[Path | None, typer.Option(help="Markdown file whose marked block gets the table and a figure")]
+Columns = Annotated[str | None, typer.Option(help="one table of these, as psnr,lpips,rfid, in every format")]
+Methods = Annotated[str | None, typer.Option("--methods", "-m", help="only these rows, in this order, as vqgan,jpeg")]
+Sort = Annotated[str | None, typer.Option(help="column that orders the rows, the best first; or 'method'")]
+Digits = Annotated[int | None, typer.Option(min=0, max=12, help="decimals of all but counts, times and sizes")]
+Hub = Annotated[Path | None, typer.Option(help="folder for model cards to push to the Hugging Face Hub, one a method")]
+HubDataset = Annotated[str | None, typer.Option(help="OWNER/NAME of the dataset on the Hub, for .eval_results")]
 Title = Annotated[str | None, typer.Option(help="title of the report")]
 
 
@@ -46,27 +53,59 @@ def report(
     intervals: Intervals = False,
     title: Title = None,
     readme: Readme = None,
+    hub: Hub = None,
+    hub_dataset: HubDataset = None,
+    columns: Columns = None,
+    methods: Methods = None,
+    sort: Sort = None,
+    digits: Digits = None,
 ) -> int:
-    """Turn results into tables, figures and one HTML page."""
+    """Turn results into tables, figures and one HTML page.
+
+    For a paper: bench report --columns psnr,lpips,rfid --methods vqgan,brics --sort psnr --digits 2 --format latex
+    """
+    from bench.cli import hub as sharing
     from bench.core.files import write_bytes
     from bench.report import build
+    from bench.report.choice import split_methods
     from bench.report.writers.text import to_text
 
-    options = _options(formats, intervals, title)
+    if check and hub is not None:
+        raise UsageError("--check writes nothing; leave it or --hub away.")
+    if hub_dataset is not None and hub is None:
+        raise UsageError("--hub-dataset says what the files of --hub are about; add --hub FOLDER.")
+    if columns and hub is not None:
+        raise UsageError("--hub writes whole tables; leave it or --columns away.")
+    if quoted_only and (columns or methods or sort or digits is not None):
+        raise UsageError(
+            "--columns, --methods, --sort and --digits are for what was measured; leave them or --quoted-only away."
+        )
+    options = replace(
+        _options(formats, intervals, title),
+        columns=tuple(name.strip() for name in (columns or "").split(",") if name.strip()),
+        methods=tuple(split_methods(methods or "")),
+        sort=sort or "",
+        decimals=digits,
+    )
     made = _content(results, dataset, quoted, quoted_only, options)
     if check:
         _verify([*build.check(made, out), *_stale(made, out, readme)], out)
         return 0
     if quoted_only:
-        for table in made.tables:
+        for table in made.shown:
             typer.echo(to_text(table))
         if out == REPORTS:
             return 0
+    elif options.columns:
+        for table in made.shown:
+            typer.echo(to_text(table))
     for path in build.write(made, out):
-        typer.echo(path, err=True)
+        typer.echo(visible(str(path)), err=True)
     if readme is not None:
         write_bytes(readme, encoded(_filled(made, out, readme)))
-        typer.echo(readme, err=True)
+        typer.echo(visible(str(readme)), err=True)
+    if hub is not None:
+        sharing.write(made.tables, hub, hub_dataset)
     return 0
 
 
@@ -76,7 +115,7 @@ def _filled(made: Content, out: Path, readme: Path) -> str:
 
     if not readme.is_file():
         raise UsageError(f"There is no file {readme} to put the table into.")
-    content = block(made.tables, [plan.name for plan in made.plans], out, readme)
+    content = block(made.shown, [plan.name for plan in made.plans], out, readme)
     return insert(readme.read_text(encoding="utf-8"), content, readme)
 
 
@@ -113,14 +152,14 @@ def _content(
 
 def _verify(problems: list[str], out: Path) -> None:
     for problem in problems:
-        typer.echo(problem)
+        typer.echo(visible(problem))
     if problems:
         count = len(problems)
         raise GateFailed(
             f"The report in {out} does not follow from the results ({count} {'file' if count == 1 else 'files'}); "
             "make it again with the same command without --check."
         )
-    typer.echo(f"The report in {out} follows from the results.")
+    typer.echo(visible(f"The report in {out} follows from the results."))
 
 
 Kind = Annotated[str | None, typer.Argument(help="kind of figure; without one, the figures there are")]
@@ -166,4 +205,4 @@ def _draw(wanted: list[Plan], out: Path) -> None:
         figure = plan.draw()
         for path in [out] if single else [out / f"{plan.name}.{kind}" for kind in plan.kinds]:
             write_bytes(path, save(figure, "svg" if path.suffix == ".svg" else "png"))
-            typer.echo(path, err=True)
+            typer.echo(visible(str(path)), err=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.core.visible import visible
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def reproduce(file: File, out: Keep = None) -> int:
     lines = difference(environment(recorded.provenance), provenance())
     typer.echo("Environment: " + ("the same." if not lines else f"{len(lines)} differences"))
     for line in lines:
-        typer.echo(f"  {line}")
+        typer.echo(visible(f"  {line}"))
     with _fresh_cache() as folder:
         again = _run_again(recorded, out or folder / "results")
     return _compare(recorded, again)
@@ -80,7 +81,7 @@ def _config(arguments: Mapping[str, Any], recorded: Result, out: Path) -> RunCon
 
 def _compare(recorded: Result, again: Result) -> int:
     if again.status != "ok":
-        typer.echo(f"The cell did not finish: {again.error}")
+        typer.echo(visible(f"The cell did not finish: {again.error}"))
         return 1
     from bench.metrics import METRICS
 

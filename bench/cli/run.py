@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.flags import EVERY, TRAINING, Flags, with_flags
+from bench.core.visible import visible
 from bench.report.quoted import quoted_tables
 
 if TYPE_CHECKING:
@@ -48,11 +48,15 @@ def validate(flags: Flags, config: ConfigFile = None, rehearse: Rehearse = False
     prepared = checks.prepare(run_config(flags, config), on_stderr(), say)
     findings = rehearsing.with_stand_ins(prepared.findings) if rehearse else prepared.findings
     for note in findings.notes:
-        typer.echo(f"note: {note}")
+        typer.echo(visible(f"note: {note}"))
     for problem in findings.missing:
-        typer.echo(f"missing: {problem}", err=True)
+        typer.echo(visible(f"missing: {problem}"), err=True)
+    for fault in findings.faults:
+        typer.echo(visible(f"fails: {fault}"), err=True)
     if findings.missing:
         return 2
+    if findings.faults and not rehearse:
+        return 3
     typer.echo("Everything that this run needs is here.")
     return rehearsing.rehearse(prepared) if rehearse else 0
 
@@ -67,7 +71,7 @@ def _execute(flags: Flags, file: Path | None, json: bool) -> int:
     prepared = checks.prepare(settings, on_stderr(), say)
     prepared.findings.complete()
     for note in [*prepared.findings.notes, *rehearsing.offer(settings)]:
-        sys.stderr.write(f"note: {note}\n")
+        say(f"note: {note}")
     results = experiment.execute(prepared)
     show(settings, results, json)
     return 3 if any(result.status == "failed" for result in results) else 0
@@ -77,7 +81,9 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
     """The comparison table (or the results as JSON) on stdout, and the names of the written files on stderr."""
     import dataclasses
 
+    from bench.core.progress import say
     from bench.report import tables
+    from bench.report.choice import concise
     from bench.report.writers import text
 
     if as_json:
@@ -86,11 +92,11 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
         generation = ("generation",) if "gen" in config.stages else ()
         clocked = ("cost",) if config.clock else ()
         for table in tables.tables(results, ("comparison", *clocked, *generation)):
-            typer.echo(text.to_text(table))
+            typer.echo(text.to_text(concise(table)))
         for dataset in dict.fromkeys(result.dataset for result in results):
             for table in _published(dataset, "generation" if generation else "reconstruction"):
                 typer.echo(text.to_text(table))
-    sys.stderr.write(f"results: {config.out}\n")
+    say(f"results: {config.out}")
 
 
 def _published(dataset: str, kind: str) -> list[Table]:

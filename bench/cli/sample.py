@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +38,7 @@ def sample(
 
     Equal seeds give equal images on the same machine, however the work is sharded, ordered, interrupted and resumed.
     """
+    from bench.core.progress import say
     from bench.data.export import export
     from bench.evaluate.generate import parse_seeds
     from bench.run.stages.sample import Drawing, label_rule, samples
@@ -50,12 +50,12 @@ def sample(
     _train(job)
     drawn = samples(job, drawing)
     if drawn is None:
-        sys.stderr.write(f"Shard {shard} is drawn; the images are written when all shards are.\n")
+        say(f"Shard {shard} is drawn; the images are written when all shards are.")
         return 0
     export(drawn, parse_seeds(sample_seeds), out)
     for identity in job.tokenizer.stand_ins:
-        sys.stderr.write(f"note: the tokenizer was trained with {identity}; its images are for trying out\n")
-    sys.stderr.write(f"{len(drawn)} images: {out}\n")
+        say(f"note: the tokenizer was trained with {identity}; its images are for trying out")
+    say(f"{len(drawn)} images: {out}")
     return 0
 
 

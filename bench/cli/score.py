@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import scored
 from bench.core.visible import visible
-from bench.data.pairing import Pairing, Rule
+from bench.data.pairing import Pairing
 from bench.errors import Missing, NotComparable, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bench.metrics.measure import Measured
     from bench.metrics.reference_statistics import Kept
     from bench.metrics.signatures import Precision
-    from bench.results.record import Measurement
 
 SETS = "folder, zip, .npz, .npy, frozen array"
 
@@ -48,7 +47,7 @@ def score(
     per_image: Annotated[Path | None, typer.Option(help="write per-image values to this CSV file")] = None,
 ) -> int:
     """Measure one image set against another; unchanged sets are not measured again."""
-    from bench.core.files import cache_root
+    from bench.core.files import cache_root, expanded
     from bench.core.progress import on_stderr
     from bench.core.registry import lookup
     from bench.data import image_sets, set_pairing
@@ -66,7 +65,7 @@ def score(
     cache = cache_root()
     bad = bad_images(on_bad)
     lookup(set_pairing.PAIRS, pair, "way of pairing")
-    source = image_sets.find(fake.expanduser())
+    source = image_sets.find(expanded(fake))
     reference = _reference(real, split, cropped, progress, bad, verify)
     compared = [entry for entry in entries if entry.kind == "pair"]
     pairs = _paired(reference, source, pair, bad, explicit=bool(metrics)) if compared else None
@@ -85,17 +84,20 @@ def score(
     for remark in remarks:
         typer.echo(visible(f"note: {remark}"), err=True)
     precision: Precision = "bfloat16" if bf16 else "float32"
-    images = reference.arrays if isinstance(reference, image_sets.ImageFiles) else reference
+    images = reference.images if isinstance(reference, image_sets.ImageFiles) else reference
     found = Pretrained(cache / FOLDER if stand_in else None)
     fit = [entry for entry in entries if obstacle is None or entry.kind != "pair"]
     measured = measure(
-        images, candidate.arrays, fit, FEATURES, chosen, device, cache, batch, progress, precision, found
+        images, candidate.images, fit, FEATURES, chosen, device, cache, batch, progress, precision, found
     )
     measured = _with_absent(measured, entries, obstacle)
     rule = pairs.rule if isinstance(pairs, Pairing) and measured.per_image else None
-    typer.echo(_as_json(measured, chosen, rule, remarks) if json else _as_text(measured, chosen, rule))
+    rate = scored.file_rate(candidate)
+    typer.echo(
+        scored.as_json(measured, chosen, rule, remarks, rate) if json else scored.as_text(measured, chosen, rule, rate)
+    )
     if per_image is not None:
-        _write_values(per_image, candidate, measured)
+        scored.write_values(per_image, candidate, measured)
     return _verdict(measured, explicit=bool(metrics), strict=strict)
 
 
@@ -150,12 +152,12 @@ def _reference(
     text: str, split: str, crop: Crop | None, progress: Progress, on_bad: BadImages, verify: bool
 ) -> ImageFiles | Statistics:
     """A path, statistics by name, or a dataset by name."""
-    from bench.core.files import cache_root, regular
+    from bench.core.files import cache_root, expanded, regular
     from bench.data import image_sets
     from bench.data.readers import npz
     from bench.metrics import reference_statistics
 
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.suffix == ".npz" and path.exists() and not path.is_dir():
         regular(path)
         if reference_statistics.holds_statistics(path):
@@ -201,7 +203,7 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     """A split of a dataset, by name; raises :class:`UsageError` without a crop and :class:`Missing` without images."""
     from bench.data import image_sets, manifest
     from bench.data.datasets import asked, opened
-    from bench.data.frozen import as_frozen
+    from bench.data.sized import as_frozen
 
     if crop is None:
         raise UsageError(f"{text} is a dataset; say at which crop and size, for example --crop ldm:256.")
@@ -211,8 +213,11 @@ def dataset_images(text: str, split: str, crop: Crop | None) -> ImageFiles:
     frozen = dataset.train if split == "train" else dataset.val
     if frozen is None:
         raise Missing(f"The dataset {text} has no {split} split.")
+    facts = dataset.facts
+    absent = manifest.left_out(facts.get(split) or {}, split, crop.resolution)
+    remarks = [f"{text}: {said}" for said in (absent, manifest.ignored(facts), manifest.oddities(facts)) if said]
     names = tuple(manifest.names(frozen))
-    return image_sets.whole(f"{text} ({split})", as_frozen(frozen), names, {})
+    return image_sets.ImageFiles(f"{text} ({split})", as_frozen(frozen), names, {}, said=tuple(remarks))
 
 
 def _same_protocol(
@@ -227,75 +232,6 @@ def _same_protocol(
             f"'{protocol.name}' needs {', '.join(sorted({str(wanted[n]) for n in other}))}: choose the --protocol they "
             "belong to, or give the images."
         )
-
-
-# --------------------------------------------------------------------------------------------------------------
-# What is said
-
-
-def _as_text(measured: Measured, protocol: MetricProtocol, rule: Rule | None) -> str:
-    found = [m for m in measured.measurements if m.value is not None]
-    names = [_label(m, protocol) for m in found]
-    width = max((len(name) for name in names), default=0)
-    lines = [f"{name:<{width}}  {_arrow(m)} {_number(m)}" for name, m in zip(names, found, strict=True)]
-    lines += [f"protocol: {protocol.name} ({protocol.title})"]
-    lines += [f"pairs: by {rule}"] if rule is not None else []
-    absent: dict[str, list[str]] = {}
-    for m in measured.measurements:
-        if m.reason is not None:
-            absent.setdefault(m.reason, []).append(m.name)
-    lines += [f"absent: {', '.join(names)}: {reason}" for reason, names in absent.items()]
-    return visible("\n".join(lines))
-
-
-def _label(measurement: Measurement, protocol: MetricProtocol) -> str:
-    """The name with count and protocol, and with the word where random weights made the number."""
-    from bench.metrics.protocols import counted
-    from bench.results.record import STAND_IN, stand_ins
-
-    return counted(measurement, protocol) + (f" ({STAND_IN})" if stand_ins([measurement]) else "")
-
-
-def _arrow(measurement: Measurement) -> str:
-    return "↑" if measurement.higher_is_better else "↓"
-
-
-def _number(measurement: Measurement) -> str:
-    text = f"{measurement.value:.6g}"
-    if measurement.deviation is not None:
-        text += f" ± {measurement.deviation:.3g}"
-    return f"{text} {measurement.unit}".rstrip()
-
-
-def _as_json(measured: Measured, protocol: MetricProtocol, rule: Rule | None, remarks: Sequence[str]) -> str:
-    rows: list[dict[str, Any]] = [
-        {**asdict(m), "label": _label(m, protocol) if m.value is not None else m.name} for m in measured.measurements
-    ]
-    return json_module.dumps(
-        {"protocol": asdict(protocol), "paired_by": rule, "notes": list(remarks), "metrics": rows},
-        indent=2,
-        allow_nan=False,
-    )
-
-
-def _write_values(path: Path, candidate: ImageFiles, measured: Measured) -> None:
-    import csv
-
-    from bench.core.files import write_file
-    from bench.results.record import STAND_IN, stand_ins
-
-    random = {m.name for m in measured.measurements if stand_ins([m])}
-    heads = [f"{name} ({STAND_IN})" if name in random else name for name in measured.per_image]
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["image", *heads])
-            table.writerows(
-                zip(map(visible, candidate.names), *(v.tolist() for v in measured.per_image.values()), strict=True)
-            )
-
-    write_file(path, write)
 
 
 def _verdict(measured: Measured, explicit: bool, strict: bool) -> int:

@@ -33,7 +33,7 @@ def build(
     """Compute the statistics of a set of images."""
     from bench.cli.score import dataset_images, is_dataset
     from bench.core.digest import of_value
-    from bench.core.files import cache_root
+    from bench.core.files import cache_root, expanded
     from bench.core.progress import on_stderr
     from bench.data import image_sets
     from bench.data.dataset import bad_images
@@ -43,7 +43,7 @@ def build(
 
     path, progress = _path(name), on_stderr()
     wanted = _features(features, protocol)
-    cropped, place = image_sets.parse_crop(crop), Path(images).expanduser()
+    cropped, place = image_sets.parse_crop(crop), expanded(images)
     if is_dataset(images) and not place.exists():
         files = dataset_images(images, split, cropped)
     else:
@@ -51,9 +51,9 @@ def build(
     remarks = list(image_sets.remarks(None, files, "set"))
     for remark in remarks:
         typer.echo(visible(f"note: {remark}"), err=True)
-    found = extract(files.arrays, wanted, FEATURES, device, cache_root(), batch, progress)
+    found = extract(files.images, wanted, FEATURES, device, cache_root(), batch, progress)
     facts: dict[str, Any] = {
-        "images": of_value([array.digest for array in files.arrays]),
+        "images": of_value([files.images.digest]),
         "origin": place.name if place.exists() else files.origin,
         "crop": crop,
         "encodings": dict(files.encodings),
@@ -75,13 +75,14 @@ def list_() -> None:
         try:
             kept = reference_statistics.find(name, cache_root())
         except (IntegrityError, UsageError) as error:
-            typer.echo(f"{name}  damaged: {error}")
+            typer.echo(visible(f"{name}  damaged: {error}"))
             continue
         vectors = "with features" if any(k.endswith("/features") for k in kept.manifest["sha256"]) else "moments only"
-        typer.echo(
+        line = (
             f"{kept.path.stem}  {kept.manifest['count']} images of {kept.manifest.get('origin') or 'unknown origin'}  "
             f"{', '.join(kept.manifest['features'])}  {vectors}"
         )
+        typer.echo(visible(line))
 
 
 @app.command("verify")
@@ -94,10 +95,10 @@ def verify(name: Annotated[str | None, typer.Argument(help="name or file; none: 
     for one in [name] if name else reference_statistics.names(cache_root()):
         try:
             reference_statistics.statistics(reference_statistics.find(one, cache_root()))
-            typer.echo(f"ok       {one}")
+            typer.echo(visible(f"ok       {one}"))
         except IntegrityError as error:
             damaged.append(one)
-            typer.echo(f"damaged  {error}")
+            typer.echo(visible(f"damaged  {error}"))
     if damaged:
         raise IntegrityError(f"Damaged statistics: {', '.join(damaged)}; build or import them again.")
 

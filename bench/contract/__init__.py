@@ -23,12 +23,15 @@ from bench.contract.methods import (
     RateModel,
     Tokenizer,
 )
+from bench.contract.sizes import ANY_SIZE, AnySize, FixedSize, MultiplesOf, Takes, built_size
 from bench.contract.training import Averaged, Batch, Comm, Learner, Losses, Phase
 
 __all__ = [
+    "ANY_SIZE",
     "PRIOR_FIELD",
     "RECON_FIELD",
     "SAMPLE_FIELD",
+    "AnySize",
     "Averaged",
     "Batch",
     "Build",
@@ -38,11 +41,13 @@ __all__ = [
     "Condition",
     "Continuous",
     "Encoder",
+    "FixedSize",
     "Indices",
     "Learner",
     "Losses",
     "Method",
     "MethodEntry",
+    "MultiplesOf",
     "NoSettings",
     "Part",
     "Phase",
@@ -52,5 +57,7 @@ __all__ = [
     "Seeds",
     "Sparse",
     "Stream",
+    "Takes",
     "Tokenizer",
+    "built_size",
 ]

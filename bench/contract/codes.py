@@ -47,11 +47,15 @@ class Sparse:
 
 @dataclass(frozen=True)
 class Stream:
-    """Finished bitstreams, one per image. ``header_bits[i]`` of them do not depend on the image's content."""
+    """Finished bitstreams, one per image. ``header_bits[i]`` of them do not depend on the image's content.
+
+    ``library`` names the software outside this project that wrote them, with its version, where there is one.
+    """
 
     data: tuple[bytes, ...]
     header_bits: tuple[int, ...]
     size: tuple[int, int]
+    library: str = ""
 
 
 Codes = Continuous | Indices | Sparse | Stream

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from bench.contract.codes import Codes, Condition, Seeds
+from bench.contract.sizes import Takes
 from bench.contract.training import Comm, Learner
 
 if TYPE_CHECKING:
@@ -173,7 +174,10 @@ class MethodEntry:
       where these settings have none. A row asks for it with the option ``noise=true``.
     - ``bit_depth(settings)``: for bounded continuous codes, the bits to which each value is rounded before it is
       decoded, and which the rate counts. None: continuous codes are decoded as they are and have no rate.
+    - ``takes``: which images a tokenizer that was built for one size takes, as plain data or of ``(settings, size)``,
+      the (height, width) it was built for. None: images of that size alone.
     - ``source``: the folder's ``source.toml`` with checkpoints, licences and citations.
+    - ``names()``: well-known variants of a method that takes any, each with what is to be known of it in one line.
     - ``takes_rest``: the whole rest of the method string is the variant, verbatim (``diffusers:``).
     """
 
@@ -186,6 +190,8 @@ class MethodEntry:
     networks: Callable[[Any], Sequence[str]] | None = None
     decoding_noise: Callable[[Any], Mapping[str, float]] | None = None
     bit_depth: Callable[[Any], int | None] | None = None
+    takes: Takes | Callable[[Any, tuple[int, int]], Takes] | None = None
     source: str | None = None
     variants: tuple[str, ...] = ()
+    names: Callable[[], Mapping[str, str]] | None = None
     takes_rest: bool = False

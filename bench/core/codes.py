@@ -148,8 +148,8 @@ def to_arrays(codes: Codes) -> dict[str, np.ndarray]:
         return {"kind": kind, "triples": joined, "lengths": lengths, "shape": shape, "size": size}
     lengths = np.array([len(d) for d in codes.data], np.int64)
     data = np.frombuffer(b"".join(codes.data), np.uint8)
-    headers = np.array(codes.header_bits, np.int64)
-    return {"kind": kind, "data": data, "lengths": lengths, "header_bits": headers, "size": np.array(codes.size)}
+    headers, size, library = np.array(codes.header_bits, np.int64), np.array(codes.size), np.array(codes.library)
+    return {"kind": kind, "data": data, "lengths": lengths, "header_bits": headers, "size": size, "library": library}
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> Codes:
@@ -180,7 +180,8 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Codes:
         ends = list(accumulate(arrays["lengths"].tolist(), initial=0))
         data = arrays["data"].tobytes()
         pieces = tuple(data[a:b] for a, b in pairwise(ends))
-        return Stream(pieces, tuple(arrays["header_bits"].tolist()), _pair(arrays["size"]))
+        headers, library = tuple(arrays["header_bits"].tolist()), str(arrays.get("library", ""))
+        return Stream(pieces, headers, _pair(arrays["size"]), library)
     raise ValueError(f"unknown kind {kind}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.core import downloads, formats
 from bench.core.digest import of_file
 from bench.core.downloads import LIMITS, Limits
-from bench.core.files import cache_root, locked
+from bench.core.files import cache_root, expanded, locked
 from bench.core.progress import Progress, silent
 from bench.errors import IntegrityError, Missing
 
@@ -94,7 +94,7 @@ def _check(part: Path, file: File, origin: str) -> None:
 
 def folders() -> list[Path]:
     """Where weights are looked for, in order: the folders of ``BENCH_WEIGHTS``, then the cache's."""
-    named = [Path(folder).expanduser() for folder in os.environ.get(WEIGHTS_VARIABLE, "").split(os.pathsep) if folder]
+    named = [expanded(folder) for folder in os.environ.get(WEIGHTS_VARIABLE, "").split(os.pathsep) if folder]
     return [*named, cache_root() / "weights"]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 import platformdirs
@@ -34,11 +36,14 @@ def explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def locked(path: Path) -> FileLock:
+def locked(path: Path) -> AbstractContextManager[object]:
     """The lock between processes for a folder or file, held while it is made; a context manager.
 
-    Raises :class:`bench.errors.BenchError` where the folder that holds it cannot be written.
+    What is there in a folder that cannot be written will not be made, and needs no lock. Raises
+    :class:`bench.errors.BenchError` for what is not there in such a folder.
     """
+    if path.exists() and not os.access(path.parent, os.W_OK):
+        return nullcontext()
     with explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
@@ -59,8 +64,11 @@ def require_space(folder: Path, needed: int) -> None:
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """Calls ``write`` with a temporary name beside ``path``, syncs it and renames it.
 
-    Raises :class:`BenchError` with path and remedy when the disk is full or the folder cannot be written.
+    Only a regular file is ever replaced. Raises :class:`BenchError` with path and remedy when the disk is full or the
+    folder cannot be written, and :class:`UsageError` for a path that is a device, a pipe or a folder.
     """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not a file but a device, a pipe or a folder; name a file that may be replaced.")
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,15 +127,82 @@ def regular(path: Path) -> os.stat_result:
     return status
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and all below it, in no order.
+
+    Raises :class:`UsageError` for a folder that cannot be read: what lies in it must not be passed over.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename} cannot be read ({error.strerror}); change its rights.") from error
+
+    for parent, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(parent) / name for name in names)
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with ``~`` replaced; raises :class:`UsageError` where nobody knows whose home that is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path}: the home folder behind ~ is not known here; write the whole path.") from error
+
+
+LONGEST_NAME = 100
+"""Bytes of a label in a folder's name; file systems take 255, and several labels make one name."""
+
+
 def folder_name(label: str) -> str:
-    """A label as a file name on every system; injective: ``:`` becomes ``+``, the rest is percent-encoded."""
-    return quote(label, safe=":=,@.-_ ", errors="surrogateescape").replace(":", "+")
+    """A label as a file name on every system; injective: ``:`` becomes ``+``, the rest is percent-encoded.
+
+    The end of a long one is replaced by its digest.
+    """
+    return _shortened(quote(label, safe=":=,@.-_ ", errors="surrogateescape").replace(":", "+"))
+
+
+def joined_name(parts: Iterable[str]) -> str:
+    """Several labels as one name, injective; without commas, so that a path with it can stand in a method string."""
+    return _shortened("+".join(quote(part, safe="=.-_", errors="surrogateescape") for part in parts))
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}~{_short_digest(name)}"
+
+
+def plain_name(text: str) -> str:
+    """A text as a file name and HTML id of letters, digits, ``-`` and ``_``; two texts never share one.
+
+    Names of datasets and methods become readable ones (``folder:kodak`` is ``folder_kodak``); in others every
+    character is replaced that is not allowed, and a digest of the text follows.
+    """
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in text)
+    first, _, rest = text.partition(":")
+    readable = all(c.isascii() and (c.isalnum() or c in "-.") for c in first + rest) and "." not in first
+    return name if readable and len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}-{_short_digest(text)}"
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def cache_root() -> Path:
     """``BENCH_CACHE``, or the platform's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("image-tokenizer-bench"))
+    return expanded(named or platformdirs.user_cache_dir("image-tokenizer-bench"))
+
+
+class Stream(Protocol):
+    """What can be read."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, none at the end."""
+        ...
+
+
+def to_the_end(stream: Stream | None) -> None:
+    """Reads what is left of an archive's stream: gzip has its checksum behind the last byte, where tarfile stops."""
+    while stream is not None and stream.read(1 << 20):
+        pass
 
 
 def check_writable(folder: Path) -> None:

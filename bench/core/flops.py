@@ -6,9 +6,9 @@ Two conventions, both in multiply-accumulates (a fused multiply-add counts once;
   input pixels, as each of them meets the whole kernel once. This is half of what
   ``torch.utils.flop_counter.FlopCounterMode`` reports.
 - ``gmac_fvcore``: the same, plus 5 per element of a group, layer or batch normalisation with weights (4 without) and
-  1 per element that nearest upsampling writes. This is ``fvcore.nn.FlopCountAnalysis(module, input).total()``, which
-  papers print as "GFlops". Look-ups (``grid_sampler``, ``gather``) count 0: the papers that have them use kernels that
-  fvcore does not see.
+  1 per element that nearest upsampling writes, and minus what ``scaled_dot_product_attention`` computes, which fvcore
+  does not see. This is ``fvcore.nn.FlopCountAnalysis(module, input).total()``, which papers print as "GFlops". Look-ups
+  (``grid_sampler``, ``gather``) count 0: the papers that have them use kernels that fvcore does not see.
 
 Neither counts activations, additions, biases, softmax or filters written without a convolution. Every operator that
 ran and was not counted is named in :attr:`Tally.uncounted`, so that nobody has to guess.
@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
+ATTENTION = aten.scaled_dot_product_attention
 Shape = torch.Size
 Formula = Callable[[tuple[Any, ...], Any], int]
 """From an operator's positional arguments and its result to multiply-accumulates (or elementwise operations)."""
@@ -36,12 +37,14 @@ Formula = Callable[[tuple[Any, ...], Any], int]
 class Tally:
     """What one or more calls executed.
 
-    ``macs`` counts multiply-accumulates of products; ``elementwise`` the normalisations and upsamplings that only the
+    ``macs`` counts multiply-accumulates of products, ``fused`` those of them that ``scaled_dot_product_attention``
+    made, which only the convention ``gmac`` counts; ``elementwise`` the normalisations and upsamplings that only the
     convention ``gmac_fvcore`` counts; ``uncounted`` how often each other operator ran (views are left out: they do
     not compute).
     """
 
     macs: int = 0
+    fused: int = 0
     elementwise: int = 0
     uncounted: Counter[str] = field(default_factory=Counter)
 
@@ -53,7 +56,7 @@ class Tally:
     @property
     def gmac_fvcore(self) -> float:
         """10^9 operations as fvcore counts them."""
-        return (self.macs + self.elementwise) / 1e9
+        return (self.macs - self.fused + self.elementwise) / 1e9
 
     @property
     def flops(self) -> float:
@@ -62,9 +65,13 @@ class Tally:
 
 
 def tally(run: Callable[[], object]) -> Tally:
-    """Executes ``run`` once and counts what it dispatches, backward passes included."""
+    """Executes ``run`` once and counts what it dispatches, backward passes included.
+
+    Where gradients are off it runs in inference mode, without which the operators of fused attention could not be
+    told from others on meta tensors; with gradients, ``fused`` stays 0.
+    """
     result = Tally()
-    with _Counting(result):
+    with torch.inference_mode(not torch.is_grad_enabled()), _Counting(result):
         run()
     return result
 
@@ -75,13 +82,16 @@ class _Counting(TorchDispatchMode):
     def __init__(self, result: Tally) -> None:
         super().__init__()
         self.result = result
+        self.attending = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         known = func.overloadpacket in PRODUCTS or func.overloadpacket in ELEMENTWISE
         if not known:
+            outer, self.attending = self.attending, self.attending or func.overloadpacket is ATTENTION
             with self:
                 parts = func.decompose(*args, **kwargs)
+            self.attending = outer
             if parts is not NotImplemented:
                 return parts
         out = func(*args, **kwargs)
@@ -91,7 +101,9 @@ class _Counting(TorchDispatchMode):
     def _record(self, func: Any, args: tuple[Any, ...], out: Any) -> None:
         packet = func.overloadpacket
         if packet in PRODUCTS:
-            self.result.macs += PRODUCTS[packet](args, out)
+            macs = PRODUCTS[packet](args, out)
+            self.result.macs += macs
+            self.result.fused += macs if self.attending else 0
         elif packet in ELEMENTWISE:
             self.result.elementwise += ELEMENTWISE[packet](args, out)
         elif not func.is_view:

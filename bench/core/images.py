@@ -59,9 +59,6 @@ EXTENSIONS = frozenset(
 What else lies beside them is counted by its ending and said (:attr:`bench.data.readers.files.Members.left_out`).
 """
 
-DECODING = 2
-"""The version of the rules by which files become pixels; in every cache's key. 2: 16-bit colour is rounded."""
-
 LARGEST_PIXELS = 1 << 27
 """An image of more pixels (134 million) is refused before it is decoded: a decompression bomb or a mistake."""
 

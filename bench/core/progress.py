@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+from bench.core.visible import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -149,8 +151,8 @@ def quiet(line: str) -> None:
 
 
 def say(line: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(f"{line}\n")
+    """A line on stderr, with nothing that a terminal would obey."""
+    sys.stderr.write(f"{visible(line)}\n")
 
 
 def console_of_stderr() -> Console:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from bench.contract import Method, MethodEntry
-from bench.errors import UsageError
+from bench.core.failures import contained
+from bench.errors import AdapterError, UsageError
 
 T = TypeVar("T")
 
@@ -26,17 +27,18 @@ def load(path: str) -> Any:
 def method_of(entry: MethodEntry) -> Method[Any]:
     """What the row's ``code`` names; a tokenizer class is a method that can do nothing else. Imports torch.
 
-    Raises :class:`UsageError` where the code cannot be imported or is neither.
+    Raises :class:`AdapterError` where the code cannot be imported or is neither.
     """
     try:
-        found = load(entry.code)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"The code '{entry.code}' of '{entry.name}' cannot be imported ({error}); mend it.") from error
+        with contained():
+            found = load(entry.code)
+    except AdapterError as error:
+        raise AdapterError(f"The code '{entry.code}' of '{entry.name}' cannot be imported: {error}") from error
     if isinstance(found, Method):
         return found
     if callable(found):
         return Method(tokenizer=found)
-    raise UsageError(
+    raise AdapterError(
         f"The code '{entry.code}' of '{entry.name}' is {type(found).__name__}; "
         "name a bench.contract.Method or a tokenizer class."
     )

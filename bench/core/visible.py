@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+LONGEST = 160
 KEPT = frozenset("\n\t")
 
 
@@ -27,6 +28,11 @@ def _shown(character: str) -> str:
 def encoded(text: str) -> bytes:
     r"""UTF-8 of any text; a byte of a file name that is no UTF-8 becomes ``\xNN``, as in :func:`visible`."""
     return "".join(_shown(c) if _is_half(c) else c for c in text).encode()
+
+
+def in_short(error: BaseException) -> str:
+    """What an error says, on one line of at most 160 characters; libraries quote a file's bytes at any length."""
+    return " ".join(str(error).split())[:LONGEST] or type(error).__name__
 
 
 def in_json(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bench.core import registry
 from bench.core.images import ImageArray
 from bench.core.progress import Progress, silent
+from bench.data.sized import Images
 from bench.errors import UsageError
 
 
@@ -18,15 +19,18 @@ class Dataset:
     """A prepared dataset: frozen training and validation images, and what a reader must know about them.
 
     ``protocol`` names crop and resize; ``facts`` goes into the result (source digests, split rule, bad files,
-    duplicates between the splits, source encoding).
+    duplicates between the splits, source encoding). Under the protocol ``native`` the images of ``val`` have their own
+    sizes; those of ``train`` are cropped to ``resolution`` all the same, by the dataset's own protocol, and so are the
+    validation images again in ``cropped_val``, where there is a training split.
     """
 
     name: str
     resolution: int
     protocol: str
     train: ImageArray | None
-    val: ImageArray
+    val: Images
     facts: Mapping[str, Any]
+    cropped_val: ImageArray | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ def bad_images(text: str) -> BadImages:
 class DatasetRequest:
     """What the command line asks of a dataset. ``progress`` shows how far its preparation is.
 
-    ``verify`` reads every source file again, whatever is remembered of its digest.
+    ``verify`` reads every source file again, whatever is remembered of its digest. ``crop`` is the protocol by which
+    images of one size are made where ``protocol`` is native and crops none.
     """
 
     name: str
@@ -77,6 +82,7 @@ class DatasetRequest:
     workers: int = 2
     progress: Progress = silent
     verify: bool = False
+    crop: str = "ldm"
 
 
 def dataset_of(text: str, table: Mapping[str, DatasetEntry]) -> tuple[DatasetEntry, str | None]:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from bench.core.files import write_file
+from bench.core.native import fitted
 from bench.data.frozen import Frozen
 from bench.data.readers.files import NVIDIA_INDEX
 
@@ -73,6 +74,16 @@ def strip(rows: Sequence[np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(joined.transpose(1, 2, 0))).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def boxed(pixels: np.ndarray, side: int) -> np.ndarray:
+    """An image uint8 ``[3, H, W]`` whole, reduced where it is larger, in the middle of a white square of ``side``."""
+    image = fitted(pixels.transpose(1, 2, 0), side)
+    height, width = image.shape[:2]
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.full((side, side, 3), 255, np.uint8)
+    square[top : top + height, left : left + width] = image
+    return square.transpose(2, 0, 1)
 
 
 def grid(images: np.ndarray) -> bytes:

@@ -7,21 +7,22 @@ Nothing is resized: images of another size than the run's are refused.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from bench.core import digest
-from bench.core.files import cache_root, settled, write_bytes
-from bench.core.images import DECODING, Decoded, ImageArray
+from bench.core.files import cache_root, expanded, settled, write_bytes
+from bench.core.images import Decoded
+from bench.core.source import Sources
 from bench.data import freezing, manifest, pairing
+from bench.data.mixed import Mixed
 from bench.data.pairing import Pairing
 from bench.data.readers import files as members
 from bench.data.readers import npz
+from bench.data.sized import Images
 from bench.errors import Missing, UsageError
 
 LEFT_OUT = "left_out"
@@ -40,12 +41,17 @@ class Ready:
     path: str
 
 
+def one_by_one(start: int, count: int) -> Iterator[tuple[int, int]]:
+    """Every image by itself."""
+    return ((i, i + 1) for i in range(start, count))
+
+
 def parse(kind: Literal["samples", "recons"], text: str | None) -> Ready:
     """``NAME=PATH``, the path existing. Raises :class:`UsageError` or :class:`Missing`."""
     name, equals, path = (text or "").partition("=")
     if not name or not equals or not path:
         raise UsageError(f"'{kind}:{text or ''}' is not of the form {kind}:NAME=PATH.")
-    if not Path(path).expanduser().exists():
+    if not expanded(path).exists():
         raise Missing(f"'{kind}:{name}': there is no {path}; check the path.")
     return Ready(kind, name, path)
 
@@ -55,7 +61,7 @@ class ReadyFiles:
 
     def __init__(self, settings: Ready) -> None:
         self.kind, self.name = settings.kind, settings.name
-        self.path = Path(settings.path).expanduser()
+        self.path = expanded(settings.path)
 
     @cached_property
     def files(self) -> members.Members:
@@ -75,8 +81,8 @@ class ReadyFiles:
             write_bytes(note, found.encode())
         return found
 
-    def read(self, cache: Path, reference: ImageArray | None) -> ImageArray:
-        """The images, frozen; reconstructions in the order of ``reference``, whose size they must have.
+    def read(self, cache: Path, reference: Images | None) -> Images:
+        """The images, frozen; reconstructions in the order of ``reference``, whose sizes they must have.
 
         Raises :class:`UsageError` for images of different sizes, for undecodable ones, and for reconstructions that
         are missing or ambiguous.
@@ -84,27 +90,37 @@ class ReadyFiles:
         pairs = self._paired(reference) if self.kind == "recons" else None
         names = self.files.names if pairs is None else [self.files.names[i] for i in pairs.order]
         size = self._decoded(names[0]).pixels.shape[:2]
-        if reference is not None and size != reference.pixels.shape[2:]:
+        if reference is not None and not isinstance(reference, Mixed) and size != reference.pixels.shape[2:]:
             raise UsageError(
                 f"'{self.kind}:{self.name}' holds images of {size[1]}x{size[0]} pixels, the originals have "
                 f"{reference.pixels.shape[3]}x{reference.pixels.shape[2]}; nothing is resized silently."
             )
         rule = None if pairs is None else pairs.rule
         original = reference.digest if reference else None
-        recipe = digest.of_value(["ready", DECODING, self.kind, self.digest, original, rule])
+        code = Sources().digest(["bench.data.external"])
+        recipe = digest.of_value(["ready", code, self.kind, self.digest, original, rule])
         left_out = len(self.files.names) - len(names)
 
         def produce(start: int, stop: int) -> freezing.Block:
-            return self._block(names[start:stop], size)
+            return self._block(names[start:stop], [size] * (stop - start))
 
         def facts(sources: Path) -> Mapping[str, Any]:
             return {**self._facts(sources), LEFT_OUT: left_out, PAIRED_BY: rule}
 
-        return freezing.freeze(cache / "images" / recipe[:32], len(names), size, produce, facts, recipe)
+        folder = cache / "images" / recipe[:32]
+        if isinstance(reference, Mixed):
+            sizes = [(int(height), int(width)) for height, width in reference.sizes]
 
-    def _block(self, names: Sequence[str], size: tuple[int, ...]) -> freezing.Block:
+            def produce_mixed(start: int, stop: int) -> freezing.Block:
+                return self._block(names[start:stop], sizes[start:stop])
+
+            return freezing.freeze_mixed(folder, len(names), produce_mixed, one_by_one, facts, recipe)
+        return freezing.freeze(folder, len(names), size, produce, facts, recipe)
+
+    def _block(self, names: Sequence[str], sizes: Sequence[tuple[int, ...]]) -> freezing.Block:
+        """The images of these names, which must have these sizes."""
         pixels, sources = [], []
-        for name in names:
+        for name, size in zip(names, sizes, strict=True):
             decoded = self._decoded(name)
             image = decoded.pixels
             if image.shape[:2] != size:
@@ -114,7 +130,7 @@ class ReadyFiles:
                 )
             pixels.append(image.transpose(2, 0, 1))
             sources.append({"name": name, "encoding": decoded.encoding, "notes": list(decoded.notes)})
-        return freezing.Block(np.stack(pixels), sources=sources)
+        return freezing.Block(pixels, sources=sources)
 
     def _decoded(self, name: str) -> Decoded:
         return self.files.pixels(name)
@@ -132,7 +148,7 @@ class ReadyFiles:
             **others,
         }
 
-    def _paired(self, reference: ImageArray | None) -> Pairing:
+    def _paired(self, reference: Images | None) -> Pairing:
         """The file of every image of the reference, one to one, by relative path or else by bare name."""
         if self.path.suffix == ".npz":
             raise UsageError(

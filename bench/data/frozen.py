@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -47,6 +47,15 @@ class Frozen:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+
+class Digested(Protocol):
+    """Images with a digest each, uint8 ``[N, 32]``."""
+
+    @property
+    def image_digests(self) -> np.ndarray:
+        """uint8 ``[N, 32]``."""
+        ...
 
 
 def image_digests(pixels: np.ndarray) -> np.ndarray:
@@ -87,7 +96,7 @@ def as_frozen(array: ImageArray) -> Frozen:
     return array if isinstance(array, Frozen) else in_memory(array.pixels, array.labels)
 
 
-def duplicates(one: Frozen, other: Frozen) -> list[int]:
+def duplicates(one: Digested, other: Digested) -> list[int]:
     """The positions in ``other`` of images whose pixels also occur in ``one``."""
     known = {bytes(row) for row in one.image_digests}
     return [i for i, row in enumerate(other.image_digests) if bytes(row) in known]
@@ -105,7 +114,7 @@ def open_frozen(folder: Path) -> Frozen:
     differs from the manifest.
     """
     frozen = _mapped_folder(folder)
-    _verified(folder, _state(folder, frozen.manifest))
+    _verified(folder, state(folder, frozen.manifest))
     return frozen
 
 
@@ -123,12 +132,17 @@ def _verified(folder: Path, state: tuple[tuple[int, ...], ...]) -> None:
     """Verifies a folder in the state that its files are in; what raises is not remembered."""
     frozen = _mapped_folder(folder)
     verify(frozen)
-    for name, sha256 in frozen.manifest.get("sha256_of", {}).items():
+    check_files(folder, frozen.manifest)
+
+
+def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Compares the files that a manifest has digests of; raises :class:`bench.errors.IntegrityError` for another."""
+    for name, sha256 in manifest.get("sha256_of", {}).items():
         if digests_of.of_file(folder / name) != sha256:
             raise IntegrityError(f"{folder / name} is damaged; prepare the data again.")
 
 
-def _state(folder: Path, manifest: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+def state(folder: Path, manifest: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
     """What tells whether any file of the folder was changed or replaced."""
     stats = [(folder / name).stat() for name in (*manifest["lengths"], MANIFEST)]
     return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in stats)
@@ -138,16 +152,21 @@ def _mapped_folder(folder: Path) -> Frozen:
     """The folder with the sizes of its files and the digest of its digests checked, its pixels not."""
     manifest = manifest_of(folder)
     count, height, width = (int(manifest[key]) for key in ("count", "height", "width"))
+    check_lengths(folder, manifest)
+    pixels = mapped(folder / PIXELS, np.uint8, (count, 3, height, width))
+    rows = mapped(folder / DIGESTS, np.uint8, (count, DIGEST_BYTES))
+    labels = mapped(folder / LABELS, np.int64, (count,)) if LABELS in manifest["lengths"] else None
+    if combined(rows, height, width) != manifest["digest"]:
+        raise IntegrityError(f"{folder / DIGESTS} does not give the digest of its manifest; prepare the data again.")
+    return Frozen(manifest["digest"], pixels, labels, rows, manifest, folder)
+
+
+def check_lengths(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raises :class:`bench.errors.IntegrityError` for a file that is longer or shorter than its manifest says."""
     for name, bytes_ in manifest["lengths"].items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != bytes_:
             raise IntegrityError(f"{path} is not {bytes_} bytes long as its manifest says; prepare the data again.")
-    pixels = _mapped(folder / PIXELS, np.uint8, (count, 3, height, width))
-    rows = _mapped(folder / DIGESTS, np.uint8, (count, DIGEST_BYTES))
-    labels = _mapped(folder / LABELS, np.int64, (count,)) if LABELS in manifest["lengths"] else None
-    if combined(rows, height, width) != manifest["digest"]:
-        raise IntegrityError(f"{folder / DIGESTS} does not give the digest of its manifest; prepare the data again.")
-    return Frozen(manifest["digest"], pixels, labels, rows, manifest, folder)
 
 
 def _damaged(frozen: Frozen, start: int) -> int | None:
@@ -194,7 +213,8 @@ def self_digest(manifest: Mapping[str, Any]) -> str:
     return digests_of.of_value({key: value for key, value in manifest.items() if key != "sha256"})
 
 
-def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+def mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """A file as an array that cannot be written to."""
     if not shape[0]:  # an empty file cannot be mapped
         return np.empty(shape, dtype)
     return np.asarray(np.memmap(path, dtype, "r", shape=shape))

@@ -1,56 +1,62 @@
 """Image sets as ``score`` and ``stats`` take them: folders, zip files, batches of arrays, frozen folders.
 
-Nothing is resized unless a crop is named. Images of several sizes become one array per size. The frozen pixels are
+Nothing is resized unless a crop is named, and images of several sizes stay in one order. The frozen pixels are
 keyed by the digests of the source files, so an unchanged folder is decoded once. No torch.
 """
 
 from __future__ import annotations
 
+import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from bench.core import digest, images, registry
 from bench.core.progress import Progress, silent
 from bench.data import frozen as arrays
-from bench.data import manifest, prepare, set_decoding
+from bench.data import manifest, mixed, prepare, set_decoding, sized
 from bench.data.dataset import BadImages, DatasetRequest
 from bench.data.frozen import Frozen
+from bench.data.mixed import Mixed
 from bench.data.readers import npz
 from bench.data.readers.files import Members, counted, open_path
 from bench.data.set_decoding import Crop
 from bench.errors import Missing, UsageError
+
+_SIZE = "<ii"
+MANY_SIZES = 8
+"""Sizes above which a remark says the smallest and the largest alone."""
 
 LOSSY = frozenset(("jpeg", "webp", "jpeg2000", "avif", "gif"))
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Decoded images: one frozen array per size, small sizes first; ``names`` in the same order.
+    """Decoded images of one size or of several; ``names`` in their order.
 
-    ``encodings`` counts the files' formats and ``notes`` what was converted or not applied in decoding;
-    ``order[i]`` is the place of image i in the order of all names. ``left_out`` counts the files that are no images,
-    by ending; ``bad`` says of each image that could not be used why, by its name.
+    ``encodings`` counts the files' formats and ``notes`` what was converted or not applied in decoding. ``left_out``
+    counts the files that are no images, by ending; ``bad`` says of each image that could not be used why, by its name.
+    ``rates`` are the bits of each file over the pixels that it holds, in the order of ``names``; empty where the images
+    are no files of their own. ``said`` is what a dataset says of its images.
     """
 
     origin: str
-    arrays: tuple[Frozen, ...]
+    images: Frozen | Mixed
     names: tuple[str, ...]
     encodings: Mapping[str, int]
-    order: tuple[int, ...]
     notes: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     bad: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def listed(self) -> list[str]:
-        """The names in the order of all images, whatever their sizes."""
-        return [name for _, name in sorted(zip(self.order, self.names, strict=True))]
+    rates: tuple[float, ...] = ()
+    said: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> list[str]:
-        """``WIDTHxHEIGHT`` of each array."""
-        return [f"{a.pixels.shape[3]}x{a.pixels.shape[2]}" for a in self.arrays]
+        """``WIDTHxHEIGHT`` of each image."""
+        return [f"{width}x{height}" for height, width in sized.sizes(self.images).tolist()]
 
 
 def parse_crop(text: str | None) -> Crop | None:
@@ -70,7 +76,7 @@ class Source:
 
     path: Path
     members: Members
-    frozen: Frozen | None = None
+    frozen: Frozen | Mixed | None = None
 
 
 def find(path: Path) -> Source:
@@ -79,8 +85,10 @@ def find(path: Path) -> Source:
     Raises :class:`Missing` or :class:`UsageError` where there are none.
     """
     if (path / arrays.MANIFEST).is_file():
-        frozen = arrays.open_frozen(path)
+        frozen = mixed.open_images(path)
         stamp = digest.of_value(["frozen", frozen.digest])
+        if isinstance(frozen, Mixed):
+            return Source(path, _numbered(path, frozen, stamp), frozen)
         return Source(path, npz.numbered(path, frozen.pixels.transpose(0, 2, 3, 1), stamp), frozen)
     members = _members(path)
     return Source(path, replace(members, names=tuple(sorted(members.names, key=_stem))))
@@ -104,7 +112,7 @@ def open_set(
     if source.frozen is not None and crop is not None:
         raise UsageError(f"{path} is a frozen array; it was cropped when it was made and takes no --crop.")
     if source.frozen is not None and members is source.members:
-        return whole(str(path), source.frozen, members.names, {"raw": len(source.frozen)})
+        return ImageFiles(str(path), source.frozen, members.names, {"raw": len(source.frozen)})
     request = DatasetRequest(path.name, str(path), 0, "", cache, verify=verify)
     rows = prepare.source_digests(request, members)
     found = set_decoding.decoded(members, rows, cache, crop, progress)
@@ -113,17 +121,15 @@ def open_set(
         raise images.skippable(images.BadImage(next(iter(bad.values()))))
     if len(bad) == len(members.names):
         raise UsageError(f"No image of {path} can be used ({len(bad)} are bad). {next(iter(bad.values()))}")
-    positions = [position for group in found["groups"] for position in group["positions"]]
-    place = {position: i for i, position in enumerate(sorted(positions))}
     return ImageFiles(
         str(path),
-        tuple(arrays.open_frozen(cache / "images" / group["folder"]) for group in found["groups"]),
-        tuple(members.names[position] for position in positions),
+        mixed.open_images(cache / "images" / found["folder"]),
+        tuple(members.names[position] for position in found["positions"]),
         found["encodings"],
-        tuple(place[position] for position in positions),
         found["notes"],
         members.left_out,
         bad,
+        tuple(found["rates"]) if members.decode is images.decode else (),
     )
 
 
@@ -135,17 +141,27 @@ def _ordered(members: Members, order: Sequence[int]) -> Members:
     return replace(members, names=tuple(members.names[i] for i in order), stamp=stamp)
 
 
-def whole(origin: str, frozen: Frozen, names: tuple[str, ...], encodings: Mapping[str, int]) -> ImageFiles:
-    """One array of images of one size."""
-    return ImageFiles(origin, (frozen,), names, encodings, tuple(range(len(frozen))))
-
-
 def _members(path: Path) -> Members:
     if not path.exists():
         raise Missing(f"There is no folder, archive or array file {path}; check the path.")
     if path.suffix == ".npz":
         return npz.opened(path, labelled=False)
     return npz.array(path) if path.suffix == ".npy" else open_path(path)
+
+
+def _numbered(path: Path, frozen: Mixed, stamp: str) -> Members:
+    """Images of several sizes as members named by their number; their bytes are height and width, then the pixels."""
+    names = tuple(f"{i:08d}" for i in range(len(frozen)))
+
+    def read(name: str) -> bytes:
+        pixels = frozen.image(int(name)).transpose(1, 2, 0)
+        return struct.pack(_SIZE, *pixels.shape[:2]) + np.ascontiguousarray(pixels).tobytes()
+
+    def decode(data: bytes, title: str) -> images.Decoded:
+        size = struct.unpack_from(_SIZE, data)
+        return images.Decoded(np.frombuffer(data, np.uint8, offset=struct.calcsize(_SIZE)).reshape(*size, 3), "raw")
+
+    return Members(str(path), names, stamp, read, decode)
 
 
 def _stem(name: str) -> str:
@@ -164,6 +180,7 @@ def remarks(reference: ImageFiles | None, candidate: ImageFiles, called: str = "
                 f"the {name} holds lossy files ({said}): compression changes FID and every pair metric; "
                 "samples and reconstructions should be lossless (PNG)"
             )
+        yield from files.said
         if files.notes:
             yield f"the {name}, {manifest.converted(files.notes)}"
         if files.left_out:
@@ -173,6 +190,14 @@ def remarks(reference: ImageFiles | None, candidate: ImageFiles, called: str = "
             total = len(files.names) + len(files.bad)
             first = next(iter(files.bad.values())).rstrip(".")
             yield f"{len(files.bad)} of {total} images of the {name} left out (for example: {first})"
-        if len(files.arrays) > 1:
-            counts = ", ".join(f"{len(a)} of {size}" for a, size in zip(files.arrays, files.sizes, strict=True))
-            yield f"the {name} holds images of {len(files.arrays)} sizes ({counts})"
+        counts = Counter(files.sizes)
+        if len(counts) > MANY_SIZES:
+            yield f"the {name} holds images of {len(counts)} sizes, {sized.said(sized.sizes(files.images))}"
+        elif len(counts) > 1:
+            listed = ", ".join(f"{counts[size]} of {size}" for size in sorted(counts, key=_by_height))
+            yield f"the {name} holds images of {len(counts)} sizes ({listed})"
+
+
+def _by_height(size: str) -> tuple[int, int]:
+    width, height = map(int, size.split("x"))
+    return height, width

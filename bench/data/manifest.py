@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import PIL
 
-from bench.core.images import ImageArray
 from bench.data import frozen as arrays
+from bench.data import sized
+from bench.data.mixed import Mixed
 from bench.data.readers.files import counted
 from bench.errors import UsageError
 
@@ -58,7 +59,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def names(images: ImageArray | None) -> list[str]:
+def names(images: sized.Images | None) -> list[str]:
     """The source names of frozen images, in their order.
 
     Raises :class:`bench.errors.UsageError` for images that were not frozen from named sources.
@@ -67,19 +68,20 @@ def names(images: ImageArray | None) -> list[str]:
     return found if images is None else found[: len(images)]
 
 
-def all_names(images: ImageArray | None) -> list[str]:
+def all_names(images: sized.Images | None) -> list[str]:
     """:func:`names` of the whole frozen set that images are the first of."""
-    if not isinstance(images, arrays.Frozen) or images.folder is None:
+    if not isinstance(images, arrays.Frozen | Mixed) or images.folder is None:
         raise UsageError("These originals have no file names to pair with; use a dataset of named files.")
     return [line["name"] for line in lines(images.folder / arrays.SOURCES) if "bad" not in line]
 
 
-def summary(frozen: arrays.Frozen) -> dict[str, Any]:
-    """What a result says of one split: counts, digests, encodings, oddities, bad files."""
+def summary(frozen: arrays.Frozen | Mixed) -> dict[str, Any]:
+    """What a result says of one split: counts, digests, sizes if several, encodings, oddities, bad files."""
     manifest = frozen.manifest
     return {
         "count": len(frozen),
         "digest": frozen.digest,
+        **({"sizes": sized.said(frozen.sizes)} if isinstance(frozen, Mixed) else {}),
         "sources": manifest["made_from"]["sources"],
         "encodings": manifest["encodings"],
         "notes": {note: tally["count"] for note, tally in manifest["notes"].items()},
@@ -87,6 +89,17 @@ def summary(frozen: arrays.Frozen) -> dict[str, Any]:
         **({"small": manifest["bad"]["small"]} if manifest["bad"].get("small") else {}),
         "bad_examples": manifest["bad"]["examples"][:3],
     }
+
+
+def source_sizes(images: sized.Images) -> str | None:
+    """Height and width of the source images before they were cropped, or of the smallest and the largest of them.
+
+    None where they are not known.
+    """
+    if not isinstance(images, arrays.Frozen | Mixed) or images.folder is None:
+        return None
+    found = [line["size"] for line in lines(images.folder / arrays.SOURCES) if line.get("size")]
+    return sized.said(np.array(found, np.int64)) if found else None
 
 
 def left_out(about: Mapping[str, Any], split: str, side: int) -> str | None:
@@ -120,7 +133,7 @@ def converted(notes: Mapping[str, int]) -> str | None:
     return f"converted to 8-bit RGB, or not applied: {counted(notes)}" if notes else None
 
 
-def duplicates(train: arrays.Frozen | None, val: arrays.Frozen) -> dict[str, Any]:
+def duplicates(train: arrays.Frozen | None, val: arrays.Frozen | Mixed) -> dict[str, Any]:
     """How many validation images also occur, pixel for pixel, in the training split, with some of their names."""
     positions = set(arrays.duplicates(train, val)) if train is not None else set()
     if not positions or val.folder is None:

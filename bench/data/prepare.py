@@ -1,8 +1,8 @@
 """From the members of a source to frozen splits: digests, order, content-hash split, decoding in parallel, facts.
 
 A set's key is a digest of what is in it: the digests of its source images, in order, their labels, the protocol, the
-resolution and the decoder's version. Source digests are remembered under a stamp of the files' inodes, sizes and
-times, so that an unchanged source is not read again; ``data verify`` reads the frozen pixels whole.
+resolution, the decoder's version and the code. Source digests are remembered under a stamp of the files' inodes,
+sizes and times, so that an unchanged source is not read again; ``data verify`` reads the frozen pixels whole.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
 
-from bench.core import digest, files, images, registry
+from bench.core import digest, files, images, native
 from bench.core.files import explained, locked, write_bytes
 from bench.core.progress import counted
+from bench.core.source import Sources
 from bench.data import freezing, manifest
 from bench.data import frozen as arrays
-from bench.data.allowance import LARGEST_AT_ONCE, Allowance
 from bench.data.dataset import Dataset, DatasetRequest
+from bench.data.mixed import Mixed
+from bench.data.producing import Producer
 from bench.data.readers.files import Members, subset
 from bench.errors import IntegrityError, UsageError
 
@@ -39,25 +42,32 @@ def dataset(
     val: Members,
     split: str,
     facts: Mapping[str, Any] | None = None,
+    crops: Members | None = None,
 ) -> Dataset:
     """Freezes the splits (or finds them frozen) and gathers what a reader must know about them.
 
-    ``split`` is the rule that made them, in words; ``facts`` what the dataset itself adds.
+    ``split`` is the rule that made them, in words; ``facts`` what the dataset itself adds. ``crops`` are
+    what stands for ``val`` where its images are measured at native size and cropped ones are needed too.
     """
-    registry.lookup(images.PROTOCOLS, request.protocol, "data protocol")
-    frozen_val = freeze(request, val, "val")
-    frozen_train = freeze(request, train, "train") if train is not None else None
+    native.check(request.protocol)
+    own_sizes = native.is_native(request.protocol)
+    cropping = replace(request, protocol=request.crop) if own_sizes else request
+    frozen_val = freeze_images(request, val, "val")
+    frozen_train = freeze(cropping, train, "train") if train is not None else None
+    cropped_val = freeze(cropping, crops or val, "val") if own_sizes and train is not None else None
     about = {
         "origin": Path(val.origin).name,
         "split": split,
         "order": manifest.ORDER,
         "val": manifest.summary(frozen_val),
+        "source_sizes": manifest.source_sizes(frozen_val),
         "train": manifest.summary(frozen_train) if frozen_train is not None else None,
-        "duplicates": manifest.duplicates(frozen_train, frozen_val),
+        "duplicates": manifest.duplicates(frozen_train, cropped_val or frozen_val),
+        **({"trained_at": f"{request.resolution}x{request.resolution} by '{request.crop}'"} if cropped_val else {}),
         **_left_out(train, val),
         **(facts or {}),
     }
-    return Dataset(name, request.resolution, request.protocol, frozen_train, frozen_val, about)
+    return Dataset(name, request.resolution, request.protocol, frozen_train, frozen_val, about, cropped_val)
 
 
 def _left_out(train: Members | None, val: Members) -> dict[str, Any]:
@@ -85,29 +95,76 @@ def by_content(request: DatasetRequest, members: Members) -> tuple[Members, Memb
 
 
 def freeze(request: DatasetRequest, members: Members, part: str) -> arrays.Frozen:
-    """The frozen images of one split, made where they are not there yet.
+    """The frozen images of one split, cropped to one size, made where they are not there yet.
 
     Raises :class:`UsageError` when no image can be used, and under ``--on-bad fail`` when one can't.
     """
-    rows = source_digests(request, members)
-    order = _order(rows)
-    recipe = _recipe(request, members, rows, order)
-    names = [members.names[i] for i in order]
-    target = request.cache / "sets" / digest.of_value(recipe)
+    plan = _plan(request, members)
     with ThreadPoolExecutor(max(1, request.workers)) as pool:
-        ticks = counted(request.progress, f"prepare {part}", len(names))
-        produce = _Producer(request, members, names, rows[order], pool, ticks)
+        produce = _producer(request, members, plan, pool, part)
         frozen = freezing.freeze(
-            target,
-            len(names),
+            plan.target,
+            len(plan.names),
             (request.resolution, request.resolution),
             produce.block,
-            lambda sources: {**manifest.manifest(members.origin, members.classes, sources), "made_from": recipe},
-            digest.of_value(recipe),
+            plan.facts,
+            plan.digest,
             labelled=members.labels is not None,
         )
     check_bad(request, frozen)
     return frozen
+
+
+def freeze_images(request: DatasetRequest, members: Members, part: str) -> arrays.Frozen | Mixed:
+    """:func:`freeze`, or under the protocol ``native`` the images at their own sizes."""
+    if not native.is_native(request.protocol):
+        return freeze(request, members, part)
+    plan = _plan(request, members)
+    with ThreadPoolExecutor(max(1, request.workers)) as pool:
+        produce = _producer(request, members, plan, pool, part)
+        frozen = freezing.freeze_mixed(
+            plan.target,
+            len(plan.names),
+            produce.block,
+            produce.spans,
+            plan.facts,
+            plan.digest,
+            labelled=members.labels is not None,
+        )
+    check_bad(request, frozen)
+    return frozen
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What will be frozen, in which order, and where; ``recipe`` is all that the pixels follow from."""
+
+    names: list[str]
+    rows: np.ndarray
+    recipe: Mapping[str, Any]
+    target: Path
+    facts: Callable[[Path], Mapping[str, Any]]
+
+    @property
+    def digest(self) -> str:
+        return digest.of_value(self.recipe)
+
+
+def _plan(request: DatasetRequest, members: Members) -> _Plan:
+    rows = source_digests(request, members)
+    order = _order(rows)
+    recipe = _recipe(request, members, rows, order)
+
+    def facts(sources: Path) -> Mapping[str, Any]:
+        return {**manifest.manifest(members.origin, members.classes, sources), "made_from": recipe}
+
+    target = request.cache / "sets" / digest.of_value(recipe)
+    return _Plan([members.names[i] for i in order], rows[order], recipe, target, facts)
+
+
+def _producer(request: DatasetRequest, members: Members, plan: _Plan, pool: Executor, part: str) -> Producer:
+    ticks = counted(request.progress, f"prepare {part}", len(plan.names))
+    return Producer(request, members, plan.names, plan.rows, pool, ticks)
 
 
 def _order(rows: np.ndarray) -> list[int]:
@@ -118,89 +175,26 @@ def _order(rows: np.ndarray) -> list[int]:
 
 
 def _recipe(request: DatasetRequest, members: Members, rows: np.ndarray, order: list[int]) -> dict[str, Any]:
-    """What the frozen pixels follow from; its digest names the set."""
+    """What the frozen pixels follow from; its digest names the set. No resolution decides images of native size."""
     labels = None if members.labels is None else [members.labels[members.names[i]] for i in order]
     return {
         "sources": hashlib.sha256(rows[order].tobytes()).hexdigest(),
         "labels": None if labels is None else digest.of_value([labels, list(members.classes)]),
         "protocol": request.protocol,
-        "resolution": request.resolution,
+        "resolution": None if native.is_native(request.protocol) else request.resolution,
         "decoder": f"pillow {PIL.__version__}",
-        "version": images.DECODING,
+        "code": code(),
     }
 
 
-class TooSmall(images.BadImage):
-    """An image that has fewer pixels than are asked for; nothing is enlarged."""
+def code() -> str:
+    """The digest of the code that makes pixels of files: decoding, crop and resize, and what is left out."""
+    return Sources().digest(
+        ["bench.core.images", "bench.core.native"], alone=["bench.data.prepare", "bench.data.producing"]
+    )
 
 
-class _Producer:
-    """Decodes and crops the images of a range of positions, in parallel."""
-
-    def __init__(
-        self,
-        request: DatasetRequest,
-        members: Members,
-        names: list[str],
-        rows: np.ndarray,
-        pool: ThreadPoolExecutor,
-        ticks: Iterator[int],
-    ) -> None:
-        self._request, self._members, self._names, self._rows = request, members, names, rows
-        self._pool, self._ticks, self._ticked = pool, ticks, 0
-        self._memory = Allowance(LARGEST_AT_ONCE)
-
-    def block(self, start: int, stop: int) -> freezing.Block:
-        pixels, good, sources = [], [], []
-        for position, (image, source) in enumerate(self._pool.map(self._one, range(start, stop)), start):
-            self._tick(position + 1)
-            sources.append(source)
-            if image is not None:
-                pixels.append(image)
-                good.append(self._names[position])
-        side, known = self._request.resolution, self._members.labels
-        stacked = np.stack(pixels) if pixels else np.empty((0, 3, side, side), np.uint8)
-        labels = None if known is None else np.array([known[name] for name in good], np.int64)
-        return freezing.Block(stacked, labels, sources)
-
-    def _one(self, position: int) -> tuple[np.ndarray | None, dict[str, Any]]:
-        """One image uint8 ``[3, R, R]``, or None where it is bad, and its line of ``sources.jsonl``."""
-        name, expected = self._names[position], self._rows[position]
-        source: dict[str, Any] = {"name": name, "sha256": bytes(expected).hex()}
-        try:
-            data = self._members.read(name)
-            if hashlib.sha256(data).digest() != bytes(expected):
-                raise IntegrityError(f"{name} of {self._members.origin} changed while it was prepared; start again.")
-            title = name if self._request.on_bad == "skip" else self._members.title(name)
-            with self._memory.of(self._members.weight(data)):
-                decoded = self._members.decode(data, title)
-                image = self._fitted(decoded.pixels, title)
-        except images.BadImage as bad:
-            if self._request.on_bad == "fail":
-                raise images.skippable(bad) from bad
-            return None, {**source, "bad": str(bad), **({"small": True} if isinstance(bad, TooSmall) else {})}
-        size = list(decoded.pixels.shape[:2])
-        return image, {**source, "encoding": decoded.encoding, "notes": list(decoded.notes), "size": size}
-
-    def _fitted(self, pixels: np.ndarray, name: str) -> np.ndarray:
-        height, width = pixels.shape[:2]
-        side = self._request.resolution
-        if min(height, width) < side:
-            raise TooSmall(
-                f"The image {name} is {width} x {height}, smaller than the {side} px asked for; take a preset of a "
-                "lower resolution or remove the image."
-            )
-        return images.PROTOCOLS[self._request.protocol](pixels, side).transpose(2, 0, 1)
-
-    def _tick(self, reached: int) -> None:
-        while self._ticked < reached:
-            next(self._ticks, None)
-            self._ticked += 1
-        if reached == len(self._names):
-            next(self._ticks, None)
-
-
-def check_bad(request: DatasetRequest, frozen: arrays.Frozen) -> None:
+def check_bad(request: DatasetRequest, frozen: arrays.Frozen | Mixed) -> None:
     """Raises :class:`UsageError` for a set without images, and under ``--on-bad fail`` for one that left some out."""
     bad, origin = frozen.manifest["bad"], frozen.manifest["origin"]
     if not len(frozen) and bad.get("small") == bad["count"]:
@@ -212,7 +206,10 @@ def check_bad(request: DatasetRequest, frozen: arrays.Frozen) -> None:
     if not len(frozen):
         raise UsageError(f"No image of {origin} can be used ({bad['count']} are bad). {bad['examples'][0]}")
     if bad["count"] and request.on_bad == "fail":
-        raise UsageError(f"{bad['count']} images of {origin} are bad. {bad['examples'][0]}")
+        raise UsageError(
+            f"{bad['count']} images of {origin} are bad; replace or remove them, or pass --on-bad skip. "
+            f"The first: {bad['examples'][0]}"
+        )
 
 
 def pinned_lines(file: Path, sha256: str) -> list[str]:

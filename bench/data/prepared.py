@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import explained, folder_name, write_bytes
-from bench.data import frozen, prepare
+from bench.core.files import expanded, explained, folder_name, write_bytes
+from bench.data import frozen, mixed, prepare
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.errors import IntegrityError, Missing
 
@@ -22,13 +22,14 @@ Build = Callable[[DatasetRequest, Path], Dataset]
 def named(request: DatasetRequest, build: Build, remedy: str) -> Dataset:
     """The dataset as it was prepared, or prepared now from ``request.path`` or from where it was last prepared.
 
+    Where the request says ``verify``, the source is read again if it is still there.
     Raises :class:`bench.errors.Missing` with ``remedy`` where there is neither.
     """
-    if request.path is None:
+    path = expanded(request.path) if request.path else last_source(request)
+    if request.path is None and not (request.verify and path is not None):
         known = recall(request)
         if known is not None:
             return known
-    path = Path(request.path).expanduser() if request.path else last_source(request)
     if path is None:
         raise Missing(remedy)
     if not path.exists():
@@ -49,6 +50,7 @@ def remember(cache: Path, dataset: Dataset, source: Path | None = None) -> None:
         "train": _set_name(dataset.train) if dataset.train is not None else None,
         "val": _set_name(dataset.val),
         "facts": dict(dataset.facts),
+        **({"cropped_val": _set_name(dataset.cropped_val)} if dataset.cropped_val is not None else {}),
         "source": str(source.resolve()) if source is not None else before.get("source"),
     }
     with explained(file):
@@ -57,19 +59,29 @@ def remember(cache: Path, dataset: Dataset, source: Path | None = None) -> None:
 
 
 def recall(request: DatasetRequest) -> Dataset | None:
-    """The dataset as it was prepared before; None where it was not, or where its frozen sets are gone or damaged."""
+    """The dataset as it was prepared before; None where it was not, or where its frozen sets are gone or damaged.
+
+    None too where other code prepared it and its source is still there to be prepared again.
+    """
     entry = _read(_file(request.cache, request.name, request.resolution, request.protocol))
     if entry is None:
         return None
     try:
-        val = frozen.open_frozen(request.cache / "sets" / entry["val"])
+        val = mixed.open_images(request.cache / "sets" / entry["val"])
         train = frozen.open_frozen(request.cache / "sets" / entry["train"]) if entry["train"] else None
-    except IntegrityError:
+        name = entry.get("cropped_val")
+        cropped_val = frozen.open_frozen(request.cache / "sets" / name) if name else None
+    except (IntegrityError, KeyError, TypeError):
         return None
-    for split in (train, val):
-        if split is not None:
-            prepare.check_bad(request, split)
-    return Dataset(entry["name"], entry["resolution"], entry["protocol"], train, val, entry["facts"])
+    splits = [split for split in (train, val, cropped_val) if split is not None]
+    for split in splits:
+        prepare.check_bad(request, split)
+    facts, now = entry["facts"], prepare.code()
+    if any(split.manifest["made_from"].get("code") != now for split in splits):
+        if last_source(request) is not None:
+            return None
+        facts = {**facts, "prepared_by": "other code than that of this version, and the source is gone"}
+    return Dataset(entry["name"], entry["resolution"], entry["protocol"], train, val, facts, cropped_val)
 
 
 def last_source(request: DatasetRequest) -> Path | None:
@@ -89,13 +101,13 @@ def entries(cache: Path) -> Iterator[dict[str, Any]]:
 
 
 def _file(cache: Path, name: str, resolution: int, protocol: str) -> Path:
-    return cache / "prepared" / folder_name(name) / f"{resolution}-{protocol}.json"
+    return cache / "prepared" / folder_name(name) / f"{resolution}-{folder_name(protocol)}.json"
 
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         return dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -1,4 +1,4 @@
-"""Decodes the files of an image set into frozen arrays, one per size, keyed by the files' digests. No torch."""
+"""Decodes the files of an image set into a frozen array, keyed by the files' digests. No torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ import PIL
 from bench.core import digest, images
 from bench.core.files import locked, write_bytes
 from bench.core.progress import Progress
-from bench.data import frozen as arrays
+from bench.core.source import Sources
+from bench.data import mixed
 from bench.data.allowance import LARGEST_AT_ONCE
 from bench.data.freezing import Block, Writer
 from bench.data.readers.files import Members
@@ -51,11 +52,12 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Image:
-    """A decoded image: uint8 ``[H, W, 3]``, its encoding, and what was converted."""
+    """A decoded image: uint8 ``[H, W, 3]``, its encoding, the bits of its file per pixel, and what was converted."""
 
     position: int
     pixels: np.ndarray
     encoding: str
+    rate: float
     notes: tuple[str, ...]
 
 
@@ -68,15 +70,16 @@ class _Bad:
 
 
 def decoded(members: Members, rows: np.ndarray, cache: Path, crop: Crop | None, progress: Progress) -> dict[str, Any]:
-    """Where the images lie, frozen: ``groups`` (folder and positions of each size), ``encodings``, ``notes``, ``bad``.
+    """Where the images lie, frozen: ``folder``; ``positions`` and ``rates`` of each; ``encodings``, ``notes``, ``bad``.
 
-    ``rows`` are the SHA-256 of the members' bytes. What an earlier call left is taken when all of it is whole.
+    ``rows`` are the SHA-256 of the members' bytes. What
+    an earlier call left is taken when all of it is whole.
     """
     recipe = {
         "sources": hashlib.sha256(rows.tobytes()).hexdigest(),
         "crop": None if crop is None else [crop.protocol, crop.resolution],
         "decoder": f"pillow {PIL.__version__}",
-        "version": images.DECODING,
+        "code": Sources().digest(["bench.data.set_decoding"]),
     }
     index = cache / "scored" / f"{digest.of_value(recipe)[:32]}.json"
     with locked(index):
@@ -87,18 +90,18 @@ def _known(index: Path) -> dict[str, Any] | None:
     """What an earlier decoding left, when all of its arrays are there and whole."""
     try:
         found: dict[str, Any] = json.loads(index.read_text())
-        for group in found["groups"]:
-            arrays.open_frozen(index.parents[1] / "images" / group["folder"])
-        return found if found["bad"] is not None and found["notes"] is not None else None
+        frozen = mixed.open_images(index.parents[1] / "images" / found["folder"]) if found["positions"] else ()
+        whole = len(frozen) == len(found["positions"]) == len(found["rates"])
+        return found if whole and found["bad"] is not None and found["notes"] is not None else None
     except (OSError, ValueError, KeyError, TypeError, IntegrityError):
         return None
 
 
 def _decode(members: Members, index: Path, crop: Crop | None, progress: Progress) -> dict[str, Any]:
-    """Decodes everything in parallel into one frozen folder per size, and writes the index last."""
-    store = index.parents[1] / "images"
-    writers: dict[tuple[int, int], Writer] = {}
-    positions: dict[tuple[int, int], list[int]] = {}
+    """Decodes everything in parallel into one frozen folder, and writes the index last."""
+    writer = Writer(_absent(index.parents[1] / "images" / index.stem), None, None)
+    positions: list[int] = []
+    rates: list[float] = []
     encodings: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     bad: list[tuple[int, str]] = []
@@ -109,17 +112,13 @@ def _decode(members: Members, index: Path, crop: Crop | None, progress: Progress
             good = [one for one in found if isinstance(one, _Image)]
             encodings.update(one.encoding for one in good)
             notes.update(note for one in good for note in one.notes)
-            for size, those in _by_size(good).items():
-                if size not in writers:
-                    writers[size] = Writer(_absent(store / f"{index.stem}-{size[1]}x{size[0]}"), *size)
-                positions.setdefault(size, []).extend(one.position for one in those)
-                writers[size].append(Block(np.stack([one.pixels.transpose(2, 0, 1) for one in those])))
+            positions += [one.position for one in good]
+            rates += [one.rate for one in good]
+            writer.append(Block([one.pixels.transpose(2, 0, 1) for one in good]))
             advance(len(block))
-    groups = []
-    for size in sorted(writers):
-        frozen = writers[size].finish({"what": "scored", "origin": members.origin})
-        groups.append({"folder": str(frozen.folder and frozen.folder.name), "positions": positions[size]})
-    result = {"groups": groups, "encodings": dict(encodings), "notes": dict(notes), "bad": bad}
+    frozen = writer.finish_mixed({"what": "scored", "origin": members.origin})
+    about = {"folder": str(frozen.folder and frozen.folder.name), "positions": positions, "rates": rates}
+    result = {**about, "encodings": dict(encodings), "notes": dict(notes), "bad": bad}
     write_bytes(index, json.dumps(result).encode())
     return result
 
@@ -155,20 +154,14 @@ def _image(members: Members, source: _Source, crop: Crop | None) -> _Image | _Ba
     except images.BadImage as error:
         return _Bad(source.position, str(error))
     lossless = found.encoding == "webp" and b"VP8L" in data[:WEBP_HEADERS]
-    return _Image(source.position, pixels, "lossless webp" if lossless else found.encoding, found.notes)
+    rate = 8 * len(data) / (found.pixels.shape[0] * found.pixels.shape[1])
+    return _Image(source.position, pixels, "lossless webp" if lossless else found.encoding, rate, found.notes)
 
 
 def _cropped(pixels: np.ndarray, title: str, crop: Crop) -> np.ndarray:
     if min(pixels.shape[:2]) < crop.resolution:
         raise images.BadImage(f"The image {title} is smaller than the crop of {crop.resolution} pixels; replace it.")
     return images.PROTOCOLS[crop.protocol](pixels, crop.resolution)
-
-
-def _by_size(found: Sequence[_Image]) -> dict[tuple[int, int], list[_Image]]:
-    groups: dict[tuple[int, int], list[_Image]] = {}
-    for one in found:
-        groups.setdefault((one.pixels.shape[0], one.pixels.shape[1]), []).append(one)
-    return groups
 
 
 def _absent(folder: Path) -> Path:

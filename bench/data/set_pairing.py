@@ -15,12 +15,12 @@ from bench.data.pairing import Pairing
 
 
 def _by_name(reference: ImageFiles, candidate: Sequence[str]) -> Pairing:
-    return pairing.by_name(reference.listed, candidate, [*reference.listed, *reference.bad])
+    return pairing.by_name(reference.names, candidate, [*reference.names, *reference.bad])
 
 
 def _by_order(reference: ImageFiles, candidate: Sequence[str]) -> Pairing:
     """Unusable images of the reference count in the order, and their partners are left out."""
-    found = pairing.by_order([*reference.listed, *reference.bad], candidate)
+    found = pairing.by_order([*reference.names, *reference.bad], candidate)
     return Pairing(found.rule, found.order[: len(reference.names)])
 
 
@@ -50,18 +50,12 @@ def mismatch(reference: ImageFiles, candidate: ImageFiles, pairs: Pairing | None
     partners = None if pairs is None else {source.members.names[i] for i in pairs.order}
     if (reference.bad or candidate.bad) and partners != set(candidate.names):
         return "images that cannot be used were left out, and what is left does not belong together one to one"
-    if len(reference.order) != len(candidate.order) or reference.order == candidate.order:
+    if len(reference.names) != len(candidate.names) or reference.sizes == candidate.sizes:
         return None
-    names, sizes = zip(*(_by_place(files) for files in (reference, candidate)), strict=True)
-    place = next(i for i in names[0] if sizes[0][i] != sizes[1][i])
-    one, other = (PurePosixPath(name[place]).with_suffix("") for name in names)
+    pairs_of_sizes = zip(reference.sizes, candidate.sizes, strict=True)
+    place = next(i for i, (one, other) in enumerate(pairs_of_sizes) if one != other)
+    one, other = (PurePosixPath(files.names[place]).with_suffix("") for files in (reference, candidate))
     return (
-        f"{one} of the reference has {sizes[0][place]} pixels and {other} of the candidate {sizes[1][place]}; "
-        "pairs need equal sizes"
+        f"{one} of the reference has {reference.sizes[place]} pixels and {other} of the candidate "
+        f"{candidate.sizes[place]}; pairs need equal sizes"
     )
-
-
-def _by_place(files: ImageFiles) -> tuple[dict[int, str], dict[int, str]]:
-    """The name and the size of every image, by its place in the order of all images."""
-    sizes = [size for array, size in zip(files.arrays, files.sizes, strict=True) for _ in range(len(array))]
-    return dict(zip(files.order, files.names, strict=True)), dict(zip(files.order, sizes, strict=True))

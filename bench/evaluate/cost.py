@@ -24,6 +24,10 @@ CONVENTIONS: Mapping[str, str] = {
     "gmac": "convolutions, matrix products and attention, multiply-accumulates",
     "gmac-fvcore": "as fvcore's total: the same, 5 per normalised element, 1 per element upsampled to nearest",
 }
+UNSEEN = (
+    "as fvcore's total: the same but for fused attention, 5 per normalised element, 1 per element upsampled to nearest"
+)
+"""What ``gmac-fvcore`` counts where there is fused attention, which fvcore does not see."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def _parameters(parts: Sequence[Part]) -> list[Measurement]:
 def _operations(side: str, parts: Sequence[Part], tallies: Sequence[Tally]) -> list[Measurement]:
     mine = [t for part, t in zip(parts, tallies, strict=True) if part.side == side]
     values = {"gmac": sum(t.gmac for t in mine), "gmac-fvcore": sum(t.gmac_fvcore for t in mine)}
+    fused = any(t.fused for t in mine)
     return [
         Measurement(
             f"{side}-{convention}",
@@ -97,16 +102,17 @@ def _operations(side: str, parts: Sequence[Part], tallies: Sequence[Tally]) -> l
             "10^9 multiply-accumulates per image",
             higher_is_better=False,
             n=len(mine),
-            signature=signature(convention),
+            signature=signature(convention, fused),
             reason=None if mine else f"The method names no {side} part to count.",
         )
         for convention, value in values.items()
     ]
 
 
-def signature(convention: str) -> Signature:
-    """The protocol of an operation count: convention and batch."""
-    return {"convention": convention, "counts": CONVENTIONS[convention], "batch": 1}
+def signature(convention: str, fused: bool = False) -> Signature:
+    """The protocol of an operation count: convention and batch; ``fused``: there is fused attention."""
+    counts = UNSEEN if fused and convention == "gmac-fvcore" else CONVENTIONS[convention]
+    return {"convention": convention, "counts": counts, "batch": 1}
 
 
 def _by_part(parts: Sequence[Part], tallies: Sequence[Tally]) -> list[dict[str, Any]]:

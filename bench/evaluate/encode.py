@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,13 @@ from bench.core.files import explained, locked, write_bytes
 from bench.core.images import ImageArray
 from bench.data.blocks import Blocks
 from bench.errors import UsageError
+from bench.evaluate.adapter import encoded
 
 if TYPE_CHECKING:
     import torch
 
     from bench.core.progress import Progress
 
-VERSION = 2
 ROWS = 1024
 """Images in a block of codes."""
 
@@ -88,14 +89,21 @@ def encode(
     batch: int,
     progress: Progress,
     flip: bool = False,
+    made_by: str = "",
+    renews: Callable[[Path], bool] = lambda place: False,
 ) -> CodeSource:
     """The codes of all ``images``, and with ``flip`` of their mirror images, from the cache as far as they are there.
 
-    Keyed by the tokenizer's revision and the images' digest. A killed run goes on where it was; of two processes the
-    second waits for the first. Raises :class:`UsageError` for codes that hold NaN and for bitstreams.
+    Keyed by the tokenizer's revision, the digest ``made_by`` of the code that encodes, and the images' digest; what is
+    there is made again where ``renews(folder)`` says so. A killed run goes on where it was; of two processes the
+    second waits for the first. Raises :class:`bench.errors.AdapterError` for codes that break the contract,
+    :class:`UsageError` for bitstreams.
     """
-    folder = cache / "codes" / digest.of_value(["codes", VERSION, tokenizer.revision, images.digest])[:32]
+    folder = cache / "codes" / digest.of_value(["codes", made_by, tokenizer.revision, images.digest])[:32]
     plain, mirrored = Blocks(folder / "plain", ROWS), Blocks(folder / "mirrored", ROWS)
+    if renews(folder):
+        with locked(folder):
+            shutil.rmtree(folder, ignore_errors=True)
     with locked(folder), progress("encode", len(images) * (1 + flip)) as advance:
         for blocks in (plain, mirrored) if flip else (plain,):
             for index in range(math.ceil(len(images) / ROWS)):
@@ -124,8 +132,8 @@ def _encode_block(
         for first in range(span.start, span.stop, batch):
             pixels = images.pixels[first : min(first + batch, span.stop)]
             pixels = np.array(pixels[..., ::-1] if mirror else pixels)  # a copy: frozen arrays cannot be written to
-            parts.append(codec.to(tokenizer.encode(torch.from_numpy(pixels).to(device)), "cpu"))
-    codes = codec.checked(codec.concat(parts), f"the tokenizer {tokenizer.revision[:12]} for training images")
+            parts.append(codec.to(encoded(tokenizer, torch.from_numpy(pixels).to(device)), "cpu"))
+    codes = codec.concat(parts)
     manifest = blocks.folder.parent / MANIFEST
     with explained(manifest):
         manifest.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from bench.data.blocks import Blocks
 from bench.data.freezing import Block, Writer
 from bench.data.frozen import Frozen, open_frozen
 from bench.errors import BenchError, UsageError
+from bench.evaluate import adapter
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +115,10 @@ def generate(
     wanted = order.blocks()
     drawn = Blocks(folder.with_name(folder.name + ".blocks"), order.batch)
     mine = [index for i, index in enumerate(wanted) if i % shard[1] == shard[0]]
-    with progress("sample", len(mine) * order.batch) as advance:
+    own = folder.with_name(f"{folder.name}.shard-{shard[0]}-of-{shard[1]}")
+    with locked(own), progress("sample", len(mine) * order.batch) as advance:
+        if folder.exists():  # another process drew this very shard, the last, while this one waited
+            return open_frozen(folder)
         for index in mine:
             if drawn.missing([index]):
                 drawn.write(index, draw(prior, tokenizer, order, index, device))
@@ -128,8 +132,9 @@ def draw(prior: Prior, tokenizer: Tokenizer, order: Order, index: int, device: t
 
     seeds = range(index * order.batch, (index + 1) * order.batch)
     with torch.inference_mode():
-        codes = prior.sample(seeds, condition_of(order, seeds, device))
+        codes = adapter.sampled(prior, seeds, condition_of(order, seeds, device))
         decoded = tokenizer.decode(codes, seeds if order.noise else None)
+    adapter.check_floats(decoded, tokenizer)
     if not bool(torch.isfinite(decoded).all()):
         raise BenchError(f"The samples of the seeds {seeds.start} to {seeds.stop - 1} hold NaN; train the prior again.")
     return images.to_uint8(decoded).cpu().numpy()

@@ -8,6 +8,7 @@ coder would save is another number, under another name (:class:`bench.contract.R
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import log2
 
@@ -20,6 +21,8 @@ from bench.evaluate.usage import Use, codebook, use
 from bench.results.record import Measurement, Signature
 
 DEPTHS = range(1, 17)
+UNITS = {"bits-per-image": "bits", "bits-per-pixel": "bits per pixel", "total-bits-per-pixel": "bits per pixel"}
+ALWAYS = ("bits-per-image", "bits-per-pixel")
 FIXED_LENGTH, WHOLE_FILE, PAYLOAD = "fixed-length code", "whole file", "file without its header"
 
 
@@ -124,28 +127,42 @@ class Meter:
         """How often each entry was used so far; None for codes that are no indices."""
         return self._usage
 
-    def measurements(self, pixels: int) -> tuple[Measurement, ...]:
+    def measurements(self, pixels: int | np.ndarray) -> tuple[Measurement, ...]:
         """Rate, and payload rate, codebook use and entropy where they apply, for images of ``pixels`` pixels each.
 
-        Codebook use and entropy are those of :func:`bench.evaluate.usage.codebook`.
+        ``pixels`` int64 ``[N]`` are those of each image, in the order in which their codes were given
+        (:func:`means`). Codebook use and entropy are those of :func:`bench.evaluate.usage.codebook`.
         """
         rates = [*self._rates("", self.bits, pixels)]
         if self._kind is Stream:
             rates += self._rates("payload-", np.concatenate([np.empty(0), *self._payload]), pixels)
         return (*rates, *(codebook(self._usage) if self._usage is not None else ()))
 
-    def _rates(self, prefix: str, bits: np.ndarray, pixels: int) -> list[Measurement]:
+    def _rates(self, prefix: str, bits: np.ndarray, pixels: int | np.ndarray) -> list[Measurement]:
         counts = PAYLOAD if prefix else WHOLE_FILE if self._kind is Stream else FIXED_LENGTH
         signature: Signature = {"bits": counts, "bit-depth": self._bit_depth if self._kind is Continuous else None}
         reason = None if len(bits) else self._absent or "No codes were given."
-        mean = float(bits.mean()) if len(bits) else None
+        values: Mapping[str, float | None] = dict.fromkeys(ALWAYS)
+        if len(bits):
+            values = means(bits, pixels)
         return [
-            Measurement(f"{prefix}{name}", value, unit, False, len(bits), signature=signature, reason=reason)
-            for name, value, unit in (
-                ("bits-per-image", mean, "bits"),
-                ("bits-per-pixel", None if mean is None else mean / pixels, "bits per pixel"),
-            )
+            Measurement(f"{prefix}{name}", value, UNITS[name], False, len(bits), signature=signature, reason=reason)
+            for name, value in values.items()
         ]
+
+
+def means(bits: np.ndarray, pixels: int | np.ndarray) -> dict[str, float]:
+    """The rates of images with ``bits`` float64 ``[N]`` and ``pixels``, one number or int64 ``[N]``, by name.
+
+    ``bits-per-image`` and ``bits-per-pixel`` are means over images; ``total-bits-per-pixel``, all bits over all
+    pixels, is there where images differ in size: otherwise it is the same number.
+    """
+    each = np.broadcast_to(np.asarray(pixels), bits.shape)
+    mean = float(bits.mean())
+    if len(np.unique(each)) == 1:
+        return {"bits-per-image": mean, "bits-per-pixel": mean / int(each[0])}
+    total = float(bits.sum() / each.sum())
+    return {"bits-per-image": mean, "bits-per-pixel": float((bits / each).mean()), "total-bits-per-pixel": total}
 
 
 def _why_no_rate(codes: Continuous, bit_depth: int | None) -> str | None:

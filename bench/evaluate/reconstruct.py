@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import Codes, Tokenizer
+from bench.contract import ANY_SIZE, Codes, Takes, Tokenizer
 from bench.core import codes as codes_of
 from bench.core import images
 from bench.core.files import locked
-from bench.core.images import ImageArray
-from bench.data.freezing import Block, Writer
+from bench.data import sized
+from bench.data.freezing import existing_images
 from bench.data.frozen import Frozen
-from bench.errors import BenchError
+from bench.data.mixed import Mixed
+from bench.data.placing import Placer
+from bench.data.sized import Images
+from bench.evaluate import fitting
+from bench.evaluate.adapter import check_decoded, check_revision, encoded
 from bench.evaluate.rate import rounded
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
 def reconstruct(
     tokenizer: Tokenizer,
-    reference: ImageArray,
+    reference: Images,
     folder: Path,
     device: torch.device,
     batch: int,
@@ -34,42 +38,33 @@ def reconstruct(
     facts: Callable[[], Mapping[str, Any]],
     noise_seed: int | None = None,
     bit_depth: int | None = None,
-) -> Frozen:
-    """The reconstructions of ``reference``, uint8 ``[N, 3, H, W]``, frozen in ``folder``.
+    takes: Takes = ANY_SIZE,
+) -> Frozen | Mixed:
+    """The reconstructions of ``reference``, uint8 and of the same sizes, in its order, frozen in ``folder``.
 
-    ``see`` is shown every batch of codes, on the CPU; ``facts()`` is asked at the end, for the manifest.
+    Batches are those of :func:`bench.data.sized.plan` for at most ``batch`` images; ``see`` is shown every batch of
+    codes, on the CPU, in that order; ``facts()`` is asked at the end, for the manifest. Images are padded to what
+    ``takes`` says (:mod:`bench.evaluate.fitting`), and what is decoded is cropped to their size.
     ``noise_seed`` turns the paper's decoding noise on; that of image i is seeded with ``noise_seed + i``. Continuous
     codes are rounded to ``bit_depth`` bits before they are shown and decoded (:func:`bench.evaluate.rate.rounded`).
-    Raises :class:`BenchError` when the tokenizer gives NaN or images of another size, :class:`UsageError` for a bit
-    depth of codes that have no bounds.
+    Raises :class:`bench.errors.AdapterError` for codes and images that break the contract, :class:`UsageError` for a
+    bit depth of codes that have no bounds.
     """
     import torch
 
-    height, width = reference.pixels.shape[2:]
+    check_revision(tokenizer)
     with locked(folder), torch.inference_mode(), progress("reconstruct", len(reference)) as advance:
-        writer = Writer(folder, height, width)
-        for first in range(0, len(reference), batch):
-            pixels = torch.from_numpy(reference.pixels[first : first + batch].copy()).to(device)
-            codes = rounded(tokenizer.encode(pixels), bit_depth)
+        there = existing_images(folder)  # another process may have made them while this one waited for the lock
+        if there is not None:
+            return there
+        placer = Placer(folder, sized.sizes(reference))
+        for places, true in sized.batches(reference, batch):
+            pixels = fitting.padded(takes, torch.from_numpy(true).to(device))
+            codes = rounded(encoded(tokenizer, pixels), bit_depth)
             see(codes_of.to(codes, "cpu"))
-            seeds = None if noise_seed is None else [noise_seed + i for i in range(first, first + len(pixels))]
+            seeds = None if noise_seed is None else [noise_seed + i for i in places.tolist()]
             decoded = tokenizer.decode(codes, seeds)
-            check_decoded(decoded, pixels, first)
-            writer.append(Block(images.to_uint8(decoded).cpu().numpy()))
+            check_decoded(decoded, pixels, places.tolist(), tokenizer)
+            placer.put(places, images.to_uint8(fitting.cropped(decoded, true.shape[2:])).cpu().numpy())
             advance(len(pixels))
-        return writer.finish(facts())
-
-
-def check_decoded(decoded: torch.Tensor, pixels: torch.Tensor, first: int) -> None:
-    """Raises :class:`BenchError` when decoded images are not finite or not of the size of the originals."""
-    import torch
-
-    if decoded.shape != pixels.shape:
-        raise BenchError(
-            f"The tokenizer decoded images of shape {tuple(decoded.shape)} from {tuple(pixels.shape)}; "
-            "choose a size that its grid divides."
-        )
-    if not bool(torch.isfinite(decoded).all()):
-        raise BenchError(
-            f"The tokenizer decoded NaN or infinite values among images {first} to {first + len(pixels) - 1}."
-        )
+        return placer.finish(facts())

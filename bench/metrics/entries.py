@@ -32,7 +32,8 @@ class MetricEntry:
     ``version`` is part of the signature; raise it when the number changes.
     Tables print it with ``decimals``, or else with at least ``significant`` digits; rows of a lower ``place`` come
     first in lists, a new one last.
-    ``needs`` names the weights of :mod:`bench.pretrained.weights`. Images below ``smallest_side`` pixels have no value.
+    ``needs`` names the weights of :mod:`bench.pretrained.weights`. Sets with an image that has fewer pixels a side than
+    ``smallest_side``, or more in all than ``largest_pixels``, have no value.
     """
 
     name: str
@@ -49,6 +50,7 @@ class MetricEntry:
     settings: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     smallest_side: int = 1
+    largest_pixels: int | None = None
     decimals: int | None = None
     significant: int = 4
     place: int = 1000
@@ -62,8 +64,9 @@ class MetricProtocol:
 
     - ``features`` maps a metric's role ("fid", "prdc", "is"...) to ``extractor.output``; the extractor fixes the
       resize filter and the quantisation before the network.
-    - ``neighbours`` is the k of precision, recall, density and coverage; ``splits`` and ``shuffled`` belong to IS;
-      ``subsets`` and ``subset_size`` to KID (a smaller set is used whole).
+    - ``neighbours`` is the k of precision and recall; their ``distances`` are exact, or those of a tool ("float16").
+    - ``splits`` and ``shuffled`` belong to IS, or ``split_size``: parts of that many images, the last one shorter.
+    - ``subsets`` and ``subset_size`` belong to KID (a smaller set is used whole).
     - ``candidates`` is the number of images the convention asks for, ``reference`` the split they are compared to;
       None: the source does not say.
     """
@@ -72,7 +75,9 @@ class MetricProtocol:
     title: str
     features: Mapping[str, str]
     neighbours: int = 3
-    splits: int = 10
+    distances: Literal["float16"] | None = None
+    splits: int | None = 10
+    split_size: int | None = None
     shuffled: bool = True
     subsets: int = 100
     subset_size: int = 1000

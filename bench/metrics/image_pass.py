@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from bench.core.devices import choose_device
-from bench.core.images import ImageArray
 from bench.core.progress import Advance, Progress
 from bench.core.registry import load
+from bench.data import sized
+from bench.data.sized import Images
 from bench.errors import BenchError
 from bench.metrics.entries import FeatureEntry, FeatureExtractor, PairFormula
 from bench.metrics.feature_cache import VectorWriter
@@ -45,7 +46,7 @@ class _SetPass:
     def __init__(
         self,
         name: str,
-        arrays: Sequence[ImageArray],
+        arrays: Sequence[Images],
         wanted: Mapping[str, Mapping[str, Path]],
         extractors: Mapping[str, FeatureExtractor],
         stack: ExitStack,
@@ -60,41 +61,39 @@ class _SetPass:
         }
         for writer in self.writers():
             stack.callback(writer.discard)
-        self._seen = 0
 
     def writers(self) -> list[VectorWriter]:
         return [writer for outputs in self._writers.values() for writer in outputs.values()]
 
-    def batches(self, size: int) -> Iterator[Tensor]:
-        """Up to ``size`` images at a time, fewer where they are so large that a batch would pass LARGEST_BATCH."""
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """The places and the pixels of up to ``size`` images of one size at a time, at most LARGEST_BATCH pixels."""
+        before = 0
         for array in self._arrays:
-            height, width = array.pixels.shape[2:]
-            size_here = max(1, min(size, LARGEST_BATCH // (height * width)))
-            for start in range(0, len(array), size_here):
-                yield torch.from_numpy(np.array(array.pixels[start : start + size_here]))
+            for places, pixels in sized.batches(array, size, LARGEST_BATCH):
+                yield before + places, torch.from_numpy(pixels)
+            before += len(array)
 
-    def extract(self, images: Tensor) -> None:
-        """Feeds a batch to this set's extractors and writes what they give."""
+    def extract(self, places: np.ndarray, images: Tensor) -> None:
+        """Feeds a batch to this set's extractors and writes what they give, in the order of the batches."""
         for entry, outputs in self._writers.items():
             values = self._extractors[entry](images)
             for output, writer in outputs.items():
                 vectors = values[output].float().cpu().numpy()
-                self._check(vectors, entry)
+                self._check(vectors, entry, places)
                 writer.append(vectors)
-        self._seen += len(images)
 
-    def _check(self, vectors: np.ndarray, entry: str) -> None:
+    def _check(self, vectors: np.ndarray, entry: str, places: np.ndarray) -> None:
         broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         if len(broken):
             raise BenchError(
-                f"The {entry} features of {self._name} image {self._seen + broken[0]} are not finite numbers; "
+                f"The {entry} features of {self._name} image {places[broken[0]]} are not finite numbers; "
                 "check the network's weights, and use float32 if bfloat16 was asked for."
             )
 
 
 def run(
-    reference: Sequence[ImageArray],
-    candidate: Sequence[ImageArray],
+    reference: Sequence[Images],
+    candidate: Sequence[Images],
     work: Work,
     entries: Mapping[str, FeatureEntry],
     device: torch.device | str,
@@ -105,6 +104,7 @@ def run(
 ) -> dict[str, np.ndarray]:
     """Does the work; features go to their folders, per-image values float64 ``[N]`` come back by pair metric.
 
+    Values are in the order of the images, features in that of the batches: where sizes differ, by size.
     ``precision`` "bfloat16" runs the extractors' products in bfloat16; pair metrics are never touched by it.
     ``pretrained`` finds the networks, by default the pinned files alone.
     """
@@ -112,7 +112,7 @@ def run(
     weights = (pretrained or Pretrained()).find
     tools = Networks(device, weights)
     extractors = {name: load(entries[name].build)(device, weights) for name in {*work.reference, *work.candidate}}
-    values: dict[str, list[np.ndarray]] = {name: [] for name in work.pairs}
+    values = {name: np.empty(sum(len(array) for array in reference)) for name in work.pairs}
     with ExitStack() as stack, _without_tf32():
         passes = (
             _SetPass("reference", reference if work.pairs or work.reference else (), work.reference, extractors, stack),
@@ -121,17 +121,17 @@ def run(
         total = sum(one_pass.count for one_pass in passes)
         advance: Advance = stack.enter_context(progress("measure", total))
         for one, other in zip_longest(passes[0].batches(batch), passes[1].batches(batch)):
-            for one_pass, images in ((passes[0], one), (passes[1], other)):
-                if images is not None:
+            for one_pass, found in ((passes[0], one), (passes[1], other)):
+                if found is not None:
                     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                        one_pass.extract(images)
-                    advance(len(images))
+                        one_pass.extract(*found)
+                    advance(len(found[0]))
             for name, function in work.pairs.items():
-                values[name].append(function(one.to(device), other.to(device), tools))
+                values[name][one[0]] = function(one[1].to(device), other[1].to(device), tools)
         for one_pass in passes:
             for writer in one_pass.writers():
                 writer.finish()
-    return {name: np.concatenate(pieces) for name, pieces in values.items()}
+    return values
 
 
 @contextmanager

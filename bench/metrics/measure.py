@@ -6,7 +6,8 @@ No torch is imported unless something has to be computed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +26,7 @@ from bench.results.record import Measurement
 if TYPE_CHECKING:
     import torch
 
+    from bench.core.source import Sources
     from bench.metrics.entries import PairFormula, SetFormula
     from bench.pretrained.networks import Pretrained
 
@@ -49,19 +51,22 @@ def measure(
     progress: Progress = silent,
     precision: Precision = "float32",
     pretrained: Pretrained | None = None,
+    sources: Sources | None = None,
+    renews: Callable[[Path], bool] = lambda place: False,
 ) -> Measured:
     """Measures ``candidate`` against ``reference``.
 
     A metric that cannot be computed (weights that are not here, images too small, counts that differ) is a measurement
     without value that says why. Numbers, features and per-image values are kept in ``cache``, keyed by the digests of
-    images and weights and by everything else that decides them; what is there is not computed again. A ``device``
+    images, weights and code and by everything else that decides them; what is there is not computed again. A ``device``
     given by name ("auto", "cpu", "cuda:1") is looked for only when something has to be computed. ``precision``
     "bfloat16" is for feature extractors alone, and stands in their signatures. ``pretrained`` finds and names the
-    networks, by default the pinned files alone.
+    networks, by default the pinned files alone. ``sources`` is what the caller has read of the program's code.
+    What is kept is computed again where ``renews(place)`` says so.
     """
     one, other = ImageSet("the reference", reference), ImageSet("the candidate", candidate)
-    planner = Planner(one, other, features, protocol, precision, pretrained)
-    scorer = _Scorer(one, other, planner, protocol, cache)
+    planner = Planner(one, other, features, protocol, precision, pretrained, sources)
+    scorer = _Scorer(one, other, planner, protocol, cache, renews)
     asked = [planner.plan(entry) for entry in metrics]
     lacking = [metric for metric in asked if metric.reason is None and scorer.known(metric) is None]
     if lacking:
@@ -86,7 +91,7 @@ def extract(
     """
     one = ImageSet("the images", images)
     nothing = MetricProtocol("", "", {})
-    scorer = _Scorer(one, one, Planner(one, one, entries, nothing), nothing, cache)
+    scorer = _Scorer(one, one, Planner(one, one, entries, nothing), nothing, cache, lambda place: False)
     absent = scorer.absent(one, wanted)
     if absent:
         from bench.metrics import image_pass
@@ -105,13 +110,20 @@ class _Scorer:
     """One measurement's cache, image pass and numbers."""
 
     def __init__(
-        self, reference: ImageSet, candidate: ImageSet, planner: Planner, protocol: MetricProtocol, cache: Path
+        self,
+        reference: ImageSet,
+        candidate: ImageSet,
+        planner: Planner,
+        protocol: MetricProtocol,
+        cache: Path,
+        renews: Callable[[Path], bool],
     ) -> None:
         self._reference = reference
         self._candidate = candidate
         self._planner = planner
         self._protocol = protocol
         self._cache = cache
+        self._renews = renews
         self._features: dict[tuple[str, str], Features] = {}
         self._computed: dict[tuple[object, str | None], Mapping[str, float]] = {}
         self._kept: dict[str, dict[str, Any]] = {}
@@ -121,7 +133,7 @@ class _Scorer:
     def known(self, metric: PlannedMetric) -> Mapping[str, float] | None:
         """The numbers, when they are in the cache and whole."""
         if metric.key not in self._kept:
-            kept = _read(self._file(metric), metric.key)
+            kept = None if _removed(self._file(metric), self._renews) else _read(self._file(metric), metric.key)
             if kept is None:
                 return None
             self._kept[metric.key] = kept
@@ -185,7 +197,8 @@ class _Scorer:
             return images.statistics.features[feature]
         key = images.digest, feature
         if key not in self._features:
-            values = open_vectors(self._folder(images, feature))
+            folder = self._folder(images, feature)
+            values = None if _removed(folder, self._renews) else open_vectors(folder)
             if values is None:
                 return None
             self._features[key] = Features(images.name, values)
@@ -227,6 +240,16 @@ class _Scorer:
             assert candidate is not None, "features are computed or found before numbers are asked for"
             self._computed[formula] = cast("SetFormula", metric.entry.function)(reference, candidate, self._protocol)
         return self._computed[formula]
+
+
+def _removed(place: Path, renews: Callable[[Path], bool]) -> bool:
+    """Whether the number or the features there are to be computed again; they are removed then."""
+    if not renews(place):
+        return False
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.unlink(missing_ok=True)
+    return True
 
 
 def _read(path: Path, key: str) -> dict[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.metrics.entries import MetricProtocol
 from bench.results.record import Measurement
 
@@ -16,6 +18,20 @@ def _inception(name: str, prdc: str = "") -> dict[str, str]:
     return roles | ({"prdc": prdc} if prdc else {})
 
 
+_ADM = MetricProtocol(
+    name="adm",
+    title="the evaluator of ADM: TensorFlow 1 resize, sFID, precision and recall on Inception by float16 distances, "
+    "IS unshuffled in parts of 5,000",
+    features=_inception("tf1"),
+    distances="float16",
+    splits=None,
+    split_size=5000,
+    shuffled=False,
+    candidates=50_000,
+    source="Dhariwal and Nichol 2021 and their released evaluator; its reference batches are made by ADM and are not "
+    "the data themselves",
+)
+
 PROTOCOLS: dict[str, MetricProtocol] = {
     protocol.name: protocol
     for protocol in (
@@ -25,13 +41,12 @@ PROTOCOLS: dict[str, MetricProtocol] = {
             features=_inception("clean"),
             source="Parmar et al. 2022; it defines no precision and recall, those are on the same features, k = 3",
         ),
-        MetricProtocol(
-            name="adm",
-            title="the evaluator of ADM: TensorFlow 1 resize, sFID, precision and recall on Inception, IS unshuffled",
-            features=_inception("tf1"),
-            shuffled=False,
-            candidates=50_000,
-            source="Dhariwal and Nichol 2021; its reference batches are made by ADM and are not the data themselves",
+        _ADM,
+        replace(
+            _ADM,
+            name="adm-float64",
+            title="adm with exact distances for precision and recall, which its evaluator rounds to float16",
+            distances=None,
         ),
         MetricProtocol(
             name="legacy-pytorch",
@@ -57,6 +72,7 @@ PROTOCOLS: dict[str, MetricProtocol] = {
             name="paper:ldm",
             title="LDM: FID and IS by torch-fidelity, precision and recall by ADM's evaluator, training split",
             features=_inception("tf1"),
+            distances="float16",
             candidates=50_000,
             reference="train",
             source="Rombach et al. 2022, appendix E.3.1",
@@ -73,5 +89,6 @@ def counted(measurement: Measurement, protocol: MetricProtocol) -> str:
     number = f"{measurement.n // 1000}k" if measurement.n and measurement.n % 1000 == 0 else str(measurement.n)
     name = f"{measurement.name}{'_' if measurement.name[-1].isdigit() else ''}{number}"
     if "neighbours" in signature:
-        return f"{name}_k{signature['neighbours']}_{signature['features']}"
+        rounded = f"_{signature['distances']}" if "distances" in signature else ""
+        return f"{name}_k{signature['neighbours']}{rounded}_{signature['features']}"
     return f"{name}_{protocol.name}" if str(signature["features"]).startswith("inception") else name

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from bench.core import digest, documents
-from bench.core.files import write_file
+from bench.core.files import expanded, write_file
+from bench.core.visible import in_short
 from bench.errors import IntegrityError, Missing, NotComparable, UsageError
 from bench.metrics import held_arrays, signatures
 from bench.metrics.entries import FeatureEntry
@@ -101,10 +102,11 @@ def read(path: Path) -> Kept:
     try:
         text = str(held_arrays.read(path, lambda name: name == "manifest")["manifest"])
     except (zipfile.BadZipFile, EOFError) as error:
-        raise IntegrityError(f"{path} is damaged ({error}); build or import it again.") from error
+        raise IntegrityError(f"{path} is damaged ({in_short(error)}); build or import it again.") from error
     except held_arrays.ERRORS as error:
         raise UsageError(
-            f"{path} holds no statistics of this program ({error}); bring others in with: python -m bench stats import"
+            f"{path} holds no statistics of this program ({in_short(error)}); bring others in with: "
+            "python -m bench stats import"
         ) from error
     manifest = documents.from_json(text, door)
     documents.check(_Manifest, manifest, door)
@@ -124,7 +126,7 @@ def statistics(kept: Kept) -> Statistics:
     try:
         held = held_arrays.read(kept.path, recorded.__contains__)
     except held_arrays.ERRORS as error:
-        raise IntegrityError(f"{kept.path} is damaged ({error}); build or import it again.") from error
+        raise IntegrityError(f"{kept.path} is damaged ({in_short(error)}); build or import it again.") from error
     for array, digest_ in recorded.items():
         if array not in held or array_digest(held[array]) != digest_:
             raise IntegrityError(f"{kept.path} is damaged: {array} is not what was recorded; build or import it again.")
@@ -171,9 +173,11 @@ def foreign(path: Path, extractor: str) -> dict[str, Features]:
     try:
         arrays = held_arrays.read(path, sum(FOREIGN.values(), ()).__contains__)
     except held_arrays.ERRORS as error:
-        raise UsageError(f"{path} is not a readable .npz file ({error}).") from error
+        raise UsageError(f"{path} is not a readable .npz file ({in_short(error)}).") from error
     found = {}
     for output, (mean, covariance) in FOREIGN.items():
+        if (mean in arrays) != (covariance in arrays):
+            raise UsageError(f"{path} holds one of {mean} and {covariance} without the other; make it again.")
         if mean in arrays and covariance in arrays:
             moments = _checked(path, arrays[mean], arrays[covariance])
             found[f"{extractor}.{output}"] = Features(f"the statistics {path.name}", None, moments)
@@ -200,7 +204,7 @@ def names(cache: Path) -> list[str]:
 
 def find(text: str, cache: Path) -> Kept:
     """Statistics by name or path; raises :class:`Missing` with the names there are."""
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.is_file():
         return read(path)
     kept = folder(cache) / f"{text}.npz"

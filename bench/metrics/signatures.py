@@ -9,10 +9,13 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import numpy as np
+
 from bench.core.digest import of_value
-from bench.core.images import ImageArray
 from bench.core.registry import lookup
-from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol, PairFormula, SetFormula
+from bench.core.source import Sources
+from bench.data import sized
+from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.metrics.feature_cache import Statistics
 from bench.pretrained import weights
 from bench.pretrained.networks import Pretrained
@@ -20,28 +23,11 @@ from bench.pretrained.networks import Pretrained
 DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
 """Packages that are installed under another name than they are imported."""
 
-Images = ImageArray | Sequence[ImageArray] | Statistics
-"""An image set: one array, or one array per image size; or, as a reference only, the statistics of its features."""
+Images = sized.Images | Sequence[sized.Images] | Statistics
+"""An image set: images of one size or of several, or a row of such; or, as a reference only, features' statistics."""
 
-FORMERLY: Mapping[str, str] = {
-    "bench.metrics.formulas.frechet:frechet": "bench.metrics.frechet",
-    "bench.metrics.formulas.frechet:frechet_infinity": "bench.metrics.extrapolation",
-    "bench.metrics.formulas.inception_score:inception_score": "bench.metrics.inception_score",
-    "bench.metrics.formulas.kid:kid": "bench.metrics.kid",
-    "bench.metrics.formulas.psnr:psnr": "bench.metrics.pixel",
-    "bench.metrics.formulas.ssim:ssim": "bench.metrics.ssim",
-    **{f"bench.metrics.formulas.lpips:lpips_{net}": "bench.metrics.perceptual" for net in ("alex", "squeeze", "vgg")},
-}
-"""Formulas that stand in another file than when numbers of them were first kept, and the module of then.
-
-One whose signature has changed since is not here: its numbers of then count no longer.
-"""
-
-
-def kept_as(function: PairFormula | SetFormula) -> str:
-    """What the key of a kept number calls a formula: its first place, so that what is in a cache is found."""
-    module, name = function.__module__, function.__name__
-    return f"{FORMERLY.get(f'{module}:{name}', module)}:{name}"
+PASS = "bench.metrics.image_pass"
+"""The code that feeds images to metrics and networks."""
 
 
 class ImageSet:
@@ -50,7 +36,7 @@ class ImageSet:
     def __init__(self, name: str, images: Images) -> None:
         self.name = name
         self.statistics = images if isinstance(images, Statistics) else None
-        self.arrays: tuple[ImageArray, ...] = ()
+        self.arrays: tuple[sized.Images, ...] = ()
         if not isinstance(images, Statistics):
             self.arrays = tuple(images) if isinstance(images, Sequence) else (images,)
 
@@ -67,10 +53,10 @@ class ImageSet:
         """Number of images."""
         return self.statistics.count if self.statistics is not None else sum(len(array) for array in self.arrays)
 
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """``[N, 3, H, W]`` of each array."""
-        return [array.pixels.shape for array in self.arrays]
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(height, width) of every image, int64 ``[N, 2]``."""
+        return np.concatenate([np.empty((0, 2), np.int64), *map(sized.sizes, self.arrays)])
 
 
 Precision = Literal["float32", "bfloat16"]
@@ -98,6 +84,7 @@ class Planner:
         protocol: MetricProtocol,
         precision: Precision = "float32",
         pretrained: Pretrained | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self._reference = reference
         self._candidate = candidate
@@ -105,6 +92,7 @@ class Planner:
         self._protocol = protocol
         self._precision = precision
         self._pretrained = pretrained or Pretrained()
+        self._sources = sources or Sources()
 
     def plan(self, entry: MetricEntry) -> PlannedMetric:
         """The metric with its signature and key, or with the reason of its absence."""
@@ -114,8 +102,14 @@ class Planner:
         if reason is not None:
             return PlannedMetric(entry, feature, {}, "", reason)
         signature = self._signature(entry, feature, needs)
-        key = of_value({**signature, "function": kept_as(entry.function), "candidate": self._candidate.digest})
-        return PlannedMetric(entry, feature, signature, key, None)
+        modules = [entry.function.__module__, *([] if feature is None else [self._extractor(feature).build])]
+        function = f"{entry.function.__module__}:{entry.function.__name__}"
+        recipe = {"function": function, "candidate": self._candidate.digest, "code": self._code(*modules)}
+        return PlannedMetric(entry, feature, signature, of_value({**signature, **recipe}), None)
+
+    def _code(self, *functions: str) -> str:
+        """The digest of the code of a number or of features, from the images on."""
+        return self._sources.digest([*functions, PASS])
 
     def _absent(self, feature: str | None, needs: Sequence[str]) -> str | None:
         """What has to be installed or fetched."""
@@ -142,12 +136,12 @@ class Planner:
                 return f"{one.name} holds statistics of {kept}, not of {feature}; choose the protocol they belong to"
         if entry.kind == "pair" and one.count != other.count:
             return f"{one.name} holds {one.count} images and {other.name} {other.count}; pairs need equal counts"
-        if entry.kind == "pair" and one.shapes != other.shapes:
+        if entry.kind == "pair" and not np.array_equal(one.sizes, other.sizes):
             return f"the images of {one.name} and {other.name} differ in size; {entry.title} compares equal sizes"
-        sides = [min(shape[2:]) for images in (one, other) for shape in images.shapes]
-        if min(sides) < entry.smallest_side:
-            return f"{entry.title} needs at least {entry.smallest_side} pixels a side, one here has {min(sides)}"
-        return None
+        sizes = np.concatenate([one.sizes, other.sizes])
+        if sizes.min() < entry.smallest_side:
+            return f"{entry.title} needs at least {entry.smallest_side} pixels a side, one here has {sizes.min()}"
+        return _too_large(entry, int(sizes.prod(axis=1).max()))
 
     def _signature(self, entry: MetricEntry, feature: str | None, needs: Sequence[str]) -> dict[str, Any]:
         signature: dict[str, Any] = {"metric": entry.name, "version": entry.version, **entry.convention}
@@ -160,7 +154,8 @@ class Planner:
                 signature["precision"] = self._precision
         if needs:
             signature["weights"] = ", ".join(self._pretrained.identity(name) for name in needs)
-        signature |= {name: self._setting(name) for name in entry.settings}
+        settings = {name: self._setting(name) for name in entry.settings}
+        signature |= {name: value for name, value in settings.items() if value is not None}
         if entry.reads == "both":
             signature |= {"reference": self._reference.digest[:12], "reference count": self._reference.count or None}
         return {**signature, "count": self._candidate.count}
@@ -168,13 +163,15 @@ class Planner:
     def _setting(self, name: str) -> Any:
         """A field of the protocol as it takes effect: no subset is larger than a set that it is drawn from."""
         value = getattr(self._protocol, name)
-        counts = [images.count for images in (self._reference, self._candidate) if images.count]
-        return min(value, *counts) if name == "subset_size" and counts else value
+        drawn_from = {"subset_size": (self._reference, self._candidate), "split_size": (self._candidate,)}
+        counts = [images.count for images in drawn_from.get(name, ()) if images.count]
+        return value if value is None else min([value, *counts]) if counts else value
 
     def feature_key(self, images: ImageSet, feature: str) -> str:
-        """The key of one set's features: images, extractor with version, convention, weights and backend."""
+        """The key of one set's features: images, extractor with code, convention, weights and backend."""
         extractor = self._extractor(feature)
         recipe = {
+            "code": self._code(extractor.build),
             "images": images.digest,
             "features": feature,
             "version": extractor.version,
@@ -184,6 +181,17 @@ class Planner:
             **({"backend": backends(extractor)} if extractor.packages else {}),
         }
         return of_value(recipe)
+
+
+def _too_large(entry: MetricEntry, pixels: int) -> str | None:
+    """Why an image of so many pixels, the largest of a set, cannot be measured; None where it can."""
+    if entry.largest_pixels is None or pixels <= entry.largest_pixels:
+        return None
+    most = entry.largest_pixels / 1e6
+    return (
+        f"{entry.title} is measured on images of at most {most:.1f} million pixels, which bounds its memory; one here "
+        f"has {pixels / 1e6:.1f} million: reduce them, in a run with --protocol native:{int(entry.largest_pixels**0.5)}"
+    )
 
 
 def needed(metric: MetricEntry, features: Mapping[str, FeatureEntry], protocol: MetricProtocol) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.pretrained.weights import _unfilled, find, load_state, load_strictly
+from bench.pretrained.weights import find, load_state, load_strictly, unfilled
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ def _untrained_lpips(backbone: Backbone) -> nn.Module:
     """The package's module with trained heads and a backbone without values, which all have to be loaded."""
     import lpips
 
-    with warnings.catch_warnings(), _unfilled():
+    with warnings.catch_warnings(), unfilled():
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
         network: nn.Module = lpips.LPIPS(net=backbone, version="0.1", pnet_rand=True, verbose=False)
         return network

@@ -97,7 +97,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], origin: str, r
     module.load_state_dict(dict(state))
 
 
-def _unfilled() -> AbstractContextManager[object]:
+def unfilled() -> AbstractContextManager[object]:
     """Inside, modules are built without drawing initial weights: VGG16's take a second and are overwritten at once."""
     import torch
     from torch.overrides import TorchFunctionMode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import bench
 from bench.core.files import folder_name, write_bytes
 from bench.core.visible import encoded
 from bench.errors import UsageError
-from bench.report import figures, plots
+from bench.report import choice, figures, plots
+from bench.report.columns import SPECS
+from bench.report.gallery import Gallery, galleries
 from bench.report.load import Loaded
 from bench.report.published import against_published
 from bench.report.quoted import QuotedTable, literature
@@ -25,31 +27,43 @@ from bench.results.record import Result
 
 FORMATS = ("md", "latex", "csv", "json", "html", "figures", "model-index")
 FIGURES = "figures.json"
-MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
 TITLE = "Image tokenizers compared"
-
-Pictures = Mapping[str, bytes]
-"""Content of the figure files by path."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a report should hold. ``intervals`` prints confidence intervals beside pair metrics."""
+    """What a report should hold. ``intervals`` prints confidence intervals beside pair metrics.
+
+    With ``columns`` there is one table per dataset and preset, of these columns; ``methods`` are the rows, ``sort`` is
+    the column that orders them, ``decimals`` are printed of every number that is no count, time or size.
+    """
 
     title: str = TITLE
     formats: tuple[str, ...] = FORMATS
     intervals: bool = False
+    columns: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    sort: str = ""
+    decimals: int | None = None
 
 
 @dataclass(frozen=True)
 class Content:
-    """All that the files of a report are made from."""
+    """All that the files of a report are made from.
+
+    ``tables`` are for machines; :attr:`shown` are what people read.
+    """
 
     lead: str
     tables: tuple[Table, ...]
     plans: tuple[figures.Plan, ...] = ()
-    strips: tuple[html.Strip, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
     options: Options = field(default_factory=Options)
+
+    @property
+    def shown(self) -> tuple[Table, ...]:
+        """The tables with the columns that tell their rows apart, or as they were asked for."""
+        return self.tables if self.options.columns else tuple(choice.concise(table) for table in self.tables)
 
 
 def _images(results: Sequence[Result]) -> str:
@@ -60,15 +74,18 @@ def _images(results: Sequence[Result]) -> str:
         found = kinds.setdefault(result.dataset, {})
         if {"resolution", "protocol"} <= data.keys():
             side = data["resolution"]
-            found[f"{side} x {side} pixels, cropped and resized by '{data['protocol']}'"] = None
+            native = str(data["protocol"]).startswith("native")
+            crop = f"{side} x {side} pixels, cropped and resized by '{data['protocol']}'"
+            found["whole images, protocol '" + data["protocol"] + "'" if native else crop] = None
     return ", ".join(f"{name} ({'; '.join(said)})" if said else name for name, said in kinds.items())
 
 
 def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: Options) -> Content:
     """The content of a report on results, with the literature of the same datasets beside them."""
+    results = choice.of_methods(results, options.methods) if options.methods else list(results)
     plain = [loaded.result for loaded in results]
     results = files_apart(results)
-    own = with_statistics(tables([loaded.result for loaded in results]), results, options.intervals)
+    own = with_statistics(_own(results, options), results, options.intervals)
     known = {table.dataset for table in quoted}
     datasets = [name for name in dict.fromkeys(r.dataset for r in plain) if name in known]
     beside = tuple(table for name in datasets for table in literature(quoted, name))
@@ -76,8 +93,16 @@ def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: O
         f"{_many(len(plain), 'result')} of {_many(len({r.method for r in plain}), 'method')} on {_images(plain)}, "
         f"made with image-tokenizer-bench {bench.__version__}."
     )
-    made = (*own, *against_published(plain, quoted), *_once(beside))
-    return Content(lead, made, tuple(figures.plans(results)), _strips(results), options)
+    made = own if options.columns else (*own, *against_published(plain, quoted), *_once(beside))
+    return Content(lead, made, tuple(figures.plans(results)), galleries(results), options)
+
+
+def _own(results: Sequence[Loaded], options: Options) -> tuple[Table, ...]:
+    """The tables of what was measured, with the rows in the order that was asked for."""
+    names = ("everything",) if options.columns else tuple(SPECS)
+    own = tables([loaded.result for loaded in results], names, options.decimals)
+    own = choice.columns_of(own, options.columns) if options.columns else own
+    return choice.ordered(own, options.sort) if options.sort else own
 
 
 def published_only(quoted: Sequence[QuotedTable], dataset: str | None, options: Options) -> Content:
@@ -86,28 +111,29 @@ def published_only(quoted: Sequence[QuotedTable], dataset: str | None, options: 
     return Content("Published numbers only: nothing here was measured by this program.", made, options=options)
 
 
-def texts(content: Content, drawn: Pictures) -> dict[str, str]:
-    """All text files of a report by path. ``drawn`` holds the figures, which the page embeds."""
+def texts(content: Content) -> dict[str, str]:
+    """All text files of a report by path; the page links to the figures and pictures beside it."""
     made: dict[str, str] = {}
     title, formats = content.options.title, content.options.formats
     if "md" in formats:
-        body = "\n".join(render.to_markdown(table) for table in content.tables)
+        body = "\n".join(render.to_markdown(table) for table in content.shown)
         made["report.md"] = f"# {render.escape_markdown(title)}\n\n{render.escape_markdown(content.lead)}\n\n{body}"
     if "latex" in formats:
-        made["report.tex"] = latex.document(content.tables)
-        made |= {f"tables/{table.key}.tex": latex.to_latex(table) for table in content.tables}
+        made["report.tex"] = latex.document(content.shown)
+        made |= {f"tables/{table.key}.tex": latex.to_latex(table) for table in content.shown}
     if "csv" in formats:
         made |= {f"tables/{table.key}.csv": render.to_csv(table) for table in content.tables}
     if "json" in formats:
         made["report.json"] = render.to_json(content.tables)
     if "html" in formats:
-        shown = [html.Picture(p.caption, MEDIA[p.kinds[0]], drawn[_files(p)[0]]) for p in _drawn(content)]
-        made["index.html"] = html.to_html(title, content.lead, content.tables, content.strips, shown)
+        pictures = [html.Picture(plan.caption, _files(plan)[0]) for plan in _drawn(content)]
+        made["index.html"] = html.to_html(title, content.lead, content.shown, content.galleries, pictures)
     if "model-index" in formats:
         blocks = model_index.model_index(content.tables)
         made |= {f"model-index/{folder_name(label)}.yml": text for label, text in blocks.items()}
-    if "figures" in formats:
-        digests = {plan.name: plan.digest for plan in content.plans}
+    digests = {plan.name: plan.digest for plan in _drawn(content)}
+    digests |= {gallery.name: gallery.digest for gallery in _seen(content)}
+    if digests:
         made[FIGURES] = json.dumps(digests, indent=2, sort_keys=True) + "\n"
     return made
 
@@ -123,7 +149,10 @@ def write(content: Content, out: Path) -> list[Path]:
         else:
             figure = plan.draw()
             drawn |= {name: plots.save(figure, kind) for name, kind in zip(_files(plan), plan.kinds, strict=True)}
-    files = {**drawn, **{name: encoded(text) for name, text in texts(content, drawn).items()}}
+    for gallery in _seen(content):
+        if known.get(gallery.name) != gallery.digest or not all((out / name).is_file() for name in gallery.files):
+            drawn |= gallery.draw()
+    files = {**drawn, **{name: encoded(text) for name, text in texts(content).items()}}
     for name, data in files.items():
         write_bytes(out / name, data)
     return [out / name for name in files]
@@ -137,11 +166,13 @@ def check(content: Content, out: Path) -> list[str]:
         for plan in _drawn(content)
         if known.get(plan.name) != plan.digest
     ]
+    problems += [f"images/{g.name}: drawn from other data." for g in _seen(content) if known.get(g.name) != g.digest]
     names = [name for plan in _drawn(content) for name in _files(plan)]
+    names += [name for gallery in _seen(content) for name in gallery.files]
     problems += [f"{name}: the file is missing." for name in names if not (out / name).is_file()]
     if problems:
         return problems
-    expected = texts(content, {name: (out / name).read_bytes() for name in names})
+    expected = texts(content)
     for name, text in expected.items():
         path = out / name
         if not path.is_file():
@@ -156,6 +187,7 @@ def _surplus(out: Path, expected: set[str]) -> list[str]:
     kinds: tuple[Callable[[], list[Path]], ...] = (
         lambda: sorted((out / "tables").glob("*")),
         lambda: sorted((out / "figures").glob("*")),
+        lambda: sorted((out / "images").glob("*")),
         lambda: sorted((out / "model-index").glob("*")),
     )
     found = [path.relative_to(out).as_posix() for kind in kinds for path in kind()]
@@ -174,6 +206,10 @@ def _drawn(content: Content) -> tuple[figures.Plan, ...]:
     return content.plans if "figures" in content.options.formats else ()
 
 
+def _seen(content: Content) -> tuple[Gallery, ...]:
+    return content.galleries if "html" in content.options.formats else ()
+
+
 def _files(plan: figures.Plan) -> tuple[str, ...]:
     return tuple(f"figures/{plan.name}.{kind}" for kind in plan.kinds)
 
@@ -187,16 +223,6 @@ def _digests(out: Path) -> dict[str, str]:
     except ValueError as error:
         raise UsageError(f"{path} is not valid JSON ({error}); delete it and make the report again.") from error
     return found if isinstance(found, dict) else {}
-
-
-def _strips(results: Sequence[Loaded]) -> tuple[html.Strip, ...]:
-    made = []
-    for (dataset, preset), members in plots.first_seeds(results, "recon", plots.EXAMPLES).items():
-        for loaded, path in members:
-            png = path.read_bytes()
-            count = plots.count_in_strip(png, path)
-            made.append(html.Strip(f"{dataset}, {preset}", loaded.result.method, count, png))
-    return tuple(made)
 
 
 def _once(made: Sequence[Table]) -> tuple[Table, ...]:

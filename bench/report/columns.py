@@ -2,78 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from math import floor, log10
 
 from bench.metrics import METRICS
-
-Show = Callable[[float], str]
-
-
-def fixed(decimals: int) -> Show:
-    """Prints with so many decimals and commas between thousands."""
-
-    def show(value: float) -> str:
-        text = f"{value:,.{decimals}f}"
-        return text.lstrip("-") if float(text.replace(",", "")) == 0 else text
-
-    return show
-
-
-def significant(digits: int) -> Show:
-    """Prints with at least so many significant digits, never in exponent form."""
-
-    def show(value: float) -> str:
-        if value == 0:
-            return "0"
-        return f"{value:,.{max(0, digits - 1 - floor(log10(abs(value))))}f}"
-
-    return show
-
-
-def exactly(value: float) -> str:
-    """Prints all digits."""
-    return f"{value:.12g}"
-
-
-def signed(decimals: int) -> Show:
-    """Prints a difference with its sign."""
-
-    def show(value: float) -> str:
-        return f"{value:+.{decimals}f}".replace("-", "−")
-
-    return show
-
-
-def count(value: float) -> str:
-    """Prints a number of parameters or images: ``950``, ``42.5k``, ``13.589M``."""
-    for limit, size, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
-        if abs(value) >= limit:
-            return f"{value / size:.{1 if unit == 'k' else 3}f}{unit}"
-    return f"{value:,.0f}"
-
-
-def duration(seconds: float) -> str:
-    """Prints seconds as ``12.3 s``, ``3:05 min`` or ``2:07 h``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
-
-
-def mebibytes(value: float) -> str:
-    """Prints bytes in MiB."""
-    return f"{value / 2**20:,.0f} MiB"
-
-
-def powers(value: float) -> str:
-    """Prints with three digits and a power of ten: ``1.23e15``."""
-    mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"{mantissa}e{int(exponent)}"
+from bench.report.numbers import Show, count, duration, fixed, mebibytes, powers, signed, significant
 
 
 @dataclass(frozen=True)
@@ -82,7 +16,8 @@ class ColumnSpec:
 
     ``stages`` are separated by spaces; the first in which a row has the measurement counts. ``fact`` names the
     result's fact that stands for the measurement where there is none. Not ``ranked``: nothing is best. ``absent``
-    says why a row may lack the number for good.
+    says why a row may lack the number for good. ``zero_is_none``: a zero says that there is no such thing, as with the
+    parameters of a method without a network, and is neither better nor worse than a number.
     """
 
     stages: str
@@ -93,6 +28,7 @@ class ColumnSpec:
     fact: str = ""
     ranked: bool = True
     absent: str = ""
+    zero_is_none: bool = False
 
     def matches(self, names: Iterable[str]) -> list[str]:
         """The names that this column stands for, sorted."""
@@ -143,6 +79,9 @@ SSIM = metric_column("recon", "ssim")
 MS_SSIM = metric_column("recon", "ms-ssim")
 LPIPS = ColumnSpec("recon", "lpips-*", "LPIPS ({})", digits("lpips-vgg"))
 BITS = ColumnSpec("recon cost", "bits-per-pixel", "bits per pixel", significant(3))
+TOTAL_BITS = ColumnSpec(
+    "recon cost", "total-bits-per-pixel", "all bits over all pixels", significant(3), absent="its images have one size"
+)
 NO_CODEBOOK = "its codes are not indices of a codebook"
 BITS_PER_IMAGE = ColumnSpec("recon cost", "bits-per-image", "bits per image", fixed(0))
 
@@ -184,12 +123,16 @@ def _rate(stage: str, name: str, title: str) -> ColumnSpec:
     return ColumnSpec(stage, f"{name}-bits-per-pixel", title, significant(3), absent="the method has no such rate")
 
 
+def _of_network(name: str, title: str, show: Show) -> ColumnSpec:
+    return ColumnSpec("cost", name, title, show, zero_is_none=True)
+
+
 UNLIKE = "it was not measured under the conditions of the row that is 1"
 COST = (
-    ColumnSpec("cost", "decoder-parameters", "decoder parameters", count),
-    ColumnSpec("cost", "decoder-grid-parameters", "grid parameters", count),
-    ColumnSpec("cost", "decoder-gmac", "decoder GMAC", significant(4)),
-    ColumnSpec("cost", "decoder-gmac-fvcore", "decoder GMAC (fvcore)", significant(4)),
+    _of_network("decoder-parameters", "decoder parameters", count),
+    _of_network("decoder-grid-parameters", "grid parameters", count),
+    _of_network("decoder-gmac", "decoder GMAC", significant(4)),
+    _of_network("decoder-gmac-fvcore", "decoder GMAC (fvcore)", significant(4)),
 )
 BUDGET = (
     ColumnSpec("train", "images-seen", "images seen", fixed(0), fact="images_seen"),
@@ -214,6 +157,7 @@ TABLES: tuple[TableSpec, ...] = (
             *_distances("recon", "r"),
             *_prdc("recon"),
             BITS,
+            TOTAL_BITS,
             BITS_PER_IMAGE,
             ColumnSpec("recon cost", "codebook-use", "codebook use", fixed(3), absent=NO_CODEBOOK),
             ColumnSpec("recon cost", "codebook-entropy", "codebook entropy", fixed(2), "bit", absent=NO_CODEBOOK),
@@ -235,10 +179,10 @@ TABLES: tuple[TableSpec, ...] = (
         "Decoder cost",
         (
             *COST,
-            ColumnSpec("cost", "codebook-parameters", "codebook parameters", count),
-            ColumnSpec("cost", "encoder-parameters", "encoder parameters", count),
-            ColumnSpec("cost", "encoder-gmac", "encoder GMAC", significant(4)),
-            ColumnSpec("cost", "encoder-gmac-fvcore", "encoder GMAC (fvcore)", significant(4)),
+            _of_network("codebook-parameters", "codebook parameters", count),
+            _of_network("encoder-parameters", "encoder parameters", count),
+            _of_network("encoder-gmac", "encoder GMAC", significant(4)),
+            _of_network("encoder-gmac-fvcore", "encoder GMAC (fvcore)", significant(4)),
             ColumnSpec("cost recon", "encode-images-per-second", "encode", significant(3), "images/s"),
             ColumnSpec("cost recon", "decode-images-per-second", "decode", significant(3), "images/s"),
             ColumnSpec("cost", "decoder-gmac-over-*", "decoder GMAC, {} = 1", significant(3), absent=UNLIKE),
@@ -273,6 +217,28 @@ TABLES: tuple[TableSpec, ...] = (
 )
 
 SPECS: dict[str, TableSpec] = {spec.name: spec for spec in TABLES}
+
+EVERYTHING = TableSpec(
+    "everything", "Comparison", tuple(dict.fromkeys(column for spec in TABLES for column in spec.columns))
+)
+"""All columns in one table, of which ``--columns`` chooses."""
+
+COMPARED: tuple[tuple[str, ...], ...] = (
+    ("psnr",),
+    ("bits-per-pixel",),
+    ("lpips-vgg", "lpips-alex", "lpips-squeeze", "lpips-*"),
+    ("fid", "rfid", "fd-dinov2", "fd-dinov2-s", "fd-r64", "fd-*"),
+    ("ssim",),
+    ("decoder-parameters",),
+    ("decoder-gmac",),
+    ("psnr-over-downsample",),
+    ("training-seconds",),
+    ("ms-ssim",),
+    ("precision*",),
+    ("recall*",),
+    ("images-seen",),
+)
+"""What a comparison table shows before all else, the most wanted first; of each group the first that there is."""
 
 QUOTED: dict[str, TableSpec] = {
     "recon": TableSpec(

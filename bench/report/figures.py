@@ -8,12 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.core.digest import of_bytes, of_value
+from bench.core.files import plain_name
 from bench.report import plots
-from bench.report.columns import ColumnSpec, fixed
+from bench.report.columns import ColumnSpec
+from bench.report.examples import EXAMPLES, Member, first_seeds, telling
 from bench.report.load import Loaded
+from bench.report.numbers import fixed
 from bench.report.plots import Point
 from bench.report.rows import name_of, rows_of
 from bench.report.stand_ins import files_apart, is_apart
+from bench.report.styles import Styles, styles
 from bench.results.record import Result
 
 if TYPE_CHECKING:
@@ -21,10 +25,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["svg", "png"]
 
-VERSION = 3
+VERSION = 4
 """Raise it when a figure would look different for the same inputs."""
-MOST_ROWS = 8
-"""Methods in one figure of images."""
+MOST_ROWS = 6
+"""Methods in one figure of images: more make it taller than a screen, or the images too small."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,18 @@ def plans(results: Sequence[Loaded]) -> list[Plan]:
     for loaded in results:
         groups.setdefault((loaded.result.dataset, loaded.result.preset), []).append(loaded)
     made = [*_images(results)]
+    look = styles([loaded.result.method for loaded in results])
     for (dataset, preset), members in groups.items():
         where = f"{dataset}, {preset}"
         own = [loaded.result for loaded in members if not is_apart(loaded.result.method)]
-        made += [plan for kind in (_scatters, _curves, _code_use) for plan in kind(where, _key(dataset, preset), own)]
+        made += [
+            plan for kind in (_scatters, _curves, _code_use) for plan in kind(where, _key(dataset, preset), own, look)
+        ]
     return made
 
 
 def _key(dataset: str, preset: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in f"{dataset}-{preset}")
+    return plain_name(f"{dataset}-{preset}")
 
 
 # Images --------------------------------------------------------------------------------------------------------
@@ -75,28 +82,58 @@ PLACES = "above maps of where their codes lie after each quarter of the list"
 
 
 def _images(results: Sequence[Loaded]) -> list[Plan]:
-
     kinds = (
-        (
-            "recon",
-            plots.EXAMPLES,
-            "reconstructions",
-            "Originals, reconstructions and differences (4x)",
-            plots.strips,
-        ),
-        ("sample", plots.SAMPLES, "samples", "Samples", plots.grids),
-        ("gen", plots.NEIGHBOURS, "neighbours", "Samples above their nearest training images", plots.grids),
-        ("recon", plots.PLACEMENT, "placement", PLACES, plots.grids),
-        ("sample", plots.PLACEMENT, "sample-placement", f"Samples: {PLACES.lower()}", plots.grids),
+        ("sample", plots.SAMPLES, "samples", "Samples"),
+        ("gen", plots.NEIGHBOURS, "neighbours", "Samples above their nearest training images"),
+        ("recon", plots.PLACEMENT, "placement", PLACES),
+        ("sample", plots.PLACEMENT, "sample-placement", f"Samples: {PLACES.lower()}"),
     )
-    made = []
-    for stage, suffix, name, caption, draw in kinds:
-        for (dataset, preset), members in plots.first_seeds(results, stage, suffix).items():
+    made = _strips(results)
+    for stage, suffix, name, caption in kinds:
+        for (dataset, preset), members in first_seeds(results, stage, suffix).items():
             files = {loaded.result.method: path.read_bytes() for loaded, path in members[:MOST_ROWS]}
             inputs = {label: of_bytes(png) for label, png in files.items()}
             key, said = f"{_key(dataset, preset)}-{name}", f"{caption}: {dataset}, {preset}"
-            made.append(Plan(key, said, inputs, partial(draw, files), ("png",)))
+            made.append(Plan(key, said, inputs, partial(plots.grids, files), ("png",)))
     return made
+
+
+def _strips(results: Sequence[Loaded]) -> list[Plan]:
+    """Reconstructions, and in a figure of their own their differences, of the images that tell methods apart."""
+    made = []
+    for (dataset, preset), everyone in first_seeds(results, "recon", EXAMPLES).items():
+        members = _chosen(everyone)
+        files = {loaded.result.method: path.read_bytes() for loaded, path in members}
+        chosen = telling(members, plots.SHOWN)
+        inputs = {"images": chosen, "files": {label: of_bytes(png) for label, png in files.items()}}
+        left_out = f"; {len(members)} of {len(everyone)} methods" if len(members) < len(everyone) else ""
+        for name, caption, draw in (
+            ("reconstructions", "Originals and reconstructions, the images that differ most", plots.strips),
+            ("differences", f"Originals and differences ({plots.AMPLIFIED}x)", plots.differences),
+        ):
+            key, said = f"{_key(dataset, preset)}-{name}", f"{caption}: {dataset}, {preset}{left_out}"
+            made.append(Plan(key, said, inputs, partial(draw, files, chosen), ("png",)))
+    return made
+
+
+def _chosen(members: Sequence[Member]) -> list[Member]:
+    """At most :data:`MOST_ROWS` methods: one of every family before a second one, of a sweep first its middle."""
+    families: dict[str, list[Member]] = {}
+    for member in members:
+        families.setdefault(name_of(member[0].result.method), []).append(member)
+    order: list[Member] = []
+    for turn in range(MOST_ROWS):
+        for family in families.values():
+            if turn < len(family):
+                order.append(_spread(family)[turn])
+    kept = {id(member) for member in order[:MOST_ROWS]}
+    return [member for member in members if id(member) in kept]
+
+
+def _spread(family: Sequence[Member]) -> list[Member]:
+    """The middle of a family, its ends, and the rest."""
+    first = dict.fromkeys((len(family) // 2, 0, len(family) - 1))
+    return [family[i] for i in (*first, *(i for i in range(len(family)) if i not in first))]
 
 
 # Numbers -------------------------------------------------------------------------------------------------------
@@ -139,18 +176,23 @@ def points(results: Sequence[Result], stages: str, name: str) -> list[Point]:
     return made
 
 
-def _scatters(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
+def _scatters(where: str, key: str, results: Sequence[Result], look: Styles) -> list[Plan]:
 
     made = []
     for name, caption, stages, metric, axis, least in SCATTERS:
         found = points(results, stages, metric)
         if len(found) >= least:
-            inputs = {"axis": axis, "points": [[p.label, p.x, p.y] for p in found]}
-            draw = partial(plots.scatter, found, axis, "PSNR (dB)", name_of)
+            inputs = {"axis": axis, "points": [[p.label, p.x, p.y] for p in found], "look": _drawn(look, found)}
+            draw = partial(plots.scatter, found, axis, "PSNR (dB)", look)
             shown = [result for result in results if result.method in {p.label for p in found}]
             said = "".join((f"{caption}: {where}", _limits(shown), _bits(shown) if metric == "bits-per-pixel" else ""))
             made.append(Plan(f"{key}-{name}", said, inputs, draw))
     return made
+
+
+def _drawn(look: Styles, found: Sequence[Point]) -> list[list[str]]:
+    """How points are drawn, as an input of a figure."""
+    return [[look[p.label].colour, look[p.label].marker] for p in found]
 
 
 def _limits(results: Sequence[Result]) -> str:
@@ -171,7 +213,7 @@ def _bits(results: Sequence[Result]) -> str:
     return f"; bits are those of the {said}" if said else ""
 
 
-def _curves(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
+def _curves(where: str, key: str, results: Sequence[Result], look: Styles) -> list[Plan]:
     """Held-out PSNR during training where it was taken, and the total loss of each method's first phase."""
     losses: dict[str, list[tuple[float, float]]] = {}
     quality: dict[str, list[tuple[float, float]]] = {}
@@ -188,11 +230,12 @@ def _curves(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
     quality = {k: v for k, v in quality.items() if len(v) > 1}
     if not losses and not quality:
         return []
-    inputs = {"losses": losses, "quality": quality}
-    return [Plan(f"{key}-training", f"Training: {where}", inputs, partial(plots.curves, losses, quality))]
+    colours = {label: [look[label].colour, look[label].dashes] for label in (*losses, *quality)}
+    inputs = {"losses": losses, "quality": quality, "look": colours}
+    return [Plan(f"{key}-training", f"Training: {where}", inputs, partial(plots.curves, losses, quality, look))]
 
 
-def _code_use(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
+def _code_use(where: str, key: str, results: Sequence[Result], look: Styles) -> list[Plan]:
     """How evenly the codebook entries are used, from the reconstruction's facts ``code_counts`` and ``code_entries``.
 
     The counts are of equal shares of the entries, most used first: of single entries where there are few of them.
@@ -206,5 +249,7 @@ def _code_use(where: str, key: str, results: Sequence[Result]) -> list[Plan]:
             entries[result.method] = result.facts.get("code_entries", len(counts))
     if not found:
         return []
-    inputs, draw = {"shares": found, "entries": entries}, partial(plots.code_use, found, entries)
+    colours = {label: [look[label].colour, look[label].dashes] for label in found}
+    inputs = {"shares": found, "entries": entries, "look": colours}
+    draw = partial(plots.code_use, found, entries, look)
     return [Plan(f"{key}-code-use", f"Use of the codebook: {where}", inputs, draw)]

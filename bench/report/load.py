@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.core.files import files_below
 from bench.errors import IntegrityError, UsageError
+from bench.report.labels import natural
 from bench.results.record import STAGES, Result
 from bench.results.store import read
 
@@ -32,7 +34,7 @@ class Loaded:
 
 
 def load(places: Sequence[Path]) -> list[Loaded]:
-    """Every result in files and, recursively, in folders; sorted by path, each file once.
+    """Every result in files and, recursively, in folders; sorted by path, numbers by their size, each file once.
 
     Only files named ``<stage>.json`` are results. Raises :class:`UsageError` where a place does not exist, holds no
     result, or holds one that cannot be read, and :class:`IntegrityError` where a number is not the mean of its values
@@ -40,7 +42,7 @@ def load(places: Sequence[Path]) -> list[Loaded]:
     """
     found: dict[Path, Loaded] = {}
     for place in places:
-        files = sorted(_files(place))
+        files = sorted(_files(place), key=lambda path: [natural(part) for part in path.parts])
         if not files:
             raise UsageError(
                 f"There are no results in {place}; run 'python -m bench run' first or name another folder."
@@ -63,7 +65,8 @@ def read_values(loaded: Loaded) -> Values:
         return {}
     path = loaded.beside(loaded.result.per_image)
     try:
-        table = parquet.ParquetFile(path).read()
+        with path.open("rb") as file:  # a path that is no UTF-8 is none to pyarrow
+            table = parquet.ParquetFile(file).read()
         return {name: table.column(name).to_numpy() for name in table.column_names}
     except (OSError, ArrowException) as error:
         raise IntegrityError(f"{path} cannot be read ({error}); run the same command with --overwrite.") from error
@@ -91,6 +94,6 @@ def _files(place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
     elif place.is_dir():
-        yield from (file for stage in STAGES for file in place.rglob(f"{stage}.json"))
+        yield from (file for file in files_below(place) if file.suffix == ".json" and file.stem in STAGES)
     else:
         raise UsageError(f"There is no file or folder {place}; name one that holds results.")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from bench.errors import UsageError
-from bench.report.load import Loaded
+from bench.report.examples import split_strip
+from bench.report.labels import short
+from bench.report.placing import Label, place
+from bench.report.styles import Styles, sweeps
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,15 @@ class Point:
     y: float
 
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
-"""Okabe and Ito's palette, told apart with the common colour-vision deficiencies."""
-MARKERS = "osD^vP*X"
 LABEL_END = 18
 PICTURES_DPI = 100
 SHOWN = 6
+NAMED = 16
+"""Names in a legend."""
+TALLEST, LARGEST, GAP = 960, 192, 4
+"""Pixels: of a figure's height, of the side of an image in it, between images."""
 AMPLIFIED = 4
 
-EXAMPLES = "examples.png"
-"""``recon.examples.png``: a row of originals above the row of their reconstructions, square images without gaps."""
 SAMPLES = "grid.png"
 """``sample.grid.png``: rows of square samples without gaps."""
 NEIGHBOURS = "neighbours.png"
@@ -75,92 +78,148 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
 
 
-def scatter(points: Sequence[Point], x: str, y: str, family: Callable[[str], str]) -> Figure:
-    """Methods as points with their labels; the members of a family (a sweep) share a colour, a line and their name."""
+def scatter(points: Sequence[Point], x: str, y: str, look: Styles) -> Figure:
+    """Methods as points with their labels; the members of a family share colour and marker, those of a sweep a line.
+
+    A sweep labels its ends and one point between. A label for which there is no free place is left out: the legend
+    beside the axes names every family.
+    """
     figure = _figure(7, 4.5)
     axes = figure.subplots()
-    families: dict[str, list[Point]] = {}
-    for point in points:
-        families.setdefault(family(point.label), []).append(point)
-    for index, (name, members) in enumerate(families.items()):
-        members = sorted(members, key=lambda p: p.x)
-        style = MARKERS[index % len(MARKERS)] + ("-" if len(members) > 1 else "")
-        colour = COLOURS[index % len(COLOURS)]
-        axes.plot([p.x for p in members], [p.y for p in members], style, color=colour, label=plain(name))
-        for point in members:
-            axes.annotate(
-                plain(point.label.removeprefix(f"{name}:") if len(members) > 1 else point.label),
-                (point.x, point.y),
-                xytext=(5, 5),
-                textcoords="offset points",
-                fontsize=7,
-                color=colour,
-            )
+    by_label = {point.label: point for point in points}
+    families = Counter(look[label].family for label in by_label)
+    named: dict[str, Line2D] = {}
+    single: list[Label] = []
+    swept: list[Label] = []
+    for labels in sweeps(by_label):
+        members = sorted((by_label[label] for label in labels), key=lambda p: p.x)
+        style, sweep = look[labels[0]], len(labels) > 1
+        (line,) = axes.plot(
+            [p.x for p in members],
+            [p.y for p in members],
+            style.marker + ("-" if sweep else ""),
+            color=style.colour,
+            label=plain(style.family),
+            markersize=5,
+            linewidth=1.2,
+        )
+        shown = (members[0], members[-1], members[len(members) // 2]) if sweep else members
+        named.setdefault(style.family, line)
+        target = swept if sweep else single
+        alone = families[style.family] == 1
+        for point in shown:
+            text = _told(point.label, style.family, sweep, alone)
+            target.append(Label(plain(text), point.x, point.y, style.colour))
     xs = [p.x for p in points]
     if max(xs) > 20 * min(xs):
         axes.set_xscale("log")
-    axes.margins(x=0.12, y=0.1)
-    sweeps = [line for line, members in zip(axes.lines, families.values(), strict=True) if len(members) > 1]
-    if sweeps:
-        axes.legend(handles=sweeps, fontsize=7, frameon=False)
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.margins(x=0.12, y=0.12)
     _style(axes, x, y)
+    _legend(axes, list(named.values()))
+    place(figure, axes, [*single, *swept])
     return figure
+
+
+def _legend(axes: Axes, lines: Sequence[Line2D]) -> None:
+    """The names of the lines beside the axes; of very many the first, and how many more there are."""
+    from matplotlib.lines import Line2D
+
+    shown = list(lines[:NAMED])
+    if len(lines) > NAMED:
+        shown.append(Line2D([], [], linestyle="none", label=f"and {len(lines) - NAMED} more"))
+    axes.legend(handles=shown, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def _told(label: str, family: str, sweep: bool, alone: bool) -> str:
+    """What a point is called: in a sweep what is swept; the family is enough for its only row with weights."""
+    if sweep:
+        return short(label).removeprefix(f"{family}:")
+    return family if alone and "@" in label else short(label)
 
 
 def curves(
-    losses: Mapping[str, Sequence[tuple[float, float]]], quality: Mapping[str, Sequence[tuple[float, float]]]
+    losses: Mapping[str, Sequence[tuple[float, float]]],
+    quality: Mapping[str, Sequence[tuple[float, float]]],
+    look: Styles,
 ) -> Figure:
     """Training: total loss, and held-out PSNR where it was taken, over images seen."""
     panels = [(data, label) for data, label in ((losses, "training loss"), (quality, "held-out PSNR (dB)")) if data]
-    figure = _figure(4.5 * len(panels), 3.6)
-    order = list(dict.fromkeys([*losses, *quality]))
+    figure = _figure(4.5 * len(panels) + 1.5, 3.6)
+    lines = {}
     for axes, (data, label) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for method, line in data.items():
-            colour = COLOURS[order.index(method) % len(COLOURS)]
-            axes.plot([x for x, _ in line], [y for _, y in line], color=colour, label=plain(method), linewidth=1.3)
+            (lines[method],) = axes.plot(
+                [x for x, _ in line],
+                [y for _, y in line],
+                color=look[method].colour,
+                linestyle=look[method].dashes,
+                label=plain(short(method)),
+                linewidth=1.3,
+            )
         if label == "training loss" and all(y > 0 for line in data.values() for _, y in line):
             axes.set_yscale("log")
         _style(axes, "images seen", label)
-    axes.legend(fontsize=7, frameon=False)
+        axes.xaxis.set_major_locator(_few_ticks())
+    _legend(axes, list(lines.values()))
     return figure
 
 
-def code_use(shares: Mapping[str, Sequence[float]], entries: Mapping[str, int]) -> Figure:
+def _few_ticks() -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=5)
+
+
+def code_use(shares: Mapping[str, Sequence[float]], entries: Mapping[str, int], look: Styles) -> Figure:
     """How often codebook entries are used, most used first; a flat line is even use.
 
     ``shares`` are of all uses, by equal parts of the codebook; ``entries`` is the size of the codebook.
     """
-    figure = _figure(6, 3.6)
+    figure = _figure(7.5, 3.6)
     axes = figure.subplots()
-    for index, (method, values) in enumerate(shares.items()):
+    for method, values in shares.items():
         even = [value * len(values) for value in values]
         ranks = [(rank + 0.5) / len(values) for rank in range(len(values))]
-        axes.plot(
-            ranks, even, color=COLOURS[index % len(COLOURS)], label=f"{plain(method)} ({entries[method]} entries)"
-        )
+        label = f"{plain(short(method))} ({entries[method]} entries)"
+        axes.plot(ranks, even, color=look[method].colour, linestyle=look[method].dashes, label=label)
     axes.axhline(1, color="#999999", linewidth=0.8, linestyle="--")
     _style(axes, "share of the codebook, most used entries first", "use relative to even use")
-    axes.legend(fontsize=7, frameon=False)
+    _legend(axes, axes.lines[:-1])
     return figure
 
 
 # Images --------------------------------------------------------------------------------------------------------
 
 
-def strips(files: Mapping[str, bytes]) -> Figure:
-    """Originals on top, then for each method its reconstructions and their differences, amplified."""
+def strips(files: Mapping[str, bytes], chosen: Sequence[int]) -> Figure:
+    """The chosen originals on top, then a row of reconstructions for each method."""
+    return _rows([(label, images) for label, images, _ in _examples(files, chosen)])
+
+
+def differences(files: Mapping[str, bytes], chosen: Sequence[int]) -> Figure:
+    """The chosen originals on top, then for each method the differences of its reconstructions, amplified."""
     import numpy as np
 
     rows: list[tuple[str, np.ndarray]] = []
-    for label, png in files.items():
-        originals, made = split_strip(png, Path(label))
-        if not rows:
-            rows.append(("original", originals))
-        if originals.shape != rows[0][1].shape:
-            continue
-        difference = np.abs(made.astype(np.int16) - originals.astype(np.int16)) * AMPLIFIED
-        rows += [(label, made), (f"difference, {AMPLIFIED}x", difference.clip(0, 255).astype(np.uint8))]
+    for label, images, originals in _examples(files, chosen):
+        if rows:
+            difference = np.abs(images.astype(np.int16) - originals.astype(np.int16)) * AMPLIFIED
+            images = difference.clip(0, 255).astype(np.uint8)
+        rows.append((label, images))
     return _rows(rows)
+
+
+def _examples(files: Mapping[str, bytes], chosen: Sequence[int]) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Label, images and their originals, of the originals first; methods with images of another size are left out."""
+    made: list[tuple[str, np.ndarray, np.ndarray]] = []
+    for label, png in files.items():
+        originals, images = (row[list(chosen)] for row in split_strip(png, Path(label)))
+        if not made:
+            made.append(("original", originals, originals))
+        if originals.shape == made[0][1].shape:
+            made.append((short(label), images, originals))
+    return made
 
 
 def grids(files: Mapping[str, bytes]) -> Figure:
@@ -170,73 +229,44 @@ def grids(files: Mapping[str, bytes]) -> Figure:
     figure = _figure(3.2 * len(files), 3.5, PICTURES_DPI)
     for axes, (label, png) in zip(figure.subplots(1, len(files), squeeze=False)[0], files.items(), strict=True):
         axes.imshow(Image.open(io.BytesIO(png)).convert("RGB"), interpolation="nearest")
-        axes.set_title(plain(label), fontsize=8)
+        axes.set_title(plain(short(label)), fontsize=8)
         axes.axis("off")
     return figure
 
 
 def _rows(rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """Rows of images, uint8 ``[count, side, side, 3]``, with a label at the left of each, drawn as one picture."""
-    import numpy as np
+    """Rows of images, uint8 ``[count, side, side, 3]``, with a label at the left of each.
 
-    side = rows[0][1].shape[1]
-    shown = min(SHOWN, *(len(images) for _, images in rows))
-    gap = max(1, side // 32)
-    canvas = np.full((len(rows) * (side + gap), shown * (side + gap), 3), 255, dtype=np.uint8)
+    The figure is at most :data:`TALLEST` pixels high. Its pixels are those of the images, enlarged a whole number of
+    times without smoothing where they are small, reduced by areas where they are large.
+    """
+    import numpy as np
+    from PIL import Image
+
+    whole, most = rows[0][1].shape[1], TALLEST // len(rows) - GAP
+    side = whole * max(1, min(most, LARGEST) // whole) if whole <= most else most
+    kind = Image.Resampling.NEAREST if side >= whole else Image.Resampling.BOX
+    count = len(rows[0][1])
+    canvas = np.full((len(rows) * (side + GAP), count * (side + GAP), 3), 255, dtype=np.uint8)
     for row, (_, images) in enumerate(rows):
-        for column, image in enumerate(images[:shown]):
-            canvas[row * (side + gap) :, column * (side + gap) :][:side, :side] = image
-    figure = _figure(1.1 * shown + 1.6, 1.1 * len(rows) + 0.2, PICTURES_DPI)
-    axes = figure.subplots()
-    axes.imshow(canvas, interpolation="nearest")
+        for column, image in enumerate(images):
+            drawn = Image.fromarray(image).resize((side, side), kind)
+            canvas[row * (side + GAP) :, column * (side + GAP) :][:side, :side] = np.asarray(drawn)
+    height, width = canvas.shape[:2]
+    longest = max(len(plain(label)) for label, _ in rows)
+    left = 20 + 7 * longest
+    figure = _exactly(left + width, height)
+    axes = figure.add_axes((left / (left + width), 0, width / (left + width), 1))
+    axes.imshow(canvas, interpolation="nearest", aspect="auto")
     axes.set_xticks([])
-    axes.set_yticks([(side + gap) * row + side / 2 for row in range(len(rows))], [plain(label) for label, _ in rows])
+    axes.set_yticks([(side + GAP) * row + side / 2 for row in range(len(rows))], [plain(label) for label, _ in rows])
     axes.tick_params(length=0, labelsize=8)
     axes.spines[:].set_visible(False)
     return figure
 
 
-def beside(loaded: Loaded, suffix: str) -> Path | None:
-    """The picture with this suffix that belongs to a result, if it is there."""
-    path = loaded.beside(f"{loaded.result.stage}.{suffix}")
-    return path if path.is_file() else None
+def _exactly(width: int, height: int) -> Figure:
+    """A figure of so many pixels."""
+    from matplotlib.figure import Figure
 
-
-def first_seeds(results: Sequence[Loaded], stage: str, suffix: str) -> dict[tuple[str, str], list[tuple[Loaded, Path]]]:
-    """The stage's results that have the picture, the first seed of each method, by (dataset, preset)."""
-    found: dict[tuple[str, str], dict[str, tuple[Loaded, Path]]] = {}
-    for loaded in sorted(results, key=lambda item: item.result.seed):
-        result = loaded.result
-        path = beside(loaded, suffix) if result.stage == stage and result.status == "ok" else None
-        if path is not None:
-            name = f"{result.method}, {result.task}" if result.task else result.method
-            found.setdefault((result.dataset, result.preset), {}).setdefault(name, (loaded, path))
-    return {group: list(members.values()) for group, members in found.items()}
-
-
-def size(png: bytes, where: Path) -> tuple[int, int]:
-    """Width and height in pixels from a PNG's header; :class:`UsageError` where it is none."""
-    if png[:8] != b"\x89PNG\r\n\x1a\n" or len(png) < 24:
-        raise UsageError(f"{where} is not a PNG; delete it and run the same command with --overwrite.")
-    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
-
-
-def count_in_strip(png: bytes, where: Path) -> int:
-    """How many images stand side by side in a strip of two rows."""
-    width, height = size(png, where)
-    side = height // 2
-    if side == 0 or height % 2 or width % side:
-        raise UsageError(f"{where} is not a strip of two rows of square images; run again with --overwrite.")
-    return width // side
-
-
-def split_strip(png: bytes, where: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Both rows of a strip: uint8 ``[count, side, side, 3]`` each."""
-    import numpy as np
-    from PIL import Image
-
-    count = count_in_strip(png, where)
-    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    side = pixels.shape[0] // 2
-    rows = pixels.reshape(2, side, count, side, 3).swapaxes(1, 2)
-    return rows[0], rows[1]
+    return Figure(figsize=(width / PICTURES_DPI, height / PICTURES_DPI), dpi=PICTURES_DPI)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bench.report.columns import QUOTED, exactly, signed
+from bench.report.columns import QUOTED
+from bench.report.numbers import exactly, signed
 from bench.report.quoted import REASONS, Quote, QuotedRow, QuotedTable
 from bench.report.rows import RowResults, name_of, rows_of
 from bench.report.stand_ins import apart, is_apart

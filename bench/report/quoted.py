@@ -12,7 +12,8 @@ from typing import Any
 
 from bench.core import documents
 from bench.errors import UsageError
-from bench.report.columns import QUOTED, ColumnSpec, exactly
+from bench.report.columns import QUOTED, ColumnSpec
+from bench.report.numbers import exactly
 from bench.report.table import Cell, Column, Notes, Row, Table
 from bench.report.tables import mark_rows
 from bench.results.record import STRICT

@@ -14,7 +14,7 @@ from bench.report.load import Loaded
 from bench.results.record import STAGES, Result, stand_ins
 
 FLAGS: Mapping[str, tuple[str, ...]] = {
-    "protocol": STAGES,
+    "protocol": ("train", "recon", "prior", "sample", "gen"),
     "metric_protocol": ("recon", "gen"),
     "limit": ("train", "recon", "prior", "sample", "gen"),
     "eval_limit": ("recon", "prior", "sample", "gen"),
@@ -50,6 +50,9 @@ def recipe(result: Result) -> dict[str, str]:
         if stage in stages and arguments.get(name):
             found[name.replace("_", "-")] = str(arguments[name])
     data = result.provenance.get("data") or {}
+    found.pop("protocol", None)  # a dataset has one of its own, named or not
+    if stage in MEASURED and data.get("protocol"):
+        found["protocol"] = str(data["protocol"])
     for split in ("train", "val") if stage in MEASURED else ():
         about = data.get(split)
         if about and "digest" in about:

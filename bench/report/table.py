@@ -6,12 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.core import digest
-from bench.core.visible import encoded
+from bench.core.files import plain_name
 from bench.results.record import Measurement, Result, Signature
-
-LONGEST_KEY = 200
-"""Characters of a table's key, which names files."""
 
 Mark = Literal["best", "second", ""]
 
@@ -47,7 +43,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """``name`` is the measurement's, ``signature`` that of every number in the column without a footnote."""
+    """``name`` is the measurement's, ``signature`` that of every number in the column without a footnote.
+
+    ``zero_is_none``: a zero is the absence of what is counted, and takes no part in the ranking.
+    """
 
     name: str
     title: str
@@ -55,6 +54,7 @@ class Column:
     higher_is_better: bool | None = None
     unit: str = ""
     signature: Signature = field(default_factory=dict)
+    zero_is_none: bool = False
 
     @property
     def arrow(self) -> str:
@@ -70,7 +70,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """``label`` identifies the row; ``group`` gathers the rows that may be ranked against each other."""
+    """``label`` identifies the row, ``short`` is printed for people where it is too long or holds a path.
+
+    ``group`` gathers the rows that may be ranked against each other.
+    """
 
     label: str
     title: str
@@ -78,6 +81,12 @@ class Row:
     cells: tuple[Cell, ...]
     notes: tuple[int, ...] = ()
     group: str = ""
+    short: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people read."""
+        return self.short or self.label
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,11 @@ class Absent:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of one kind (``name``) about one dataset and preset; ``remark`` is a last line under it."""
+    """A table of one kind (``name``) about one dataset and preset; ``remark`` is a last line under it.
+
+    ``images`` says at which size they were measured. ``shared`` are the numbers that are the same in every row and so
+    have no column: ``images seen 24,000``.
+    """
 
     name: str
     title: str
@@ -102,13 +115,14 @@ class Table:
     notes: tuple[str, ...] = ()
     absent: tuple[Absent, ...] = ()
     remark: str = ""
+    images: str = ""
+    shared: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """``<dataset>-<preset>-<name>`` in characters that are safe in file names and HTML ids."""
         text = "-".join(part for part in (self.dataset, self.preset, self.name) if part)
-        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in text)
-        return safe if len(safe) <= LONGEST_KEY else f"{safe[: LONGEST_KEY - 13]}-{digest.of_bytes(encoded(text))[:12]}"
+        return plain_name(text)
 
 
 class Notes:

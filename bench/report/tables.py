@@ -8,15 +8,23 @@ from dataclasses import replace
 from statistics import fmean, stdev
 
 from bench.metrics import METRICS
-from bench.report.columns import SPECS, ColumnSpec, TableSpec, metric_column
+from bench.report.columns import EVERYTHING, SPECS, ColumnSpec, TableSpec, metric_column
+from bench.report.labels import short, shortened
+from bench.report.numbers import with_decimals
 from bench.report.rows import RowResults, _is_floor, measurements, name_of, rows_of, with_f1, with_floor, with_ratios
 from bench.report.stand_ins import apart, is_apart
 from bench.report.table import Absent, Cell, Column, Mark, Notes, Row, Source, Table
 from bench.results.record import STAND_IN, Measurement, Result, Signature, signature_difference, signature_id
 
 
-def tables(results: Sequence[Result], names: Sequence[str] = tuple(SPECS)) -> tuple[Table, ...]:
-    """The named tables of every dataset and preset; those without a number are left out."""
+def tables(
+    results: Sequence[Result], names: Sequence[str] = tuple(SPECS), decimals: int | None = None
+) -> tuple[Table, ...]:
+    """The named tables of every dataset and preset; those without a number are left out.
+
+    The name ``everything`` stands for one comparison of all columns. ``decimals`` are printed instead of each metric's
+    own.
+    """
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in apart(results):
         dataset = f"{result.dataset}, {result.task}" if result.task else result.dataset
@@ -24,9 +32,28 @@ def tables(results: Sequence[Result], names: Sequence[str] = tuple(SPECS)) -> tu
     made = []
     for (dataset, preset), members in groups.items():
         rows = with_f1(with_floor(with_ratios(rows_of(members))))
-        made += [build(SPECS[name], rows, dataset, preset) for name in names]
-        made += [build(spec, rows, dataset, preset) for spec, rows in _ablations(rows)] if "generation" in names else []
+        specs = [(EVERYTHING if name == EVERYTHING.name else SPECS[name], rows) for name in names]
+        specs += _ablations(rows) if "generation" in names else []
+        made += [build(_printing(spec, decimals), members, dataset, preset) for spec, members in specs]
     return tuple(table for table in made if table.columns)
+
+
+def _printing(spec: TableSpec, decimals: int | None) -> TableSpec:
+    return replace(spec, columns=tuple(replace(c, show=with_decimals(c.show, decimals)) for c in spec.columns))
+
+
+def _images(rows: Sequence[RowResults]) -> str:
+    """The sizes of the measured images, where results say them: ``64 x 64 px (images of 768x512)``."""
+    found: dict[str, None] = {}
+    for result in (result for row in rows for results in row.stages.values() for result in results):
+        data = result.provenance.get("data") or {}
+        side, protocol = data.get("resolution"), str(data.get("protocol"))
+        if protocol.startswith("native"):
+            found["native size" if protocol == "native" else f"native size, long side at most {protocol[7:]} px"] = None
+        elif side:
+            own, sources = f"{side}x{side}", data.get("source_sizes")
+            found[f"{side} x {side} px" + (f" (images of {sources})" if sources not in (None, own) else "")] = None
+    return " and ".join(found)
 
 
 def build(spec: TableSpec, rows: Sequence[RowResults], dataset: str, preset: str) -> Table:
@@ -47,12 +74,17 @@ def build(spec: TableSpec, rows: Sequence[RowResults], dataset: str, preset: str
             reason = next((s.measurement.reason for s in flat if s.measurement.reason), "no reason was recorded")
             absent.append(Absent(name, column_spec.heading(name), reason))
     columns = tuple(column for _, column, _ in present)
+    shorts = shortened([row.method for row in rows])
     made = tuple(
-        _row(row, [cell_of(column, s[i], notes, why_absent(row, c)) for c, column, s in present], rows, notes)
+        replace(
+            _row(row, [cell_of(column, s[i], notes, why_absent(row, c)) for c, column, s in present], rows, notes),
+            short=shorts[row.method],
+        )
         for i, row in enumerate(rows)
     )
+    marked = mark_rows(columns, made)
     return Table(
-        spec.name, spec.title, dataset, preset, columns, mark_rows(columns, made), notes.texts(), tuple(absent)
+        spec.name, spec.title, dataset, preset, columns, marked, notes.texts(), tuple(absent), images=_images(rows)
     )
 
 
@@ -79,6 +111,7 @@ def _row(row: RowResults, cells: Sequence[Cell], rows: Sequence[RowResults], not
     alike = all(other.limited == row.limited for other in rows)
     marks = [_limits(row, ranked=alike or random)] if row.limited else []
     marks += [_replaced(row)] if random else []
+    marks += [f"The whole label is {row.method}."] if short(row.method) != row.method else []
     if random or (row.limited and not alike):
         cells = [replace(cell, comparable=False) for cell in cells]
     group = STAND_IN if random else ""
@@ -111,10 +144,12 @@ def _ablations(rows: Sequence[RowResults]) -> list[tuple[TableSpec, list[RowResu
 def mark(column: Column, cells: Sequence[Cell]) -> list[Cell]:
     """The cells with "best" and "second" set; cells that print alike are marked alike.
 
-    Only comparable cells with a value take part, and none where the column has no direction or fewer than two cells
-    take part. Where two or more cells share the best print there is no second.
+    Only comparable cells with a value take part, no zeros where they say that there is nothing to count, and none where
+    the column has no direction or fewer than two cells take part. Where two or more cells share the best print there
+    is no second.
     """
-    values = [cell.value for cell in cells if cell.comparable and cell.value is not None]
+    ranked = [_is_ranked(column, cell) for cell in cells]
+    values = [cell.value for cell, part in zip(cells, ranked, strict=True) if part and cell.value is not None]
     if column.higher_is_better is None or len(values) < 2:
         return list(cells)
     prints: list[str] = []
@@ -124,11 +159,13 @@ def mark(column: Column, cells: Sequence[Cell]) -> list[Cell]:
     second = prints[1] if prints[1] != best else None
     marks: dict[str | None, Mark] = {second: "second", best: "best"}
     return [
-        replace(cell, mark=marks.get(column.show(cell.value), ""))
-        if cell.comparable and cell.value is not None
-        else cell
-        for cell in cells
+        replace(cell, mark=marks.get(column.show(cell.value), "")) if part and cell.value is not None else cell
+        for cell, part in zip(cells, ranked, strict=True)
     ]
+
+
+def _is_ranked(column: Column, cell: Cell) -> bool:
+    return cell.comparable and cell.value is not None and not (column.zero_is_none and cell.value == 0)
 
 
 def mark_rows(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -152,7 +189,7 @@ def column_of(spec: ColumnSpec, name: str, sources: Sequence[Source]) -> Column:
     commonest = Counter(signature_id(m.signature) for m in present).most_common(1)[0][0]
     model = next(m for m in present if signature_id(m.signature) == commonest)
     higher = model.higher_is_better if spec.ranked else None
-    return Column(name, spec.heading(name), spec.show, higher, spec.unit, model.signature)
+    return Column(name, spec.heading(name), spec.show, higher, spec.unit, model.signature, spec.zero_is_none)
 
 
 def cell_of(column: Column, sources: Sequence[Source], notes: Notes, why_absent: str) -> Cell:

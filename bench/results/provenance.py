@@ -90,6 +90,7 @@ def determinism() -> dict[str, Any]:
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "tf32": torch.backends.cuda.matmul.allow_tf32,
         "threads": torch.get_num_threads(),
+        "idle_threads": os.environ.get("OMP_WAIT_POLICY"),
     }
 
 

@@ -36,7 +36,7 @@ class Tolerance:
     relative: float = 0.0
 
 
-SCHEMA = 1
+SCHEMA = 2
 
 STAND_IN = "stand-in"
 """How the identity of random weights in a pretrained network's place begins, in signatures and in recipes."""
@@ -132,6 +132,7 @@ class ReadData:
 
     resolution: int | None = None
     protocol: str | None = None
+    source_sizes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -226,5 +227,23 @@ def upgrade(raw: dict[str, Any], where: str) -> dict[str, Any]:
     return raw
 
 
-UPGRADES: Mapping[int, Any] = {}
+def _from_one(raw: dict[str, Any]) -> dict[str, Any]:
+    """Density and coverage were taken at k = 3, which is not their definition: such numbers are called that now."""
+    metrics = raw.get("metrics")
+    if isinstance(metrics, list):
+        metrics = [_named_after_k(one) if isinstance(one, dict) else one for one in metrics]
+    return {**raw, "schema": 2, **({} if metrics is None else {"metrics": metrics})}
+
+
+def _named_after_k(measurement: dict[str, Any]) -> dict[str, Any]:
+    """``coverage-r64`` at another k than 5: ``coverage-k3-r64``. What has no value has no k either, and stays."""
+    name, signature = measurement.get("name"), measurement.get("signature")
+    k = signature.get("neighbours") if isinstance(signature, dict) else None
+    if k in (None, 5) or not isinstance(name, str) or name.partition("-")[0] not in ("density", "coverage"):
+        return measurement
+    word, dash, rest = name.partition("-")
+    return {**measurement, "name": f"{word}-k{k}{dash}{rest}"}
+
+
+UPGRADES: Mapping[int, Any] = {1: _from_one}
 """From a schema version to the function that returns the same result in the next version."""

@@ -10,14 +10,16 @@ from typing import Any
 from bench import contract
 from bench.contract import MethodEntry
 from bench.core import registry
+from bench.core.failures import contained
 from bench.core.files import cache_root
 from bench.core.readings import Readings
-from bench.errors import UsageError
+from bench.errors import AdapterError, UsageError
 from bench.results.record import STAGES
 from bench.run.checkpoints import Named, named
 from bench.run.config import RunConfig
 from bench.run.method_string import Method, parse_list
 from bench.run.presets import PRESETS, Preset
+from bench.run.published import expanded
 from bench.run.settings import Decoding, resolve_decoding, resolve_prior, settings_of, with_options
 
 
@@ -26,7 +28,7 @@ class Cell:
     """One row and seed of the comparison; ``stages`` are those asked for and their predecessors, in order.
 
     ``settings`` are the tokenizer's, ``prior`` the prior's, None where the method has none; ``weights`` is what its
-    ``@weights`` name.
+    ``@weights`` name. ``fault`` is what the method's own code raised before anything was run: the cell fails with it.
     """
 
     method: Method
@@ -38,6 +40,7 @@ class Cell:
     prior: Any = None
     decoding: Decoding = field(default_factory=Decoding)
     weights: Named = field(default_factory=Named)
+    fault: str | None = None
 
     @property
     def code(self) -> contract.Method[Any]:
@@ -69,7 +72,7 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def parse_methods(texts: Sequence[str], table: Mapping[str, MethodEntry]) -> list[Method]:
     """The parsed methods of a command line, each one known to the table."""
-    methods = parse_list(texts, [name for name, entry in table.items() if entry.takes_rest])
+    methods = parse_list(texts, [name for name, entry in table.items() if entry.takes_rest], list(table))
     for method in methods:
         registry.lookup(table, method.name, "method")
     return methods
@@ -102,29 +105,33 @@ def set_of_stages(asked: Sequence[str]) -> frozenset[str]:
 def cells(config: RunConfig, table: Mapping[str, MethodEntry], readings: Readings | None = None) -> list[Cell]:
     """All cells of a run, methods outermost. Raises :class:`UsageError` for anything unknown.
 
-    ``readings`` is what the run has read of weight files by now.
+    ``readings`` is what the run has read of weight files by now. A method whose own code raises gives one cell that
+    says so.
     """
     known = Readings() if readings is None else readings
     preset, stages = preset_of(config), stages_with_predecessors(config.stages)
-    return [
-        Cell(
-            method=method,
-            entry=entry,
-            settings=settings,
-            seed=seed,
-            stages=stages,
-            task=config.task,
-            prior=resolve_prior(method, entry, config.preset),
-            decoding=decoding,
-            weights=weights,
-        )
-        for method in parse_methods(config.methods, table)
-        for entry in (table[method.name],)
-        for weights in (named(method, entry, cache_root(), known),)
-        for settings in (settings_of(method, entry, preset, weights, known),)
-        for decoding in (resolve_decoding(method, entry, settings),)
-        for seed in (config.seeds if is_random(method, entry) or decoding.noise else config.seeds[:1])
-    ]
+    found: list[Cell] = []
+    for method in parse_methods(expanded(config.methods, table, preset.resolution), table):
+        entry = table[method.name]
+        try:
+            with contained():
+                found += _cells_of(method, entry, config, preset, stages, known)
+        except AdapterError as error:
+            found.append(
+                Cell(method, entry, contract.NoSettings(), config.seeds[0], stages, config.task, fault=str(error))
+            )
+    return found
+
+
+def _cells_of(
+    method: Method, entry: MethodEntry, config: RunConfig, preset: Preset, stages: tuple[str, ...], known: Readings
+) -> list[Cell]:
+    """The cells of one method, one for each seed."""
+    weights = named(method, entry, cache_root(), known)
+    settings = settings_of(method, entry, preset, weights, known)
+    decoding, prior = resolve_decoding(method, entry, settings), resolve_prior(method, entry, config.preset)
+    seeds = config.seeds if is_random(method, entry) or decoding.noise else config.seeds[:1]
+    return [Cell(method, entry, settings, seed, stages, config.task, prior, decoding, weights) for seed in seeds]
 
 
 def is_random(method: Method, entry: MethodEntry) -> bool:

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from bench.contract import MethodEntry
 from bench.core import digest, fetch
 from bench.core.fetch import File
+from bench.core.files import expanded
 from bench.core.readings import Readings
 from bench.core.registry import method_of, suggestion
 from bench.errors import Missing, UsageError
@@ -21,7 +22,9 @@ from bench.results.store import read
 from bench.run.method_string import Method
 
 LEAST = 100_000
-"""Bytes that a published checkpoint has at least."""
+"""Bytes that a published checkpoint has at least, where its size is not known."""
+ROUNDED = 0.98
+"""Of a size that is given in megabytes, the part that a whole file has at least."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def _find(method: Method, entry: MethodEntry, cache: Path, readings: Readings, r
         return _published(names[0], published[names[0]], method, cache, readings)
     if method.weights in published:
         return _published(method.weights, published[method.weights], method, cache, readings)
-    path = Path(method.weights).expanduser()
+    path = expanded(method.weights)
     if not path.exists():
         raise UsageError(
             f"'{method.label}': '{method.weights}' is neither a file, a training result nor a checkpoint."
@@ -105,7 +108,7 @@ def _find(method: Method, entry: MethodEntry, cache: Path, readings: Readings, r
 
 def _trained_as(method: Method) -> Result | None:
     """The training result that ``@weights`` names (``train.json``, or the folder that holds it), or None."""
-    path = Path(method.weights or "").expanduser()
+    path = expanded(method.weights or "")
     file = path / "train.json" if path.is_dir() else path
     return read(file) if method.weights and file.name == "train.json" and file.exists() else None
 
@@ -140,7 +143,7 @@ def published_resolution(method: Method, entry: MethodEntry) -> int | None:
     return resolution
 
 
-def _published(name: str, checkpoint: dict[str, str], method: Method, cache: Path, readings: Readings) -> Weights:
+def _published(name: str, checkpoint: dict[str, Any], method: Method, cache: Path, readings: Readings) -> Weights:
 
     def verify(path: Path, file: File) -> None:
         readings.once(path, ("verified", file), lambda path: fetch.verify(path, file))
@@ -158,16 +161,17 @@ def _run(result: Result, method: Method, cache: Path) -> Weights:
     return Weights("run", folder, result.key)
 
 
-def checkpoint_pin(checkpoint: Mapping[str, str]) -> File:
+def checkpoint_pin(checkpoint: Mapping[str, Any]) -> File:
     """A checkpoint's ``url``, ``pin`` and ``pin_source``; ``file`` names it where the address does not."""
     url = checkpoint.get("url")
     name = checkpoint.get("file") or Path(unquote(urlsplit(url or "").path)).name
-    return File(name, url, checkpoint.get("pin", "none"), checkpoint.get("pin_source", ""), LEAST)
+    least = max(LEAST, int(ROUNDED * 1e6 * checkpoint.get("megabytes", 0)))
+    return File(name, url, checkpoint.get("pin", "none"), checkpoint.get("pin_source", ""), least)
 
 
 def checkpoint_file(
     label: str,
-    checkpoint: Mapping[str, str],
+    checkpoint: Mapping[str, Any],
     cache: Path,
     verify: Callable[[Path, File], object] = fetch.verify,
 ) -> Path:
@@ -178,4 +182,5 @@ def checkpoint_file(
         if path.is_file():
             verify(path, file)
             return path
-    raise Missing(f"The checkpoint {label} ({file.name}) is not here; run: python -m bench fetch {label}")
+    size = f", {checkpoint['megabytes']:,} MB" if "megabytes" in checkpoint else ""
+    raise Missing(f"The checkpoint {label} ({file.name}{size}) is not here; run: python -m bench fetch {label}")

@@ -12,19 +12,23 @@ from typing import Any
 
 from bench.core import documents
 from bench.core.registry import suggestion
+from bench.core.visible import visible
 from bench.errors import UsageError
 from bench.run.presets import DEFAULT_PRESET
 
 MOST_SEEDS = 1000
 
 
-def flag(text: str, *, short: str | None = None, measuring: bool = False, repeated: bool = False) -> Mapping[str, Any]:
+def flag(
+    text: str, *, short: str | None = None, measuring: bool = False, repeated: bool = False, once: bool = False
+) -> Mapping[str, Any]:
     """What is known of a flag beyond its name, type and default: its help, and a letter for it.
 
     ``measuring`` flags say what becomes of a tokenizer after its training; a command that only trains has none of
     them. A ``repeated`` flag is given once for each value, another list as one text with commas.
+    A flag that may be given ``once`` is refused the second time, where the last would win without a word.
     """
-    return {"help": text, "short": short, "measuring": measuring, "repeated": repeated}
+    return {"help": text, "short": short, "measuring": measuring, "repeated": repeated, "once": once}
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,13 @@ class RunConfig:
     """
 
     methods: tuple[str, ...] = field(
-        metadata=flag("name[:variant][@weights][:k=v,...], ...", short="-m", repeated=True)
+        metadata=flag("name[:variant][@weights][:k=v,...], ..., or all-published", short="-m", repeated=True)
     )
-    dataset: str = field(default="photos", metadata=flag("photos (default), church, folder:PATH, ...", short="-d"))
+    dataset: str = field(
+        default="photos", metadata=flag("photos (default), church, folder:PATH, ...", short="-d", once=True)
+    )
     preset: str = field(default=DEFAULT_PRESET, metadata=flag("smoke, small (default), medium or paper"))
-    protocol: str | None = field(default=None, metadata=flag("data protocol: ldm, stylegan, rqvae or adm"))
+    protocol: str | None = field(default=None, metadata=flag("ldm, stylegan, rqvae, adm, native or native:N"))
     metric_protocol: str | None = field(
         default=None, metadata=flag("protocol of the set metrics (bench list protocols)", measuring=True)
     )
@@ -67,13 +73,14 @@ class RunConfig:
         default=False, metadata=flag("a metric without its weights is an error at the start", measuring=True)
     )
     stand_in: bool = field(default=False, metadata=flag("random weights for absent networks (marks rows)"))
-    overwrite: bool = field(default=False, metadata=flag("measure again what is there"))
+    overwrite: bool = field(default=False, metadata=flag("compute again what is there, training too"))
     fail_fast: bool = field(default=False, metadata=flag("stop at the first failing cell"))
     clock: bool = field(default=False, metadata=flag("measure encode and decode images/s and memory", measuring=True))
     deterministic: bool = field(default=False, metadata=flag("deterministic algorithms, no TF32"))
     on_bad: typing.Literal["skip", "fail"] = field(
         default="skip", metadata=flag("unreadable images: skip (default) or fail")
     )
+    verify: bool = field(default=False, metadata=flag("read every source file of the dataset again, changed or not"))
     micro_batch: int | None = field(
         default=None, metadata=flag("largest batch of one forward pass; gradients accumulate")
     )
@@ -108,17 +115,35 @@ def run_config(flags: Mapping[str, Any], file: Path | None) -> RunConfig:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    given = {key: value for key, value in flags.items() if value is not None}
+    given = {key: _only(key, value) for key, value in flags.items() if value is not None}
     merged = {**(_read(file) if file else {}), **given}
     if not merged.get("methods"):
-        raise UsageError("No method is named; give --methods, for example --methods brics,vqgan.")
+        where = f", on the command line or in {file}" if file else ""
+        raise UsageError(f"No method is named{where}; give --methods, for example --methods brics,vqgan.")
     adapter = TypeAdapter(RunConfig)
     try:
         return adapter.validate_python({key: _listed(key, value) for key, value in merged.items()})
     except ValidationError as error:
         first = error.errors()[0]
         where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise UsageError(f"--{where}: {first['msg']} (given: {reprlib.repr(first['input'])}).") from error
+        origin = f" in {file}" if file and first["loc"][0] not in given else ""
+        shown = visible(reprlib.repr(first["input"]))
+        raise UsageError(f"--{where}{origin}: {first['msg']} (given: {shown}).") from error
+    except UsageError as error:
+        raise (UsageError(f"{str(error).rstrip('.')} (configuration: {file}).") if file else error) from error
+
+
+def _only(key: str, value: Any) -> Any:
+    """The one value of a flag that may be given once; raises :class:`UsageError` where it was given twice."""
+    known = {field.name: field for field in dataclasses.fields(RunConfig)}
+    if key not in known or not known[key].metadata["once"] or not isinstance(value, list):
+        return value
+    if len(value) > 1:
+        raise UsageError(
+            f"--{key} is given {len(value)} times ({', '.join(value)}), and a run takes one {key}: run once for each, "
+            "into the same --out."
+        )
+    return value[0]
 
 
 def _listed(key: str, value: Any) -> Any:
@@ -126,7 +151,7 @@ def _listed(key: str, value: Any) -> Any:
     known = {field.name: field for field in dataclasses.fields(RunConfig)}
     if key not in known or not known[key].type.startswith("tuple["):
         return value
-    items = [value] if isinstance(value, str | int) else list(value)
+    items = list(value) if isinstance(value, list | tuple) else [value]
     if known[key].metadata["repeated"]:
         return tuple(str(item) for item in items)
     return tuple(piece.strip() for item in items for piece in str(item).split(",") if piece.strip())

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.progress import quiet, silent
@@ -39,16 +38,6 @@ def run(
 def validate(config: RunConfig, progress: Progress = silent) -> Findings:
     """What keeps this run from starting and what it will do without; the dataset is prepared, nothing is trained."""
     return prepare(config, progress).findings
-
-
-def load_results(path: Path) -> list[Result]:
-    """The results in a file, or in a folder and all below it, in a fixed order.
-
-    Raises :class:`bench.errors.UsageError` where there are none.
-    """
-    from bench.report.load import load
-
-    return [item.result for item in load([path])]
 
 
 def execute(prepared: Prepared, with_floor: bool = True) -> list[Result]:

@@ -1,8 +1,9 @@
 """The one parser of method strings: ``name[:variant][@weights][:k=v,...]``.
 
 The canonical print is row label and, escaped, folder name. The first bare word after ``:`` is the variant. In a
-comma-separated list a piece of the form ``k=v`` continues the method before it. Methods that take the rest
-(``samples:``, ``recons:``, ``diffusers:``) take everything after the first ``:`` as their variant, verbatim.
+comma-separated list a piece of the form ``k=v`` continues the method before it, and ``all`` stands for every method
+that needs no path. Methods that take the rest (``samples:``, ``recons:``, ``diffusers:``) take what follows the first
+``:`` as their variant, verbatim: up to the last comma that a file or folder stands before, else to one before a method.
 What follows ``@`` is first tried as the path of a file or folder, commas, colons and ``=`` included.
 ``jpeg:q=5..95`` sweeps: a range ``A..B[..STEP]`` (step 10 where none is given) stands for one method per value.
 """
@@ -22,6 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _OPTION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _SWEEP = re.compile(r"(-?\d{1,15})\.\.(-?\d{1,15})(?:\.\.(\d{1,15}))?")
 DEFAULT_STEP = 10
+ALL = "all"
 MOST_METHODS = 1000
 """Rows of one run; a sweep that makes more is a slip of the pen."""
 
@@ -48,13 +50,16 @@ class Method:
         return text
 
 
-def parse_list(texts: Sequence[str], greedy: Collection[str]) -> list[Method]:
+def parse_list(texts: Sequence[str], greedy: Collection[str], known: Sequence[str] = ()) -> list[Method]:
     """The methods of repeated, comma-separated ``--methods`` values, sweeps expanded.
 
-    ``greedy`` names the methods that take the rest of their string verbatim, commas included.
+    ``greedy`` names the methods that take the rest of their string verbatim, commas included; ``known`` all there are.
     Raises :class:`UsageError` for a malformed string and for a label that occurs twice.
     """
-    written = [_parse(piece, greedy) for text in texts for piece in _split(text, greedy)]
+    pieces = [piece for text in texts for piece in _split(text, greedy, known)]
+    every = [] if ALL in known else [name for name in known if name not in greedy]
+    named = [name for piece in pieces for name in (every if piece == ALL and every else [piece])]
+    written = [_parse(piece, greedy) for piece in named]
     count = sum(math.prod(len(_values(key, value)) for key, value in method.options) for method in written)
     if count > MOST_METHODS:
         raise UsageError(f"The methods are {count:,} rows, more than {MOST_METHODS:,}; sweep in larger steps.")
@@ -68,11 +73,9 @@ def parse_list(texts: Sequence[str], greedy: Collection[str]) -> list[Method]:
     return methods
 
 
-def _split(text: str, greedy: Collection[str]) -> list[str]:
-    if text.partition(":")[0].strip() in greedy:
-        return [text.strip()]
+def _split(text: str, greedy: Collection[str], known: Collection[str]) -> list[str]:
     pieces: list[str] = []
-    for raw in _comma_separated(text):
+    for raw in _comma_separated(text, greedy, known):
         piece = raw.strip()
         if not piece:
             continue
@@ -83,15 +86,32 @@ def _split(text: str, greedy: Collection[str]) -> list[str]:
     return pieces
 
 
-def _comma_separated(text: str) -> Iterator[str]:
-    """The pieces between commas, but for commas within the path of a file that exists."""
+def _comma_separated(text: str, greedy: Collection[str], known: Collection[str]) -> Iterator[str]:
+    """The pieces between commas, but for commas within a path."""
     rest = text
     while rest:
+        name, _, variant = rest.partition(":")
+        if name.strip() in greedy:
+            end = len(rest) - len(variant) + _end_of_variant(variant, known)
+            yield rest[:end]
+            rest = rest[end + 1 :]
+            continue
         before, at, after = rest.partition("@")
         path = _existing(after) if "," not in before else ""
         end = rest.find(",", len(before) + len(at) + len(path) if path else 0)
         yield rest if end < 0 else rest[:end]
         rest = "" if end < 0 else rest[end + 1 :]
+
+
+def _end_of_variant(text: str, known: Collection[str]) -> int:
+    """Where a variant that is a path, or ``NAME=PATH``, ends: at a comma behind what exists, or before a method."""
+    start = text.find("=") + 1 if _OPTION.fullmatch(text) else 0
+    ends = [len(text), *(match.start() for match in re.finditer(",", text))]
+    for end in sorted(ends, reverse=True):
+        if text[start:end].strip() and os.path.exists(os.path.expanduser(text[start:end].strip())):
+            return end
+    following = {end: re.split("[:@,]", text[end + 1 :])[0].strip() for end in ends[1:]}
+    return next((end for end in ends[1:] if following[end] in known), len(text))
 
 
 def _existing(text: str) -> str:

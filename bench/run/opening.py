@@ -37,7 +37,15 @@ def open_dataset(config: RunConfig, progress: Progress = silent) -> Dataset:
     from bench.run.cells import preset_of
 
     side, offline, on_bad = preset_of(config).resolution, config.offline, config.on_bad
-    entry, request = asked(config.dataset, side, config.protocol, offline=offline, on_bad=on_bad, progress=progress)
+    entry, request = asked(
+        config.dataset,
+        side,
+        config.protocol,
+        offline=offline,
+        on_bad=on_bad,
+        progress=progress,
+        verify=config.verify,
+    )
     return opened(entry, request)
 
 

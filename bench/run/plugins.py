@@ -12,13 +12,17 @@ from pathlib import Path
 from types import ModuleType
 
 from bench.contract import MethodEntry
+from bench.core.failures import contained
 from bench.core.registry import load
-from bench.errors import UsageError
+from bench.errors import AdapterError, BenchError, UsageError
 
 ENTRY_POINTS = "bench.methods"
 
 FUNCTIONS = ("settings", "prior_settings", "networks", "decoding_noise")
 WRITTEN_FOR_0_1 = re.compile(r"MethodEntry\.__init__\(\) (got an unexpected keyword argument|missing 1 required)")
+NAMED = re.compile(r"""MethodEntry\([^)]*?\bname\s*=\s*["']([^"']+)["']""")
+"""Where the text of a plugin says the name of its row."""
+
 SINCE = (
     'after 0.1 a row names one code="module:attr", of a tokenizer class or of a bench.contract.Method with all that '
     "the method can do, and its settings, prior_settings, networks and decoding_noise are functions, not strings."
@@ -33,10 +37,40 @@ def with_plugins(methods: Mapping[str, str], files: Iterable[str]) -> dict[str, 
     """
     table: dict[str, MethodEntry] = {name: load(path) for name, path in methods.items()}
     for point in entry_points(group=ENTRY_POINTS):
-        _add(table, _from_entry_point(point), f"the installed package entry point '{point.value}'")
+        try:
+            entry = _from_entry_point(point)
+        except AdapterError as error:
+            entry = _broken(point.name, error)
+        _add(table, entry, f"the installed package entry point '{point.value}'")
     for file in files:
-        _add(table, plugin_entry(file), f"the plugin {file}")
+        try:
+            entry = plugin_entry(file)
+        except AdapterError as error:
+            entry = _broken(_name_in(file), error)
+        _add(table, entry, f"the plugin {file}")
     return table
+
+
+def _broken(name: str, error: AdapterError) -> MethodEntry:
+    """The row of a plugin that cannot be imported: whatever is asked of it fails with that error, alone."""
+
+    def settings(preset: str, variant: str | None) -> object:
+        raise AdapterError(str(error)) from error
+
+    return MethodEntry(name=name, title=name, summary=str(error), code=f"{name}:METHOD", settings=settings)
+
+
+def _name_in(file: str) -> str:
+    """The name of the row of a plugin that cannot be imported: as its text says it, else that of the file."""
+    source, attribute = _parts(file)
+    written = NAMED.search(source.read_text(encoding="utf-8", errors="replace"))
+    return attribute.lower() if attribute else written[1] if written else source.stem
+
+
+def _parts(file: str) -> tuple[Path, str]:
+    """``FILE.py[:NAME]`` as the file and the name, "" for none."""
+    path, _, attribute = file.partition(".py:")
+    return Path(f"{path}.py" if attribute else file), attribute
 
 
 def _add(table: dict[str, MethodEntry], entry: MethodEntry, origin: str) -> None:
@@ -47,15 +81,18 @@ def _add(table: dict[str, MethodEntry], entry: MethodEntry, origin: str) -> None
 
 def _from_entry_point(point: EntryPoint) -> MethodEntry:
     try:
-        return _checked(point.load(), f"The entry point '{point.value}'")
-    except TypeError as error:
-        if not WRITTEN_FOR_0_1.search(str(error)):
-            raise
-        raise UsageError(f"The entry point '{point.value}' is written for version 0.1: {SINCE}") from error
-    except ImportError as error:
-        raise UsageError(
-            f"The entry point '{point.value}' cannot be imported ({error}); mend or uninstall it."
-        ) from error
+        with contained():
+            found = point.load()
+    except AdapterError as error:
+        raise _said(f"The entry point '{point.value}'", error) from error
+    return _checked(found, f"The entry point '{point.value}'")
+
+
+def _said(origin: str, error: AdapterError) -> BenchError:
+    """What is said of a module that raised while it was imported."""
+    if WRITTEN_FOR_0_1.search(str(error)):
+        return UsageError(f"{origin} is written for version 0.1: {SINCE}")
+    return AdapterError(f"{origin} cannot be imported: {error}")
 
 
 def plugin_entry(file: str) -> MethodEntry:
@@ -63,8 +100,7 @@ def plugin_entry(file: str) -> MethodEntry:
 
     ``NAME`` may also be a tokenizer class, called as ``NAME(settings, build)``.
     """
-    path, _, attribute = file.partition(".py:")
-    source = Path(f"{path}.py" if attribute else file)
+    source, attribute = _parts(file)
     module = plugin_module(source)
     thing = getattr(module, attribute or "METHOD", None)
     if thing is None:
@@ -103,10 +139,11 @@ def plugin_module(source: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[source.stem] = module
     try:
-        spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, AttributeError, NameError, TypeError, ValueError, OSError) as error:
+        with contained():
+            spec.loader.exec_module(module)
+    except BenchError as error:
         del sys.modules[source.stem]
-        if WRITTEN_FOR_0_1.search(str(error)):
-            raise UsageError(f"The plugin {source} is written for version 0.1: {SINCE}") from error
-        raise UsageError(f"The plugin {source} cannot be imported: {type(error).__name__}: {error}.") from error
+        if isinstance(error, AdapterError):
+            raise _said(f"The plugin {source}", error) from error
+        raise
     return module

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.core import devices
+from bench.core.failures import contained
 from bench.errors import BenchError
 from bench.run.forecast import CellForecast, StageForecast
 from bench.run.job import Job, job_of
-from bench.run.runner import useful
-from bench.run.stages import stage
+from bench.run.runner import idle, not_applicable, useful
 from bench.run.stages.trial import Trial, remedies
 from bench.run.stages.trial_images import try_cost, try_gen, try_recon, try_sample
 from bench.run.stages.trial_steps import Patience
@@ -40,6 +40,8 @@ def rehearse(job: Job, scratch: Path, patience: Patience, first: bool) -> CellFo
     from bench.evaluate.clock import peak_memory
 
     cell, session, device = job.cell, job.session, job.device
+    if cell.fault is not None:
+        return CellForecast(cell.label, cell.seed, (), cell.fault)
     config = dataclasses.replace(session.config, stand_in=True)
     trial = Trial(
         job=job_of(cell, dataclasses.replace(session, cache=scratch, config=config)),
@@ -50,8 +52,8 @@ def rehearse(job: Job, scratch: Path, patience: Patience, first: bool) -> CellFo
         free=devices.free_memory(device)[0],
     )
     done: list[StageForecast] = []
-    for name in useful(cell, session.config.stages):
-        if stage(name).not_applicable(cell) is not None:
+    for name in useful(cell, session.config.stages, idle(job)):
+        if not_applicable(name, job) is not None:
             continue
         session.say(f"rehearse {cell.label} seed {cell.seed}, {name}")
         failure = _failure(name, trial, done)
@@ -63,13 +65,12 @@ def rehearse(job: Job, scratch: Path, patience: Patience, first: bool) -> CellFo
 def _failure(name: str, trial: Trial, done: list[StageForecast]) -> str | None:
     """Tries one stage; gives why it failed, or None."""
     try:
-        done.append(TRIALS[name](trial))
-        return None
+        with contained():
+            done.append(TRIALS[name](trial))
+            return None
     except BenchError as error:
-        return str(error)
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
+        if error.__cause__ is None or not out_of_memory(error.__cause__):
+            return str(error)
         settings = trial.job.cell.prior if name == "prior" else trial.job.cell.settings
         return f"out of memory; {'; '.join(remedies(trial, settings, 1)) or 'use a machine with more memory'}."
 

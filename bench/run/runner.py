@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bench.contract import MethodEntry
 from bench.core import digest
+from bench.core.failures import contained
 from bench.core.files import write_bytes
 from bench.data.dataset import Dataset
-from bench.errors import BenchError
+from bench.errors import AdapterError, BenchError
 from bench.results.provenance import provenance
 from bench.results.record import TRAINED_WITH, Result
 from bench.results.store import Place
+from bench.run import sizes
 from bench.run.cells import NEEDS, Cell
 from bench.run.job import Job, job_of
 from bench.run.method_string import Method
@@ -32,7 +34,7 @@ def run(jobs: Sequence[Job], floor: MethodEntry | None = None) -> list[Result]:
     for number, job in enumerate(jobs, 1):
         results += _run_job(job, f"cell {number} of {len(jobs)}")
     if floor is not None and jobs:
-        floors = _floors([job.cell for job in jobs], results, floor)
+        floors = _floors([job.cell for job in jobs], results, floor, jobs[0].session.preset.resolution)
         for number, cell in enumerate(floors, 1):
             results += _run_job(job_of(cell, jobs[0].session), f"floor {number} of {len(floors)}")
     return results
@@ -56,47 +58,88 @@ def _run_job(job: Job, place: str) -> list[Result]:
 
 def _run_stages(job: Job, place: str) -> list[Result]:
     results: list[Result] = []
-    names, session = useful(job.cell, job.session.config.stages), job.session
+    cell, session = job.cell, job.session
+    try:
+        with contained():
+            names = _stages_of(job)
+    except AdapterError as error:
+        names, results = [], [_failure(_first_asked(cell, session.config.stages), job, error)]
     for number, name in enumerate(names, 1):
         here = f"stage {number} of {len(names)} of {place}"
         result = _run_stage(name, stage(name), job.placed(here), here)
         results.append(result)
         if result.status == "failed":
-            if session.config.fail_fast:
-                raise BenchError(f"{job.cell.label}, {name}: {result.error}")
-            session.say(f"{job.cell.label}, {name}: failed: {result.error}")
             break
+    for result in failed(results):
+        if session.config.fail_fast:
+            raise BenchError(f"{cell.label}, {result.stage}: {result.error}")
+        session.say(f"{cell.label}, {result.stage}: failed: {result.error}")
     return results
 
 
-def useful(cell: Cell, asked: Sequence[str]) -> list[str]:
-    """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks."""
-    needed = {need for name in cell.stages if stage(name).not_applicable(cell) is None for need in NEEDS[name]}
+def _stages_of(job: Job) -> list[str]:
+    """:func:`useful`; raises :class:`AdapterError` for a cell that is known to fail."""
+    if job.cell.fault is not None:
+        raise AdapterError(job.cell.fault)
+    return useful(job.cell, job.session.config.stages, idle(job))
+
+
+def _first_asked(cell: Cell, asked: Sequence[str]) -> str:
+    """The first of the cell's stages that was asked for itself."""
+    return next((name for name in cell.stages if name in asked), cell.stages[0])
+
+
+def useful(cell: Cell, asked: Sequence[str], idle: Collection[str] = ()) -> list[str]:
+    """The cell's stages without predecessors that no applicable stage needs: no training for a task it lacks.
+
+    The stages ``idle`` apply to the cell, but not to the images of this run.
+    """
+    applicable = [name for name in cell.stages if name not in idle and stage(name).not_applicable(cell) is None]
+    needed = {need for name in applicable for need in NEEDS[name]}
     predecessors = set().union(*NEEDS.values())
     return [name for name in cell.stages if name in asked or name in needed or name not in predecessors]
 
 
+def idle(job: Job) -> tuple[str, ...]:
+    """The stages that do not apply to the images of the run, for a method that takes others."""
+    return ("recon",) if sizes.unfit(job) is not None else ()
+
+
+def not_applicable(name: str, job: Job) -> str | None:
+    """Why a stage does not apply to the job's method, or to its method on these images."""
+    return stage(name).not_applicable(job.cell) or (sizes.unfit(job) if name == "recon" else None)
+
+
 def _run_stage(name: str, work: Stage, job: Job, here: str) -> Result:
-    place, cell, session = job.place, job.cell, job.session
-    reason = work.not_applicable(cell)
     try:
-        key = work.key(job) if reason is None else digest.of_value([name, cell.label, reason])
-        done = place.done(name, key)
-        if done is not None and not session.config.overwrite:
-            session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
-            return done
-        blank = _blank(name, cell, session, key)
-        if reason is not None:
-            result = dataclasses.replace(blank, status="not-applicable", error=reason)
-            place.write(result)
-            return result
-        session.say(f"{cell.label} seed {cell.seed}, {name} ({here})")
-        outcome = work.run(job)
+        with contained():
+            return _done_or_run(name, work, job, here)
     except BenchError as error:
-        if session.config.debug:
-            raise
-        return _store_failure(name, cell, session, place, str(error))
-    return _store(blank, _marked(outcome, name, job), session, place)
+        return _failure(name, job, error)
+
+
+def _done_or_run(name: str, work: Stage, job: Job, here: str) -> Result:
+    place, cell, session = job.place, job.cell, job.session
+    reason = not_applicable(name, job)
+    key = work.key(job) if reason is None else digest.of_value([name, cell.label, reason])
+    done = place.done(name, key)
+    if done is not None and not session.config.overwrite:
+        session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
+        return done
+    blank = _blank(name, cell, session, key)
+    if reason is not None:
+        result = dataclasses.replace(blank, status="not-applicable", error=reason)
+        place.write(result)
+        return result
+    session.say(f"{cell.label} seed {cell.seed}, {name} ({here})")
+    return _store(blank, _marked(work.run(job), name, job), session, place)
+
+
+def _failure(name: str, job: Job, error: BenchError) -> Result:
+    """The result that says why a stage failed; with ``--debug`` the error itself."""
+    if job.session.config.debug:
+        raise error
+    return _store_failure(name, job.cell, job.session, job.place, str(error))
 
 
 def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
@@ -107,7 +150,7 @@ def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
         status="ok",
         method=cell.label,
         title=cell.entry.title,
-        dataset=session.dataset.name,
+        dataset=session.title,
         preset=session.preset.name,
         seed=cell.seed,
         key=key,
@@ -129,6 +172,9 @@ def _marked(outcome: Outcome, name: str, job: Job) -> Outcome:
 
 
 def _store(blank: Result, outcome: Outcome, session: Session, place: Place) -> Result:
+    aside = place.keep_aside(blank.stage, blank.key)
+    if aside is not None:
+        session.say(f"{blank.method}, {blank.stage}: the earlier result, of another recipe or code, is kept: {aside}")
     for suffix, data in (outcome.pictures or {}).items():
         write_bytes(place.folder / f"{blank.stage}.{suffix}", data)
     result = dataclasses.replace(
@@ -156,10 +202,26 @@ def _store_failure(name: str, cell: Cell, session: Session, place: Place, error:
     return result
 
 
-def _floors(cells: Sequence[Cell], results: Sequence[Result], floor: MethodEntry) -> list[Cell]:
-    """Cells of the floor method at every square grid that the results have, without those asked for anyway."""
-    grids = {tuple(grid) for result in results if (grid := result.facts.get("grid"))}
-    methods = [Method(floor.name, variant=str(height)) for height, width in sorted(grids) if height == width]
+def _grid(facts: Mapping[str, Any], side: int) -> int | None:
+    """The codes' square grid on images of ``side`` pixels; None where they have none.
+
+    Of an image of another size that was coded (``coded_size``), the grid that has cells as large as there.
+    """
+    grid, coded = facts.get("grid"), facts.get("coded_size")
+    if not grid or coded is None:
+        return grid[0] if grid and grid[0] == grid[1] else None
+    found = {side * cells / pixels for cells, pixels in zip(grid, coded, strict=True)}
+    cells = found.pop()
+    return int(cells) if not found and cells == int(cells) else None
+
+
+def _floors(cells: Sequence[Cell], results: Sequence[Result], floor: MethodEntry, side: int) -> list[Cell]:
+    """Cells of the floor method at every square grid that the results have, without those asked for anyway.
+
+    ``side`` is the preset's resolution, at which a method's grid is named.
+    """
+    grids = {grid for result in results if (grid := _grid(result.facts, side)) is not None}
+    methods = [Method(floor.name, variant=str(grid)) for grid in sorted(grids)]
     present = {cell.label for cell in cells}
     return [
         Cell(method, floor, resolve(method, floor, results[0].preset), cells[0].seed, ("recon", "cost"))

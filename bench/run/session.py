@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Build, MethodEntry
+from bench.core import digest, native
 from bench.core.devices import choose_device, processes
 from bench.core.images import ImageArray
 from bench.core.readings import Readings
 from bench.core.source import Sources
-from bench.data import frozen
+from bench.data import frozen, sized
 from bench.data.dataset import Dataset
+from bench.data.mixed import Mixed
+from bench.data.sized import BATCH_PIXELS, Images
 from bench.errors import UsageError
 from bench.metrics.entries import FeatureEntry, MetricEntry, MetricProtocol
 from bench.pretrained.networks import FOLDER as STAND_INS
@@ -33,9 +36,6 @@ if TYPE_CHECKING:
 
     from bench.core.progress import Progress
 
-EVALUATION_PIXELS = 64 * 64 * 64
-"""Pixels in a batch of evaluation: 64 images of 64 px, 16 of 128 px, 4 of 256 px."""
-
 
 @dataclass(frozen=True)
 class Tables:
@@ -53,7 +53,11 @@ def head(array: ImageArray, count: int | None) -> ImageArray:
 
 @dataclass(frozen=True)
 class Session:
-    """One run. ``say`` prints a line to stderr; ``readings`` is what it has read of weight files."""
+    """One run. ``say`` prints a line to stderr.
+
+    ``readings`` is what it has read of weight files, ``sources`` of code; ``renewed`` are the places in the cache that
+    ``--overwrite`` made it begin anew.
+    """
 
     config: RunConfig
     preset: Preset
@@ -65,6 +69,7 @@ class Session:
     say: Callable[[str], None]
     readings: Readings = field(default_factory=Readings)
     sources: Sources = field(default_factory=Sources)
+    renewed: set[Path] = field(default_factory=set)
 
     @property
     def train(self) -> ImageArray:
@@ -76,9 +81,39 @@ class Session:
         return head(self.dataset.train, self.config.limit)
 
     @property
-    def val(self) -> ImageArray:
-        """The validation images that are evaluated: at most the preset's count and ``--eval-limit``."""
-        return head(head(self.dataset.val, self.preset.eval_images), self.config.eval_limit)
+    def val(self) -> Images:
+        """The validation images that are reconstructed: at most the preset's count and ``--eval-limit``."""
+        return self._first(self.dataset.val)
+
+    @property
+    def held_out(self) -> ImageArray:
+        """The validation images at the size that is trained at: :attr:`val`, but under the protocol ``native``.
+
+        Raises :class:`UsageError` where there are none, because there are no training images.
+        """
+        dataset = self.dataset
+        images = dataset.cropped_val if native.is_native(dataset.protocol) else dataset.val
+        if images is None or isinstance(images, Mixed):
+            raise UsageError(
+                f"The dataset '{dataset.name}' has no training images, so that under '{dataset.protocol}' none is "
+                "cropped to the preset's size; name a dataset with a train split, or a --protocol of one size."
+            )
+        first = self._first(images)
+        assert not isinstance(first, Mixed), "a part of images of one size has one size"
+        return first
+
+    def _first(self, images: Images) -> Images:
+        for count in (self.preset.eval_images, self.config.eval_limit):
+            images = images if count is None else sized.first(images, count)
+        return images
+
+    @property
+    def title(self) -> str:
+        """The dataset as results name it: under ``native`` with its images' sizes, which make a table of their own."""
+        dataset = self.dataset
+        if not native.is_native(dataset.protocol):
+            return dataset.name
+        return f"{dataset.name}, {sized.said(sized.sizes(dataset.val))}"
 
     @cached_property
     def pretrained(self) -> Pretrained:
@@ -96,8 +131,36 @@ class Session:
         return tuple(name for name, given in flags.items() if given)
 
     def place(self, cell: Cell) -> Place:
-        """Where a cell's results are."""
-        return Place(self.config.out, self.dataset.name, self.preset.name, cell.label, cell.seed, cell.task)
+        """Where a cell's results are: unlike images and unlike recipes have places of their own."""
+        dataset = self.dataset
+        name = f"{dataset.name}@{dataset.protocol}" if native.is_native(dataset.protocol) else dataset.name
+        data = self.data if ":" in self.config.dataset else ""
+        return Place(self.config.out, name, self.preset.name, cell.label, cell.seed, cell.task, data, self.asked)
+
+    @property
+    def data(self) -> str:
+        """The digest of all images of the dataset."""
+        train = self.dataset.train
+        return digest.of_value([None if train is None else train.digest, self.dataset.val.digest])
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What makes the recipe beyond dataset, preset, task and method: ``("precision=bf16-mixed", "limit=8")``."""
+        from bench.data.dataset import dataset_of
+        from bench.data.datasets import DATASETS
+        from bench.metrics.protocols import DEFAULT_PROTOCOL
+
+        config = self.config
+        flags = {
+            "limit": config.limit,
+            "eval-limit": config.eval_limit,
+            "protocol": None if native.is_native(self.dataset.protocol) else self.dataset.protocol,
+            "metric-protocol": self.protocol.name,
+            "stand-in": config.stand_in or None,
+        }
+        usual = {"protocol": dataset_of(config.dataset, DATASETS)[0].protocol, "metric-protocol": DEFAULT_PROTOCOL}
+        said = [f"{name}={value}" for name, value in flags.items() if value not in (None, usual.get(name))]
+        return (*sorted(config.set), *said)
 
     def device(self) -> torch.device:
         """The device of ``--device``, "auto" meaning CUDA, then MPS, then the CPU."""
@@ -143,9 +206,16 @@ class Session:
         found: Mapping[str, Tensor] = self.readings.content(path, read_final)
         return found
 
+    def renews(self, place: Path) -> bool:
+        """Whether what is in this place of the cache is to be made again: under ``--overwrite``, once in a run."""
+        if not self.config.overwrite or place in self.renewed:
+            return False
+        self.renewed.add(place)
+        return True
+
     def batch(self) -> int:
         """Images in a batch of evaluation, a function of the resolution alone."""
-        return max(EVALUATION_PIXELS // self.preset.resolution**2, 1)
+        return max(BATCH_PIXELS // self.preset.resolution**2, 1)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,12 @@ def settings_of(method: Method, entry: MethodEntry, preset: Preset, weights: Nam
     if path is None or reader is None or reader.identify is None:
         return settings
     size = (preset.resolution, preset.resolution)
+    asked = settings
     settings, variant = reader.identify(settings, size, readings.content(path, reader.read))
+    for key in dict(method.options).keys() & _field_names(settings):
+        if getattr(settings, key) != getattr(asked, key):
+            held = getattr(settings, key)
+            raise UsageError(f"'{method.label}': '{key}' is fixed by the weights, which have {held}; leave it out.")
     if method.variant is not None and variant not in (None, method.variant):
         raise UsageError(f"'{method.label}': {path} holds the variant '{variant}'; leave '{method.variant}' out.")
     return settings

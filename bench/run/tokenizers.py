@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.contract import Codes, Tokenizer
+from bench.contract import ANY_SIZE, Codes, Takes, Tokenizer
 from bench.core import digest, seeding
-from bench.core.images import ImageArray
 from bench.core.readings import Readings
+from bench.data import sized
+from bench.data.sized import Images
 from bench.errors import UsageError
 from bench.results import record
 from bench.run import checkpoints, code
@@ -66,12 +67,12 @@ class CellTokenizer:
 
     @cached_property
     def training(self) -> dict[str, Any]:
-        """Method, settings, images, budget and the networks in the losses: what decides the weights of a training."""
+        """What decides the weights of a training: method, code, settings, images, budget, networks in the losses."""
         cell, session, needs = self.cell, self.session, networks(self.cell)
         return {
             "stage": "train",
+            "code": code.of_training(cell.entry, session),
             "method": cell.method.name,
-            "code": code.of_training(cell.entry, session.sources),
             "settings": settings_until(cell.settings, "train"),
             "resolution": session.preset.resolution,
             "images": session.train.digest,
@@ -91,16 +92,15 @@ class CellTokenizer:
     def identity(self) -> dict[str, Any]:
         """What decides the tokenizer, as plain values and without building it."""
         cell, settings = self.cell, settings_until(self.cell.settings, "recon")
-        made_by = code.of_method(cell.entry, self.session.sources)
-        ready = cell.weights.found()
+        ready, made_by = cell.weights.found(), {"code": code.of_images(self.cell.entry, self.session, (), ())}
         if ready is not None:
-            return {"weights": ready.digest, "method": cell.method.name, "settings": settings, "code": made_by}
+            return {"weights": ready.digest, "method": cell.method.name, "settings": settings, **made_by}
         if not_trained(cell) is None:
             trained_with = settings_until(cell.settings, "train")
             later = {name: value for name, value in settings.items() if name not in trained_with}
-            return {"train": digest.of_value(self.training), **later}
-        side = self.session.preset.resolution
-        return {"method": cell.method.name, "settings": settings, "resolution": side, "code": made_by}
+            return {"train": digest.of_value(self.training), **later, **made_by}
+        method = {"method": cell.method.name, "settings": settings, "resolution": self.session.preset.resolution}
+        return {**method, **made_by}
 
     @property
     def stand_ins(self) -> tuple[str, ...]:
@@ -134,10 +134,18 @@ class CellTokenizer:
         if ready is not None:
             return self._trained(build, ready.path)
         if not_trained(cell) is None:
+            self._train_where_absent()
             return self._trained(build, self.folder)
         make = cell.code.tokenizer
         assert make is not None, "the stage does not apply to a cell without a tokenizer"
         return make(cell.settings, build)
+
+    def _train_where_absent(self) -> None:
+        """Trains again what is no longer in the cache, although a result says that it was trained."""
+        from bench.run.job import Job
+        from bench.run.stages import train
+
+        train.report_of(Job(self.cell, self.session, self))
 
     def learner(self, build: Build) -> Learner[Tokenizer]:
         """What trains the cell's tokenizer."""
@@ -200,12 +208,17 @@ def depth_recipe(cell: Cell) -> dict[str, Any]:
 
 
 def encoded(
-    tokenizer: Tokenizer, array: ImageArray, batch: int, device: torch.device
+    tokenizer: Tokenizer, images: Images, batch: int, device: torch.device, takes: Takes = ANY_SIZE
 ) -> Iterator[tuple[Tensor, Codes]]:
-    """Batches of images, uint8 ``[B, 3, H, W]``, with their codes."""
+    """Batches of images as the tokenizer takes them, uint8 ``[B, 3, H, W]``, with their codes.
+
+    They follow each other as in :func:`bench.data.sized.plan`: images of one size in their order.
+    """
     import torch
 
+    from bench.evaluate import adapter, fitting
+
     with torch.inference_mode():
-        for first in range(0, len(array), batch):
-            images = torch.from_numpy(array.pixels[first : first + batch].copy()).to(device)
-            yield images, tokenizer.encode(images)
+        for _, pixels in sized.batches(images, batch):
+            padded = fitting.padded(takes, torch.from_numpy(pixels).to(device))
+            yield padded, adapter.encoded(tokenizer, padded)

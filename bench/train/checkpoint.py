@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.pt"
 FINAL = "final.safetensors"
+DAMAGE = (RuntimeError, OSError, EOFError, KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError)
+"""What torch raises for a file that is not what it wrote."""
 DIGEST = "sha256"
 """The name, in the header of finished weights, of the digest of their names, types, shapes and bytes."""
 
@@ -86,6 +89,7 @@ def restore(folder: Path, learner: Learner[object], average: MovingAverage | Non
     if not path.exists():
         return None
     try:
+        _check_sums(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         learner.module.load_state_dict(state["module"])
         for phase in learner.phases:
@@ -93,10 +97,18 @@ def restore(folder: Path, learner: Learner[object], average: MovingAverage | Non
         if average:
             average.load_state_dict(state["average"])
         return Progressed(**state["progressed"])
-    except (RuntimeError, KeyError, EOFError, TypeError, ValueError, pickle.UnpicklingError) as error:
+    except (*DAMAGE, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise IntegrityError(
             f"{path} is damaged or of another recipe ({error}); delete the folder {folder}."
         ) from error
+
+
+def _check_sums(path: Path) -> None:
+    """Raises ValueError for a member without the checksum that torch wrote, which torch itself does not look at."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"its part {damaged} does not have its checksum")
 
 
 def save_final(folder: Path, learner: Learner[object]) -> None:

@@ -23,6 +23,7 @@ from bench.train.checkpoint import Progressed
 from bench.train.ema import MovingAverage
 from bench.train.log import LossLog
 from bench.train.phases import OptimizerSteps
+from bench.train.report import FitReport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,20 +66,6 @@ class FitPlan:
     micro_batch: int | None = None
     save_every_seconds: float = 30.0
     previews: int = 0
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What a finished run reports; ``flops`` are training FLOPs (2 per multiply-accumulate) of all steps."""
-
-    steps: int
-    images_seen: int
-    batch: int
-    micro_batch: int
-    seconds: float
-    flops: float
-    curve: tuple[Mapping[str, float], ...]
-    previews: tuple[Mapping[str, float], ...]
 
 
 def fit(

@@ -20,9 +20,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
+from bench.core import documents
+from bench.core.files import to_the_end
+from bench.core.visible import in_short
 from bench.errors import BenchError, IntegrityError, UsageError
 from bench.pretrained import unpickle
-from methods.autoencoder.checkpoint_layouts import Layout, tokenizer_layout, unwrapped
+from methods.autoencoder.checkpoint_layouts import Layout, State, tokenizer_layout, unwrapped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +69,7 @@ def chosen(foreign: Foreign, ema: bool) -> Foreign:
     with those of the last step.) Raises :class:`UsageError` where the file does not have them.
     """
     if ema and foreign.averaged is None:
-        raise UsageError(f"{foreign.origin} has no moving averages of the weights; leave ema out.")
+        raise UsageError(f"{foreign.origin} has no moving averages of the weights; write ema=false for what it has.")
     if not ema and not foreign.raw:
         raise UsageError(f"{foreign.origin} has moving averages of the weights alone; add the option ema=true.")
     return foreign if not ema else replace(foreign, state=foreign.averaged or {})
@@ -76,14 +79,23 @@ Member = tuple[str, Callable[[], AbstractContextManager[Path]]]
 """A weight or configuration file: its name, and what makes it a file on disk for the time of reading."""
 
 
+Arrange = Callable[["State | None", "State | None", str], Layout]
+"""From the state dicts of the last step and of the averages, and the file's name for messages, to a tokenizer's."""
+
+
 def read(path: Path) -> Foreign:
-    """Reads a checkpoint.
+    """Reads a checkpoint of VQGAN, LDM or RQ-VAE; see :func:`read_as`."""
+    return read_as(path, tokenizer_layout)
+
+
+def read_as(path: Path, arrange: Arrange) -> Foreign:
+    """Reads a checkpoint of the family whose keys ``arrange`` knows.
 
     Raises :class:`UsageError` where it is none, or several, and :class:`IntegrityError` when it is damaged.
     """
     members = list(_members(path))
-    resolution = _resolution(members)
-    name, (layout, raw, averaged) = _tokenizer(path, members)
+    resolution = _resolution(path, members)
+    name, (layout, raw, averaged) = _tokenizer(path, members, arrange)
     facts = {
         "file": name,
         "moving_averages": averaged,
@@ -133,6 +145,7 @@ def _from_zip(path: Path, name: str) -> Iterator[Path]:
 def _tar_members(path: Path) -> Iterator[Member]:
     with _readable(path), tarfile.open(path) as archive:
         names = [member.name for member in archive if member.isfile()]
+        to_the_end(archive.fileobj)
     yield from ((name, partial(_from_tar, path, name)) for name in names if name.endswith((*WEIGHTS, *CONFIGURATIONS)))
 
 
@@ -164,22 +177,23 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise IntegrityError(f"{path} is a damaged archive ({error}); fetch it again.") from error
+        raise IntegrityError(f"{path} is a damaged archive ({in_short(error)}); fetch it again.") from error
 
 
 Found = tuple[Layout, bool, bool]
 """A tokenizer, whether the file has weights of the last step, and whether it has averages."""
 
 
-def _tokenizer(path: Path, members: list[Member]) -> tuple[str, Found]:
+def _tokenizer(path: Path, members: list[Member], arrange: Arrange) -> tuple[str, Found]:
     """Name and content of the one tokenizer among the weight files: of the preferred name, or the only one."""
     weights = [m for m in members if m[0].endswith(WEIGHTS)]
     preferred = _last(path, weights) or [m for m in weights if PurePosixPath(m[0]).name in PREFERRED]
     if len(weights) == 1 or len(preferred) == 1:
         name, content = (preferred or weights)[0]
-        return name, _layout(content, f"{path}: {name}")
+        return name, _layout(content, f"{path}: {name}", arrange)
     tried = preferred or weights
-    found = [(name, layout) for name, content in tried if (layout := _attempt(content, f"{path}: {name}")) is not None]
+    attempts = ((name, _attempt(content, f"{path}: {name}", arrange)) for name, content in tried)
+    found = [(name, layout) for name, layout in attempts if layout is not None]
     if len(found) == 1:
         return found[0]
     names = ", ".join(name for name, _ in (found or weights)[:5]) or "none"
@@ -204,18 +218,18 @@ def _last(path: Path, weights: list[Member]) -> list[Member]:
     return latest
 
 
-def _attempt(content: Callable[[], AbstractContextManager[Path]], origin: str) -> Found | None:
+def _attempt(content: Callable[[], AbstractContextManager[Path]], origin: str, arrange: Arrange) -> Found | None:
     """The tokenizer in a weight file, None where it holds something else (a second stage, a discriminator)."""
     try:
-        return _layout(content, origin)
+        return _layout(content, origin, arrange)
     except UsageError:
         return None
 
 
-def _layout(content: Callable[[], AbstractContextManager[Path]], origin: str) -> Found:
+def _layout(content: Callable[[], AbstractContextManager[Path]], origin: str, arrange: Arrange) -> Found:
     """The tokenizer's part of a weight file, in float32."""
     raw, averaged = _states(content, origin)
-    layout = tokenizer_layout(raw, averaged, origin)
+    layout = arrange(raw, averaged, origin)
     averages = None if layout.averaged is None else _float(layout.averaged)
     found = replace(layout, state=_float(layout.state), averaged=averages)
     return found, raw is not None, averages is not None
@@ -236,28 +250,26 @@ def _states(
         try:
             content = load_file(path) if origin.endswith(".safetensors") else unpickle.load(path, origin)
         except (SafetensorError, OSError) as error:
-            raise IntegrityError(f"{origin} is damaged or cannot be read ({error}); fetch it again.") from error
+            raise IntegrityError(
+                f"{origin} is damaged or cannot be read ({in_short(error)}); fetch it again."
+            ) from error
     raw, averaged = unwrapped(content, origin)
     if raw is None and averaged is None:
         raise IntegrityError(f"{origin} holds no state dict; name a checkpoint of a tokenizer.")
     return raw, averaged
 
 
-def _resolution(members: list[Member]) -> int | None:
+def _resolution(path: Path, members: list[Member]) -> int | None:
     """``ddconfig.resolution`` of the configurations, which must agree."""
-    import yaml
-
     found = set()
     for name, content in members:
         if name.endswith(CONFIGURATIONS):
-            try:
-                with content() as file:
-                    found |= set(_ddconfig_resolutions(yaml.safe_load(file.read_bytes())))
-            except yaml.YAMLError as error:
-                reason = " ".join(str(error).split())[:160]
-                raise UsageError(f"The configuration {name} is not YAML ({reason}); mend or remove it.") from error
+            door = documents.Door(f"The configuration {name} of {path}", "mend or remove it")
+            with content() as file:
+                text = documents.read(file, door, documents.LARGEST_BY_HAND)
+            found |= set(_ddconfig_resolutions(documents.from_yaml(text, door)))
     if len(found) > 1:
-        raise UsageError(f"The configurations disagree about the resolution: {sorted(found)}; keep one.")
+        raise UsageError(f"The configurations of {path} disagree about the resolution: {sorted(found)}; keep one.")
     return found.pop() if found else None
 
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import IntegrityError, UsageError
+from methods.autoencoder.checkpoint_keys import refuse_others
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    State = Mapping[str, Tensor]
+State = Mapping[str, "Tensor"]
 
 RAW = ("state_dict", "model", "module")
 """Where trainers put the weights of the last step."""
@@ -39,6 +40,9 @@ BOOKKEEPING = (".cluster_size", ".embed_avg")
 """A codebook's moving averages; the vectors themselves are its ``weight``."""
 CONDITIONING = ("cond_stage_model.", "cond_stage.")
 """Networks of a second stage's condition: neither a tokenizer nor a prior."""
+
+FIRST = "encoder.conv_in.weight"
+"""The first key of the networks of taming-transformers."""
 
 POINTWISE = re.compile(r"(?:^|\.)(?:q|k|v|proj_out|nin_shortcut|quant_conv|post_quant_conv)\.weight$")
 """1x1 convolutions, which some trainers keep as matrices."""
@@ -108,24 +112,24 @@ def tokenizer_layout(raw: State | None, averaged: State | None, origin: str) -> 
     dropped: Counter[str] = Counter()
     main = raw if raw is not None else averaged
     assert main is not None, "one of the two was found"
-    stripped, outside = _inner(main, origin)
-    state = _official(stripped, origin, dropped)
+    stripped, outside = without_prefixes(main, origin, FIRST)
+    state = official_keys(stripped, dropped)
     _refuse_others(state, origin)
-    averages = _litema(stripped, state) if raw is not None and averaged is None else None
+    averages = litema(stripped, state) if raw is not None and averaged is None else None
     if averaged is not None:
-        averages = _official(_inner(averaged, origin)[0], origin, Counter())
+        averages = official_keys(without_prefixes(averaged, origin, FIRST)[0], Counter())
     second = [key for key in outside if not key.startswith((*AUXILIARY, *CONDITIONING))]
-    dropped.update(_prefix(key) for key in outside)
+    dropped.update(prefix_of(key) for key in outside)
     filled, identity = _with_identities(state)
     if averages is not None:
         averages, _ = _with_identities(averages)
-    return Layout(filled, averages, dict(dropped), identity, tuple(sorted({_prefix(key) for key in second})))
+    return Layout(filled, averages, dict(dropped), identity, tuple(sorted({prefix_of(key) for key in second})))
 
 
-def _inner(state: State, origin: str) -> tuple[dict[str, Tensor], list[str]]:
-    """The tokenizer's part without any prefix, and the keys outside of it."""
+def without_prefixes(state: State, origin: str, first: str) -> tuple[dict[str, Tensor], list[str]]:
+    """The tokenizer's part, told by its key ``first``, without any prefix, and the keys outside of it."""
     found, outside = dict(state), []
-    while "encoder.conv_in.weight" not in found:
+    while first not in found:
         wrapper = next((p for p in WRAPPERS if any(_without(key, p) != key for key in found)), None)
         inner = next((p for p in INNER if any(key.startswith(p) for key in found)), None)
         if wrapper is not None:
@@ -146,12 +150,16 @@ def _without(key: str, wrapper: str) -> str:
     return key.replace(wrapper, "") if wrapper == "_orig_mod." else key.removeprefix(wrapper)
 
 
-def _official(state: State, origin: str, dropped: Counter[str]) -> dict[str, Tensor]:
-    """The tokenizer's own keys, 1x1 convolutions with four axes; counts in ``dropped`` what else there is."""
+def official_keys(state: State, dropped: Counter[str], ignored: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """The tokenizer's own keys, 1x1 convolutions with four axes; counts in ``dropped`` what else there is.
+
+    ``ignored`` are beginnings of keys that a family has beside the weights.
+    """
     kept = {}
+    auxiliary = (*AUXILIARY, *ignored)
     for key, value in state.items():
-        if key.startswith(AUXILIARY):
-            dropped[next(prefix for prefix in AUXILIARY if key.startswith(prefix))] += 1
+        if key.startswith(auxiliary):
+            dropped[next(prefix for prefix in auxiliary if key.startswith(prefix))] += 1
         elif key.endswith(BOOKKEEPING):
             dropped[f"*{next(suffix for suffix in BOOKKEEPING if key.endswith(suffix))}"] += 1
         else:
@@ -159,21 +167,21 @@ def _official(state: State, origin: str, dropped: Counter[str]) -> dict[str, Ten
     return kept
 
 
-def _prefix(key: str) -> str:
+def prefix_of(key: str) -> str:
+    """The part of a key up to its first dot."""
     return f"{key.partition('.')[0]}."
 
 
 def _refuse_others(state: State, origin: str) -> None:
     if any(key.startswith(("quantize.embed.", "quantize.proj.")) for key in state):
         raise UsageError(f"{origin} is a Gumbel-softmax VQGAN, which is not supported.")
-    if "decoder.mid_block.resnets.0.conv1.weight" in state or "decoder.conv_norm_out.weight" in state:
-        raise UsageError(f"{origin} is in the format of diffusers; write diffusers:PATH with its folder.")
-    if "encoder.conv_in.weight" not in state or not any(key.startswith("decoder.") for key in state):
-        known = ", ".join(list(state)[:3])
-        raise UsageError(f"{origin} is not a VQGAN, LDM or RQ-VAE tokenizer; its weights begin with {known}.")
+    said = f"{origin} is not a VQGAN, LDM or RQ-VAE tokenizer"
+    refuse_others(state, said)
+    if FIRST not in state or not any(key.startswith("decoder.") for key in state):
+        raise UsageError(f"{said}; its weights begin with {', '.join(list(state)[:3])}.")
 
 
-def _litema(stripped: State, state: State) -> dict[str, Tensor] | None:
+def litema(stripped: State, state: State) -> dict[str, Tensor] | None:
     """Latent-diffusion's averages of the tokenizer itself under its names; those of a second stage are not meant."""
     averages = {key: stripped.get(LITEMA + key.replace(".", "")) for key in state}
     found = {key: value for key, value in averages.items() if value is not None}

@@ -7,23 +7,21 @@ file is loaded as strictly as one with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.core.images import square
 from bench.errors import IntegrityError, UsageError
 from bench.pretrained.weights import load_strictly
-from methods.autoencoder.settings import AutoencoderSettings
+from methods.autoencoder.settings import PUBLISHED, NetworkSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-PUBLISHED = 256
-"""The side, in pixels, that the published widths are for; attention is placed relative to it."""
-
 State = Mapping[str, "Tensor"]
-S = TypeVar("S", bound=AutoencoderSettings)
+S = TypeVar("S", bound=NetworkSettings)
 
 
 def count(state: State, pattern: str) -> int:
@@ -32,19 +30,26 @@ def count(state: State, pattern: str) -> int:
     return next(n for n in range(len(numbers) + 1) if n not in numbers)
 
 
+@contextmanager
+def whole(origin: str) -> Iterator[None]:
+    """Inside, a key that a state lacks is an :class:`IntegrityError` that names it."""
+    try:
+        yield
+    except KeyError as error:
+        raise IntegrityError(f"{origin} lacks the key {error}; it is no complete tokenizer.") from error
+
+
 def widths(settings: S, state: State, resolution: int, origin: str) -> S:
     """``settings`` with the network's widths as ``state`` has them, for images of ``resolution`` pixels.
 
     Raises :class:`IntegrityError` where the encoder lacks the weights that name its widths.
     """
     levels = count(state, r"encoder\.down\.(\d+)\.")
-    try:
+    with whole(origin):
         ch = state["encoder.conv_in.weight"].shape[0]
         per_level = [state[f"encoder.down.{i}.block.0.conv2.weight"].shape[0] for i in range(levels)]
         z_channels = state["decoder.conv_in.weight"].shape[1]
         embed_dim = state["post_quant_conv.weight"].shape[1]
-    except KeyError as error:
-        raise IntegrityError(f"{origin} lacks the key {error}; it is no complete tokenizer.") from error
     attending = tuple(resolution // 2**i for i in range(levels) if f"encoder.down.{i}.attn.0.q.weight" in state)
     decoding = tuple(resolution // 2**i for i in range(levels) if f"decoder.up.{i}.attn.0.q.weight" in state)
     return replace(
@@ -63,7 +68,11 @@ def widths(settings: S, state: State, resolution: int, origin: str) -> S:
 
 
 FAMILIES = {"vq": "a vector-quantised tokenizer", "rq": "an RQ-VAE", "kl": "a KL-regularised autoencoder"}
-METHODS = {"vq": "vqgan@PATH or vq-ldm@PATH", "rq": "rqvae@PATH", "kl": "kl-ldm@PATH"}
+METHODS = {
+    "vq": "vqgan@PATH, vq-ldm@PATH or ibq@PATH",
+    "rq": "rqvae@PATH",
+    "kl": "kl-ldm@PATH or va-vae@PATH",
+}
 
 
 def family(state: State) -> str:
@@ -80,12 +89,12 @@ def expect(wanted: str, state: State, origin: str) -> None:
         raise UsageError(f"{origin} holds {FAMILIES[found]}, not {FAMILIES[wanted]}; write {METHODS[found]}.")
 
 
-def variant(settings: AutoencoderSettings, table: Mapping[str, AutoencoderSettings]) -> str | None:
+def variant(settings: NetworkSettings, table: Mapping[str, NetworkSettings]) -> str | None:
     """The name of the variant with the same network at the published side, None where there is none."""
     return next((name for name, known in table.items() if _network(known) == _network(settings)), None)
 
 
-def _network(settings: AutoencoderSettings) -> tuple[object, ...]:
+def _network(settings: NetworkSettings) -> tuple[object, ...]:
     """What decides the weights' shapes. Attention at a side that no level has decides nothing."""
     sides = [PUBLISHED // 2**level for level in range(len(settings.ch_mult))]
     attending = [side for side in sides if side in settings.attn_resolutions]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
@@ -51,7 +51,17 @@ def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 1)
 
 
-def place(model: Autoencoder, build: Build) -> None:
+class Coders(Protocol):
+    """What has an encoder and a decoder."""
+
+    @property
+    def encoder(self) -> nn.Module: ...
+
+    @property
+    def decoder(self) -> nn.Module: ...
+
+
+def place(model: Coders, build: Build) -> None:
     """Moves the model to the build's device and memory format, and compiles encoder and decoder where that is asked."""
     module = cast(nn.Module, model)
     module.to(build.device)
@@ -62,14 +72,14 @@ def place(model: Autoencoder, build: Build) -> None:
         model.decoder.compile()
 
 
-def check_images(images: Tensor, architecture: Architecture) -> None:
-    """Raises :class:`BenchError` for anything but uint8 ``[N, 3, H, W]`` whose sides the encoder can halve."""
+def check_images(images: Tensor, stride: int) -> None:
+    """Raises :class:`BenchError` for all but uint8 ``[N, 3, H, W]`` with sides that are multiples of ``stride``."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
         raise BenchError(f"Images are uint8 [N, 3, H, W]; these are {images.dtype} {list(images.shape)}.")
     height, width = images.shape[-2:]
-    if height % architecture.stride or width % architecture.stride:
+    if height % stride or width % stride:
         raise BenchError(
-            f"The image sides {height} x {width} are not multiples of {architecture.stride}, the downsampling; "
+            f"The image sides {height} x {width} are not multiples of {stride}, the downsampling; "
             "choose another resolution."
         )
 
@@ -82,10 +92,12 @@ def parameters(*modules: nn.Module) -> int:
 def parts(architecture: Architecture, codebook: int) -> Sequence[Part]:
     """Bare encoder and decoder on the meta device, as the published decoder costs count them (no 1x1 convolutions).
 
-    ``codebook`` is how many values the codebook has.
+    Attention is two matrix products, as in the official code: fvcore sees those. ``codebook`` is how many values the
+    codebook has.
     """
+    plain = replace(architecture, attention="matmul")
     with torch.device("meta"):
-        encoder, decoder = Encoder(architecture).eval(), Decoder(architecture).eval()
+        encoder, decoder = Encoder(plain).eval(), Decoder(plain).eval()
         side, channels = architecture.resolution, architecture.in_channels
         images = torch.empty(1, channels, side, side)
         latents = torch.empty(1, architecture.z_channels, architecture.grid, architecture.grid)

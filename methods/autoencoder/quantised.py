@@ -94,7 +94,7 @@ class QuantisedTokenizer:
     @torch.no_grad()
     def encode(self, images: Tensor) -> Indices:
         """``images``: uint8 ``[N, 3, H, W]``, sides a multiple of the tokenizer's stride."""
-        check_images(images, self.model.architecture)
+        check_images(images, self.model.architecture.stride)
         return self.nearest(self.model.latents(to_signed(images)).float())
 
     @torch.no_grad()

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from methods.autoencoder.checkpoint_files import Foreign, chosen
-from methods.autoencoder.checkpoint_widths import PUBLISHED, check_size, count, expect, load, variant, widths
+from methods.autoencoder.checkpoint_widths import check_size, count, expect, load, variant, widths
 from methods.autoencoder.model import place
 from methods.autoencoder.quantised import QuantisedModel, QuantisedTokenizer
 from methods.autoencoder.quantised_settings import QuantisedSettings, RQSettings, VQSettings
+from methods.autoencoder.settings import PUBLISHED
 
 if TYPE_CHECKING:
     from bench.contract import Build

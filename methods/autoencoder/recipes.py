@@ -14,6 +14,7 @@ from bench.errors import UsageError
 from methods.autoencoder.settings import AutoencoderSettings
 
 S = TypeVar("S", bound=AutoencoderSettings)
+N = TypeVar("N")
 Table = Mapping[str, Mapping[str, S]]
 
 
@@ -102,3 +103,14 @@ def choose(table: Table[S], preset: str, variant: str | None, defaults: Mapping[
             f"{method} has no variant '{name}' at preset '{preset}'; there it has {', '.join(sorted(variants))}."
         )
     return variants[name]
+
+
+def choose_published(table: Mapping[str, N], variant: str | None, method: str) -> N:
+    """The settings of a published network, which no preset changes; None is the first.
+
+    Raises :class:`UsageError` for a variant that the method does not have, naming those it has.
+    """
+    name = variant or next(iter(table))
+    if name not in table:
+        raise UsageError(f"{method} has no variant '{name}'; it has {', '.join(table)}.")
+    return table[name]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.contract import RECON_FIELD
+from bench.contract import RECON_FIELD, MultiplesOf
 from bench.core.images import square
 from bench.errors import UsageError
 
@@ -61,15 +61,10 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class AutoencoderSettings:
-    """Network and training recipe of an autoencoder; each method adds its bottleneck.
+class NetworkSettings:
+    """The network of an autoencoder, in the words of :class:`Architecture`.
 
-    - ``reconstruction`` with ``perceptual_weight`` times LPIPS-VGG: the reconstruction term. ``reduction`` "sum" adds
-      it up over an image's values, as latent-diffusion does for KL; otherwise it is a mean.
-    - ``disc_weight`` times the adaptive weight: the generator's term, from step ``disc_start`` on; 0 means that
-      there is no discriminator.
-    - ``lr`` per step of ``batch`` images, Adam with ``betas``; ``schedule`` "constant" or, after ``warmup`` steps,
-      "cosine" to zero. ``clip`` is the largest gradient norm.
+    - ``embed_dim``: the channels of its codes.
     - ``ema``: of foreign weights the moving averages and not those of the last step; nothing else is changed by it.
     """
 
@@ -86,21 +81,6 @@ class AutoencoderSettings:
     checkpointing: bool = False
     decoder_attn_resolutions: tuple[int, ...] | None = None
     ema: bool = field(default=False, metadata=RECON_FIELD)
-
-    reconstruction: Literal["l1", "mse"] = "l1"
-    reduction: Literal["mean", "sum"] = "mean"
-    perceptual_weight: float = 1.0
-    disc_weight: float = 0.8
-    disc_start: int = 10_000
-    disc_layers: int = 3
-    disc_width: int = 64
-
-    batch: int = 16
-    lr: float = PUBLISHED_RATE * 16
-    betas: tuple[float, float] = (0.5, 0.9)
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup: int = 0
-    clip: float | None = None
 
     def architecture(self, size: tuple[int, int], double_z: bool = False) -> Architecture:
         """The network of these settings for images of a (height, width), which must be square."""
@@ -119,6 +99,70 @@ class AutoencoderSettings:
             checkpointing=self.checkpointing,
             decoder_attn_resolutions=self.decoder_attn_resolutions,
         )
+
+
+@dataclass(frozen=True)
+class AutoencoderSettings(NetworkSettings):
+    """Network and training recipe of an autoencoder; each method adds its bottleneck.
+
+    - ``reconstruction`` with ``perceptual_weight`` times LPIPS-VGG: the reconstruction term. ``reduction`` "sum" adds
+      it up over an image's values, as latent-diffusion does for KL; otherwise it is a mean.
+    - ``disc_weight`` times the adaptive weight: the generator's term, from step ``disc_start`` on; 0 means that
+      there is no discriminator.
+    - ``lr`` per step of ``batch`` images, Adam with ``betas``; ``schedule`` "constant" or, after ``warmup`` steps,
+      "cosine" to zero. ``clip`` is the largest gradient norm.
+    """
+
+    reconstruction: Literal["l1", "mse"] = "l1"
+    reduction: Literal["mean", "sum"] = "mean"
+    perceptual_weight: float = 1.0
+    disc_weight: float = 0.8
+    disc_start: int = 10_000
+    disc_layers: int = 3
+    disc_width: int = 64
+
+    batch: int = 16
+    lr: float = PUBLISHED_RATE * 16
+    betas: tuple[float, float] = (0.5, 0.9)
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = 0
+    clip: float | None = None
+
+
+@dataclass(frozen=True)
+class LookupSettings(NetworkSettings):
+    """A published network with a codebook of ``n_embed`` vectors; ``attn_resolutions`` are those at 256 pixels."""
+
+    n_embed: int = 16384
+
+
+PUBLISHED = 256
+"""The side, in pixels, that the published widths are for; attention is placed relative to it."""
+
+
+def published_architecture(settings: NetworkSettings, size: tuple[int, int], double_z: bool = False) -> Architecture:
+    """The network for images of any size, with attention on the levels that have it at 256 pixels."""
+    whole = settings.architecture(size, double_z)
+    sides = tuple(whole.resolution * side // PUBLISHED for side in settings.attn_resolutions)
+    return replace(whole, attn_resolutions=sides)
+
+
+def takes(settings: NetworkSettings, size: tuple[int, int]) -> MultiplesOf:
+    """Multiples of the stride; where ``size`` makes a level attend, so does it attend in images of every size."""
+    return _takes(settings.architecture(size))
+
+
+def published_takes(settings: NetworkSettings, size: tuple[int, int]) -> MultiplesOf:
+    """:func:`takes` for networks of :func:`published_architecture`."""
+    return _takes(published_architecture(settings, size))
+
+
+def _takes(built: Architecture) -> MultiplesOf:
+    sides = {*built.attn_resolutions, *(built.decoder_attn_resolutions or ())}
+    levels = [built.patch * 2**level for level in range(len(built.ch_mult))]
+    tokens = [stride for stride in levels if built.resolution // stride in sides]
+    tokens += [built.stride] if built.mid_attention else []
+    return MultiplesOf(built.stride, built.stride, min(tokens, default=None), fused=built.attention == "fused")
 
 
 def networks(settings: AutoencoderSettings) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contract import MethodEntry
+from bench.contract import MethodEntry, built_size
 from methods.brics import presets, prior
 
 ENTRY = MethodEntry(
@@ -15,6 +15,7 @@ ENTRY = MethodEntry(
     networks=presets.networks,
     decoding_noise=presets.decoding_noise,
     bit_depth=presets.bit_depth,
+    takes=built_size,
     source="methods.brics:source.toml",
     variants=presets.VARIANTS,
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.contract import MethodEntry
+from bench.contract import AnySize, MethodEntry
 from methods.codecs import formats
 
 
 def _row(name: str, title: str, summary: str, settings: Callable[[str, str | None], object]) -> MethodEntry:
-    return MethodEntry(name, title, summary, "methods.codecs.model:FileCodec", settings, source="methods.codecs")
+    code = "methods.codecs.model:FileCodec"
+    return MethodEntry(name, title, summary, code, settings, takes=AnySize(), source="methods.codecs")
 
 
 JPEG = _row("jpeg", "JPEG", "JPEG at quality q (jpeg:q=50, a sweep jpeg:q=5..95), whole files counted", formats.jpeg)

@@ -6,15 +6,14 @@ import io
 from collections.abc import Mapping
 
 import numpy as np
-import PIL
 import torch
-from PIL import Image, features
+from PIL import Image
 from torch import Tensor
 
 from bench.contract import Build, Codes, Seeds, Stream
 from bench.core import digest, images
 from bench.errors import UsageError
-from methods.codecs.formats import Format, check_built
+from methods.codecs.formats import Format, check_built, library
 
 
 class FileCodec:
@@ -24,8 +23,8 @@ class FileCodec:
         check_built(type(settings))
         self._format = settings
         self._device = build.device
-        libraries = [PIL.__version__, features.version(settings.feature)]
-        self._revision = digest.of_value([settings.name, settings, libraries])
+        self._library = library(settings.feature)
+        self._revision = digest.of_value([settings.name, settings, self._library])
 
     @property
     def revision(self) -> str:
@@ -42,7 +41,7 @@ class FileCodec:
             )
         options = self._format.writer(height, width)
         data = tuple(self._write(pixels, options) for pixels in images.permute(0, 2, 3, 1).cpu().numpy())
-        return Stream(data, tuple(self._format.header_bits(d) for d in data), (height, width))
+        return Stream(data, tuple(self._format.header_bits(d) for d in data), (height, width), self._library)
 
     def _write(self, pixels: np.ndarray, options: Mapping[str, object]) -> bytes:
         buffer = io.BytesIO()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contract import MethodEntry
+from bench.contract import AnySize, MethodEntry
 from methods.dct import presets, prior_presets
 
 ENTRY = MethodEntry(
@@ -12,5 +12,6 @@ ENTRY = MethodEntry(
     code="methods.dct.method:METHOD",
     settings=presets.settings,
     prior_settings=prior_presets.settings,
+    takes=AnySize(),
     source="methods.dct",
 )

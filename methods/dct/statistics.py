@@ -38,7 +38,7 @@ class ChannelStatistics:
         self.images += len(codes.triples)
 
     def costs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Bits of each level of each channel, ``[channels, values]``, and of a channel of zeros, ``[channels]``.
+        """Bits of each level of each channel, ``[channels, values]``, and of a zero in each channel, ``[channels]``.
 
         The first is relative to a zero in the same place, so that only non-zeros have to be looked up.
         """
@@ -51,10 +51,11 @@ class ChannelStatistics:
         smoothed = (counts + pooled / pooled.sum()) / (counts.sum(1, keepdims=True) + 1.0)
         bits = -np.log2(smoothed)
         zero = bits[:, self._layout.limit]
-        return bits - zero[:, None], zero * blocks
+        return bits - zero[:, None], zero
 
     def bits(self, codes: Sparse) -> np.ndarray:
-        """Code length of each image, float64 ``[N]``."""
-        relative, zeros = self.costs()
+        """Code length of each image, float64 ``[N]``; images may be of another size than those of :meth:`update`."""
+        relative, zero = self.costs()
+        zeros = zero * Layout(self._settings, codes.size).blocks_of.double().numpy()
         triples = [t.cpu().numpy() for t in codes.triples]
         return np.array([zeros.sum() + relative[t[:, 0], t[:, 2]].sum() for t in triples])

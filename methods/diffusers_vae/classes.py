@@ -14,6 +14,9 @@ class Kind:
     - ``time``: images and latents have a time axis, of length 1 for an image: ``[N, C, 1, H, W]``.
     - ``discrete``: its codes are indices; those of all others are real-valued latents, of a distribution its mode.
     - ``needs``: the package without which the class cannot be built.
+    - ``halvings``: the entry of its configuration from which the pixels along a side of a latent follow: a list with
+      one entry more than there are halvings, or the number itself. None: only images of one size are given to it.
+    - ``attends``: whether its middle block attends from every latent to every other, unless the configuration says no.
     - ``meta``: its cost is counted without memory; False where the class computes with constants in memory.
     """
 
@@ -22,23 +25,25 @@ class Kind:
     discrete: bool = False
     needs: str | None = None
     meta: bool = True
+    halvings: str | None = None
+    attends: bool = True
 
 
 CLASSES: Mapping[str, Kind] = {
-    "AsymmetricAutoencoderKL": Kind(),
-    "AutoencoderDC": Kind(),
-    "AutoencoderKL": Kind(),
+    "AsymmetricAutoencoderKL": Kind(halvings="down_block_out_channels"),
+    "AutoencoderDC": Kind(halvings="encoder_block_out_channels", attends=False),
+    "AutoencoderKL": Kind(halvings="block_out_channels"),
     "AutoencoderKLCosmos": Kind(time=True, meta=False),
-    "AutoencoderKLFlux2": Kind(),
-    "AutoencoderKLHunyuanImage": Kind(),
+    "AutoencoderKLFlux2": Kind(halvings="block_out_channels"),
+    "AutoencoderKLHunyuanImage": Kind(halvings="spatial_compression_ratio"),
     "AutoencoderKLHunyuanImageRefiner": Kind(time=True),
-    "AutoencoderKLKVAE": Kind(),
+    "AutoencoderKLKVAE": Kind(halvings="ch_mult"),
     "AutoencoderKLMagvit": Kind(time=True),
-    "AutoencoderKLQwenImage": Kind(time=True),
+    "AutoencoderKLQwenImage": Kind(time=True, halvings="dim_mult"),
     "AutoencoderKLWan": Kind(time=True),
     "AutoencoderRAE": Kind(low=0.0, needs="transformers"),
-    "AutoencoderTiny": Kind(),
-    "VQModel": Kind(discrete=True),
+    "AutoencoderTiny": Kind(halvings="encoder_block_out_channels", attends=False),
+    "VQModel": Kind(discrete=True, halvings="block_out_channels"),
 }
 """Every class here is compared with the library's own call of it by a test; others are refused.
 

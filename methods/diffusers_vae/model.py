@@ -15,6 +15,7 @@ from bench.core.images import from_signed, to_signed
 from bench.errors import BenchError, IntegrityError, Missing, UsageError
 from methods.diffusers_vae import Settings
 from methods.diffusers_vae.classes import CLASSES, Kind
+from methods.diffusers_vae.names import remedy
 
 if TYPE_CHECKING:
     from bench.contract import Build, Codes, Seeds
@@ -32,6 +33,7 @@ def load(settings: Settings) -> Any:
             settings.source,
             subfolder=settings.subfolder,
             variant=settings.variant,
+            revision=settings.revision,
             use_safetensors=True,
             output_loading_info=True,
             low_cpu_mem_usage=False,
@@ -50,17 +52,9 @@ def load(settings: Settings) -> Any:
 
 def _kind(settings: Settings) -> tuple[Any, dict[str, Any], Kind]:
     """The class that the configuration names, the configuration, and how such a class is called."""
-    try:
-        import diffusers
-    except ImportError as error:
-        raise Missing("diffusers is not installed; run: pip install diffusers") from error
-    try:
-        config = diffusers.AutoencoderKL.load_config(settings.source, subfolder=settings.subfolder)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise Missing(
-            f"diffusers: {settings.source} cannot be read ({reason}); download the repository and name its folder."
-        ) from error
+    config = configuration(settings.source, settings.subfolder, settings.revision)
+    import diffusers
+
     name = str(config.get("_class_name"))
     kind, made = CLASSES.get(name), getattr(diffusers, name, None)
     if kind is None or made is None:
@@ -71,6 +65,20 @@ def _kind(settings: Settings) -> tuple[Any, dict[str, Any], Kind]:
     if kind.needs is not None and importlib.util.find_spec(kind.needs) is None:
         raise Missing(f"diffusers: {name} needs {kind.needs}; run: pip install {kind.needs}")
     return made, config, kind
+
+
+def configuration(source: str, subfolder: str, revision: str) -> dict[str, Any]:
+    """The configuration of the autoencoder; raises :class:`Missing` without the library or the file."""
+    try:
+        import diffusers
+    except ImportError as error:
+        raise Missing("diffusers is not installed; run: pip install diffusers") from error
+    try:
+        config: dict[str, Any] = diffusers.AutoencoderKL.load_config(source, subfolder=subfolder, revision=revision)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise Missing(f"diffusers: {source} cannot be read ({reason}); {remedy(source)}.") from error
+    return config
 
 
 def tokenizer(settings: Settings, build: Build) -> DiffusersTokenizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.contract import MethodEntry
+from bench.contract import FixedSize, MethodEntry, MultiplesOf, Takes
 from bench.errors import UsageError
 
 DEFAULT_GRID = {"smoke": 4, "small": 8, "medium": 16, "paper": 16}
@@ -30,10 +30,17 @@ def settings(preset: str, variant: str | None) -> Settings:
     return Settings(int(variant))
 
 
+def takes(settings: Settings, size: tuple[int, int]) -> Takes:
+    """Multiples of a cell's side, where that is whole: a larger image has more cells, each as large as before."""
+    cell, rest = divmod(size[0], settings.grid)
+    return FixedSize(*size) if rest or not cell else MultiplesOf(cell, cell)
+
+
 ENTRY = MethodEntry(
     name="downsample",
     title="Downsample",
     summary="Area reduction to G x G cells of 24 bits, bicubic enlargement; no training",
     code="methods.downsample.method:METHOD",
     settings=settings,
+    takes=takes,
 )

@@ -16,9 +16,10 @@ from methods.downsample import Settings
 
 
 class Downsample:
-    """Images of one size to a grid of uint8 RGB means, and back by bicubic interpolation (a = -0.75).
+    """Images to a grid of uint8 RGB means, and back by bicubic interpolation (a = -0.75).
 
-    Raises :class:`BenchError` for images smaller than the grid.
+    An image of the size it was built for has ``grid`` x ``grid`` cells, a larger one more of them. Raises
+    :class:`BenchError` for images smaller than the grid.
     """
 
     def __init__(self, settings: Settings, build: Build) -> None:
@@ -31,19 +32,21 @@ class Downsample:
         self.revision = of_value(["downsample", self.grid, self.resolution])
 
     def encode(self, images: Tensor) -> Indices:
-        """uint8 ``[N, 3, H, W]`` to int64 ``[N, G, G, 3]`` in 0..255: the mean of each cell, rounded."""
-        means = F.adaptive_avg_pool2d(to_unit(images), self.grid)
+        """uint8 ``[N, 3, H, W]`` to int64 ``[N, h, w, 3]`` in 0..255: the mean of each cell, rounded."""
+        height, width = (side * self.grid // self.resolution for side in images.shape[2:])
+        means = F.adaptive_avg_pool2d(to_unit(images), (height, width))
         return Indices(to_uint8(means).permute(0, 2, 3, 1).long(), (256,) * 3, pooled=True)
 
     def decode(self, codes: Codes, noise: Seeds | None = None) -> Tensor:
-        """Float32 ``[N, 3, R, R]`` in [0, 1], R the resolution it was built for; there is no noise to turn on."""
+        """Float32 ``[N, 3, H, W]`` in [0, 1]; there is no noise to turn on."""
         assert isinstance(codes, Indices)
-        return enlarge(codes.tensor.permute(0, 3, 1, 2) / 255, self.resolution)
+        height, width = (cells * self.resolution // self.grid for cells in codes.tensor.shape[1:3])
+        return enlarge(codes.tensor.permute(0, 3, 1, 2) / 255, (height, width))
 
 
-def enlarge(small: Tensor, resolution: int) -> Tensor:
-    """Bicubic interpolation to a square, clamped to [0, 1]."""
-    return F.interpolate(small, (resolution, resolution), mode="bicubic", align_corners=False).clamp(0, 1)
+def enlarge(small: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bicubic interpolation to (height, width), clamped to [0, 1]."""
+    return F.interpolate(small, size, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
 def parts(settings: Settings, build: Build) -> Sequence[Part]:
@@ -53,5 +56,5 @@ def parts(settings: Settings, build: Build) -> Sequence[Part]:
     small = torch.empty(1, 3, settings.grid, settings.grid, device="meta")
     return (
         Part("area reduction", "encoder", lambda: F.adaptive_avg_pool2d(image, settings.grid), {}),
-        Part("bicubic enlargement", "decoder", lambda: enlarge(small, side), {}),
+        Part("bicubic enlargement", "decoder", lambda: enlarge(small, (side, side)), {}),
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from methods.autoencoder.checkpoint_files import Foreign, chosen
-from methods.autoencoder.checkpoint_widths import PUBLISHED, check_size, expect, load, variant, widths
+from methods.autoencoder.checkpoint_widths import check_size, expect, load, variant, widths
+from methods.autoencoder.kl import KLModel, KLTokenizer
 from methods.autoencoder.model import place
-from methods.kl_ldm.model import KLModel, KLTokenizer
+from methods.autoencoder.settings import PUBLISHED
 from methods.kl_ldm.presets import TABLE, KLSettings
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def checkpoint(settings: KLSettings, build: Build, foreign: Foreign) -> KLTokeni
     foreign = chosen(foreign, settings.ema)
     check(foreign, build.size)
     own = widths(settings, foreign.state, build.size[0], foreign.origin)
-    model = KLModel(own.architecture(build.size, double_z=True), own)
+    model = KLModel(own.architecture(build.size, double_z=True), own.embed_dim, own.kl_weight)
     load(model, foreign.state, foreign.origin)
     place(model, build)
     return KLTokenizer(model, own)

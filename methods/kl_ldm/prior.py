@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from methods.priors.published import LDM_CHURCH
@@ -16,8 +17,16 @@ TABLE = {**DIFFUSION, "paper": LDM_CHURCH}
 
 
 def settings(preset: str, variant: str | None) -> Diffusion:
-    """The diffusion model of a preset; one size serves every downsampling factor."""
-    return TABLE[preset]
+    """The diffusion model of a preset; one size serves every downsampling factor but 32 at ``paper``.
+
+    There the codes are 8x8: the U-Net goes without its two coarsest levels, since it cannot halve them four times and
+    attention over a single place does nothing. This is ours: the paper trains no such model on churches.
+    """
+    published = TABLE[preset]
+    if (preset, variant) != ("paper", "f32"):
+        return published
+    unet = published.unet
+    return replace(published, unet=replace(unet, channels=unet.channels[:-2], attention=unet.attention[:-2]))
 
 
 def learner(settings: Diffusion, build: Build, tokenizer: Tokenizer, codes: Codes) -> Learner[Prior]:

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.contract import Batch, Codes, Condition, Indices, Losses, Phase, Seeds
-from bench.core import digest
+from bench.contract import Batch, Codes, Indices, Losses, Phase
 from bench.core.codes import places
 from bench.errors import UsageError
 from methods.priors import common
 from methods.priors import labels as labelling
 from methods.priors.choosing import draw
-from methods.priors.settings import GPT, Choice, choice
+from methods.priors.drawn import DrawnPrior
+from methods.priors.settings import GPT, Choice
 from methods.priors.transformer import Transformer, initialise
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class GPTModel(nn.Module):
 
 
 class GPTLearner:
-    """Trains a :class:`GPTPrior` by maximum likelihood."""
+    """Trains a :class:`DrawnPrior` by maximum likelihood."""
 
     def __init__(self, settings: GPT, build: Build, tokenizer: Tokenizer, codes: Codes) -> None:
         """``codes`` are some of the training set's; they tell shape and levels."""
@@ -97,26 +97,10 @@ class GPTLearner:
     def after_step(self, step: int) -> None:
         """Nothing: all state is trained by gradients."""
 
-    def finish(self) -> GPTPrior:
+    def finish(self) -> DrawnPrior:
         """The prior; refuses weights that were loaded from another tokenizer's prior."""
         common.check_owner(self.module.owner, self.tokenizer_revision)
-        return GPTPrior(self.module.eval(), self.settings, self.none, self.tokenizer_revision)
-
-
-class GPTPrior:
-    """Samples index codes."""
-
-    def __init__(self, module: GPTModel, settings: GPT, none: Indices, tokenizer_revision: str) -> None:
-        """``none`` are codes of no images: the shape and levels of the samples."""
-        self.module, self.settings, self.none, self.tokenizer_revision = module, settings, none, tokenizer_revision
-        self.revision = digest.of_weights(module.state_dict(), settings)
-
-    @torch.no_grad()
-    def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
-        """Codes of the tokenizer's shape and levels."""
-        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds, self.module.owner.device)
-        drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
-        return replace(self.none, tensor=drawn.unflatten(1, self.none.tensor.shape[1:]))
+        return DrawnPrior(self.module.eval(), self.settings, self.none, self.tokenizer_revision)
 
 
 def _indices(codes: Codes | None) -> Indices:

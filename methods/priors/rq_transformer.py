@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.contract import Batch, Codes, Condition, Indices, Losses, Phase, Seeds
-from bench.core import digest, seeding
+from bench.contract import Batch, Codes, Indices, Losses, Phase, Seeds
+from bench.core import seeding
 from bench.core.codes import places
 from bench.errors import UsageError
 from methods.priors import common
 from methods.priors import labels as labelling
+from methods.priors.drawn import DrawnPrior
 from methods.priors.rq_model import RQModel
-from methods.priors.settings import RQTransformer, choice
+from methods.priors.settings import RQTransformer
 
 if TYPE_CHECKING:
     from bench.contract import Build, Tokenizer
 
 
 class RQTransformerLearner:
-    """Trains an :class:`RQTransformerPrior` with soft targets and stochastic codes (section 3.2.3).
+    """Trains an :class:`DrawnPrior` with soft targets and stochastic codes (section 3.2.3).
 
     The paper takes both from the residuals of the encoder's output. Cached codes hold no more than the indices, so
     the encoder's output is taken to be the sum of its code vectors; what is lost is the last residual.
@@ -62,10 +63,10 @@ class RQTransformerLearner:
     def after_step(self, step: int) -> None:
         """Nothing: all state is trained by gradients."""
 
-    def finish(self) -> RQTransformerPrior:
+    def finish(self) -> DrawnPrior:
         """The prior; refuses weights that were loaded from another tokenizer's prior."""
         common.check_owner(self.module.owner, self.tokenizer_revision)
-        return RQTransformerPrior(self.module.eval(), self.settings, self.none, self.tokenizer_revision)
+        return DrawnPrior(self.module.eval(), self.settings, self.none, self.tokenizer_revision)
 
 
 def soft_targets(residual: Tensor, codebook: Tensor, temperature: float) -> Tensor:
@@ -93,22 +94,6 @@ def soften(codes: Tensor, codebook: Tensor, temperature: float, seeds: Seeds) ->
         drawn.append(index)
         targets.append(probability)
     return torch.stack(drawn, 2), torch.stack(targets, 2)
-
-
-class RQTransformerPrior:
-    """Samples stacked index codes."""
-
-    def __init__(self, module: RQModel, settings: RQTransformer, none: Indices, tokenizer_revision: str) -> None:
-        """``none`` are codes of no images: the shape and levels of the samples."""
-        self.module, self.settings, self.none, self.tokenizer_revision = module, settings, none, tokenizer_revision
-        self.revision = digest.of_weights(module.state_dict(), settings)
-
-    @torch.no_grad()
-    def sample(self, seeds: Seeds, condition: Condition | None = None) -> Codes:
-        """Codes of the tokenizer's shape and levels, depth last."""
-        labels = labelling.sampling_labels(condition, labelling.classes(self.settings), seeds, self.module.owner.device)
-        drawn = self.module.generate(choice(self.settings), labels, common.generators(seeds))
-        return replace(self.none, tensor=drawn.reshape(len(seeds), *self.none.tensor.shape[1:]))
 
 
 def _stacked(codes: Codes | None) -> Indices:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.contract import MethodEntry
-from methods.autoencoder.settings import networks
+from methods.autoencoder.settings import networks, takes
 from methods.vqgan import presets, prior
 
 ENTRY = MethodEntry(
@@ -14,6 +14,7 @@ ENTRY = MethodEntry(
     settings=presets.settings,
     prior_settings=prior.settings,
     networks=networks,
+    takes=takes,
     source="methods.vqgan",
     variants=presets.VARIANTS,
 )

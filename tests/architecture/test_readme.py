@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -68,3 +69,69 @@ def test_every_file_of_the_tree_exists() -> None:
     tree = next(text for language, text in BLOCKS if not language and text.startswith("bench/"))
     for name in re.findall(r"^\s*([\w.]+(?:\.py|/))", tree, re.MULTILINE):
         assert any(ROOT.rglob(name.rstrip("/"))), name
+
+
+def test_the_data_frame_of_the_readme_is_made_as_written(
+    tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(shared_cache))
+    monkeypatch.chdir(tmp_path)
+    source = next(text for language, text in BLOCKS if language == "python" and "# frame.py" in text)
+    made: dict[str, object] = {}
+    exec(source, made)
+    assert "jpeg:q=50" in capsys.readouterr().out
+    assert len(made["images"]) > len(made["frame"])
+
+
+CONTINUOUS = '''
+from dataclasses import dataclass
+
+import torch
+
+from bench.core import digest
+from bench.contract import AnySize, Continuous, Method, MethodEntry, NoSettings, Part
+
+
+class Mean:
+    """The mean of every 8 x 8 pixels."""
+
+    def __init__(self, settings, build):
+        self.revision = digest.of_weights({}, "mean")
+
+    def encode(self, pixels):
+        return Continuous(torch.nn.functional.avg_pool2d(pixels.float() / 255, 8), 0.0, 1.0)
+
+    def decode(self, codes, noise=None):
+        return torch.nn.functional.interpolate(codes.tensor, scale_factor=8)
+
+
+def parts(settings, build):
+    layer = torch.nn.Conv2d(3, 3, 1, bias=False)
+    return [Part("decoder", "decoder", lambda: layer(torch.zeros(1, 3, 8, 8)), {"network": 9})]
+
+
+CODE = Method(tokenizer=Mean, parts=parts)
+METHOD = MethodEntry(
+    name="mean", title="Mean", summary="means", code="my_mean:CODE", settings=lambda preset, variant: NoSettings(),
+    bit_depth=lambda settings: 8,
+)
+'''
+
+
+def test_what_the_readme_says_of_continuous_codes_and_parts_works(
+    tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(shared_cache))
+    monkeypatch.chdir(tmp_path)
+    Path("my_mean.py").write_text(CONTINUOUS)
+    done = command("run", "--plugin", "my_mean.py", "--methods", "mean", "--preset", "smoke", "--json")
+    assert done.code == 0, done.err
+    numbers = {
+        m["name"]: m["value"]
+        for result in json.loads(done.out)
+        for m in result["metrics"]
+        if result["method"] == "mean"
+    }
+    assert numbers["bits-per-pixel"] == pytest.approx(8 * 3 / 64)
+    assert numbers["decoder-parameters"] == 9
+    assert numbers["decoder-gmac"] == pytest.approx(9 * 64 / 1e9)

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.metrics.entries import MetricProtocol
 from bench.metrics.feature_cache import Features
-from bench.metrics.formulas.prdc import prdc
+from bench.metrics.formulas.prdc import density_coverage, precision_recall
 
 
 def resident():
@@ -67,8 +67,10 @@ def main():
         sets.append(hidden @ mixing + 0.1 * random.standard_normal((options.images, options.dimensions), np.float32))
     real, fake = sets
     protocol = MetricProtocol("benchmark", "", {})
-    own = watched(lambda: prdc(Features("real", real), Features("fake", fake), protocol))
+    sets = Features("real", real), Features("fake", fake)
+    own = watched(lambda: precision_recall(*sets, protocol))
     told("ours", own)
+    told("density and coverage", watched(lambda: density_coverage(*sets, protocol)))
     theirs = watched(lambda: calculate_precision_recall_part(torch.from_numpy(fake), torch.from_numpy(real)))
     told("torch-fidelity", theirs)
     print(f"ratio: {own[1] / theirs[1]:.2f} wall, {own[2] / theirs[2]:.2f} processor")

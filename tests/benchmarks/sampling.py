@@ -20,8 +20,9 @@ from bench.core.distributed import Alone
 from methods.priors import common, samplers
 from methods.priors.choosing import draw
 from methods.priors.diffusion import DiffusionLearner, DiffusionPrior
-from methods.priors.gpt import GPTLearner, GPTPrior
-from methods.priors.rq_transformer import RQTransformerLearner, RQTransformerPrior
+from methods.priors.drawn import DrawnPrior
+from methods.priors.gpt import GPTLearner
+from methods.priors.rq_transformer import RQTransformerLearner
 from methods.priors.settings import GPT, Diffusion, Optimisation, RQTransformer, UNetShape, choice
 
 PLAN = Optimisation(batch=8, rate=1e-3)
@@ -45,7 +46,7 @@ def bare_loop(prior: DiffusionPrior, count: int) -> torch.Tensor:
     return z
 
 
-def uncached_gpt(prior: GPTPrior, seeds: range) -> torch.Tensor:
+def uncached_gpt(prior: DrawnPrior, seeds: range) -> torch.Tensor:
     """The whole prefix through the network for every token."""
     generators, codes = common.generators(seeds), torch.zeros(len(seeds), prior.module.length, dtype=torch.long)
     with torch.no_grad():
@@ -55,7 +56,7 @@ def uncached_gpt(prior: GPTPrior, seeds: range) -> torch.Tensor:
     return codes
 
 
-def uncached_rq(prior: RQTransformerPrior, seeds: range) -> torch.Tensor:
+def uncached_rq(prior: DrawnPrior, seeds: range) -> torch.Tensor:
     """The whole prefix through both transformers for every code."""
     module, generators = prior.module, common.generators(seeds)
     codes = torch.zeros(len(seeds), module.positions_count, module.depth, dtype=torch.long)

@@ -16,21 +16,25 @@ import pytest
 import torch
 
 import methods
-from bench.contract import Batch, Build, Indices, MethodEntry
+from bench.contract import Batch, Build, FixedSize, Indices, MethodEntry
 from bench.core import digest, seeding
 from bench.core.distributed import Alone
 from bench.core.registry import load, method_of
 from bench.errors import BenchError
+from bench.evaluate import fitting
 from bench.evaluate.cost import count
 from bench.evaluate.selftest import selftest
 from bench.run.presets import PRESETS
 from methods import METHODS
+from tests import published
 
 ENTRIES: dict[str, MethodEntry] = {name: load(path) for name, path in METHODS.items()}
 NEEDS_A_SOURCE = frozenset(name for name, entry in ENTRIES.items() if entry.takes_rest)
 """Methods whose variant names a file or repository; they have tests of their own."""
 TOKENIZERS = sorted(name for name in ENTRIES if name not in NEEDS_A_SOURCE)
 TRAINED = [name for name in TOKENIZERS if method_of(ENTRIES[name]).learner]
+LOADED = [name for name in TOKENIZERS if not (method_of(ENTRIES[name]).learner or method_of(ENTRIES[name]).tokenizer)]
+"""Methods that have tokenizers of published weights alone; here of a narrow file as their publishers write it."""
 CPU = torch.device("cpu")
 SIDE = PRESETS["smoke"].resolution
 
@@ -74,10 +78,12 @@ def learner(name: str, seed: int = 0):
 
 
 def tokenizer(name: str, seed: int = 0):
-    entry = ENTRIES[name]
-    if method_of(entry).learner:
+    able = method_of(ENTRIES[name])
+    if able.learner:
         return learner(name, seed).finish()
-    return method_of(entry).tokenizer(settings_of(name, "smoke"), Build((SIDE, SIDE), seed, CPU, Alone()))
+    if able.tokenizer is None:
+        return published.narrow(name, (SIDE, SIDE), seed)
+    return able.tokenizer(settings_of(name, "smoke"), Build((SIDE, SIDE), seed, CPU, Alone()))
 
 
 def images(count: int = 4, height: int = SIDE, width: int = SIDE) -> torch.Tensor:
@@ -154,7 +160,7 @@ def test_the_laws_of_the_contract_hold(name: str):
     assert not broken
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", TRAINED + LOADED)
 def test_the_revision_is_that_of_the_weights(name: str):
     assert tokenizer(name, seed=0).revision == tokenizer(name, seed=0).revision
     assert tokenizer(name, seed=0).revision != tokenizer(name, seed=1).revision
@@ -221,7 +227,7 @@ def test_a_build_for_images_that_are_no_squares_is_taken_or_refused_with_the_rem
         settings_of(name, "smoke"),
         Build((SIDE, 2 * SIDE), 0, CPU, Alone()),
     )
-    make = able.learner or able.tokenizer
+    make = able.learner or able.tokenizer or (lambda settings, build: published.narrow(name, build.size))
     made, refusal = attempt(lambda: make(settings, build))
     if made is None:
         assert refusal.endswith(f"takes square images alone, not {2 * SIDE}x{SIDE}; crop them to squares first.")
@@ -230,6 +236,26 @@ def test_a_build_for_images_that_are_no_squares_is_taken_or_refused_with_the_rem
     if able.parts:
         counted, said = attempt(lambda: count(able.parts(settings, build)))
         assert (counted is None) == (made is None), said
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if is_method(name)])
+def test_the_entry_says_which_images_a_tokenizer_takes(name: str):
+    assert ENTRIES[name].takes is not None
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_images_of_the_sizes_that_are_taken_come_back_at_their_size(name: str):
+    given, made = ENTRIES[name].takes, tokenizer(name)
+    takes = given(settings_of(name, "smoke"), (SIDE, SIDE)) if callable(given) else given
+    odd = images(1, SIDE + 5, 2 * SIDE - 3)
+    if isinstance(takes, FixedSize):
+        assert (takes.height, takes.width) == (SIDE, SIDE)
+        assert attempt(lambda: made.encode(odd))[0] is None
+        return
+    padded = fitting.padded(takes, odd)
+    decoded = made.decode(made.encode(padded))
+    assert decoded.shape == padded.shape
+    assert fitting.cropped(decoded, odd.shape[2:]).shape == odd.shape
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)

@@ -72,14 +72,14 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The program with everything of two methods in its cache."""
+    """The program with everything of three methods in its cache."""
     home = tmp_path_factory.mktemp("program")
     for package in ("bench", "methods"):
         shutil.copytree(ROOT / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
     (home / "mine_plugin.py").write_text(PLUGIN)
     (home / "fk_scale.py").write_text("SIDE = 4\n")
     bench = Bench(home)
-    for method in ("mine", "vqgan"):
+    for method in ("mine", "vqgan", "jpeg:q=50"):
         bench.run(method, f"out-{method[:4]}")
     return bench
 
@@ -94,23 +94,58 @@ def program(seen: Bench, tmp_path: Path) -> Bench:
 def test_nothing_is_done_again_for_comments_docstrings_and_formatting(program: Bench) -> None:
     program.edit("mine_plugin.py", "# what a careless author writes", "# a comment\n")
     program.edit("fk_scale.py", "SIDE = 4", '"""The side."""\nSIDE = (\n    4\n)  # pixels')
+    program.edit("bench/metrics/formulas/psnr.py", "from __future__", "# a comment\nfrom __future__")
     said = program.run("mine", "out-mine")
     assert said.count("done before") >= 2
     assert "cell 1 of 1)" not in said
 
 
 CASES = {
-    "the plug-in's file": ("mine", "mine_plugin.py", "codes.tensor, scale", "1 - codes.tensor, scale"),
-    "what the plug-in imports": ("mine", "fk_scale.py", "SIDE = 4", "SIDE = 8"),
-    "a loss of a method": ("vqgan", "methods/autoencoder/learner.py", "distance = (", "distance = 0 * ("),
-    "the training loop": ("vqgan", "bench/train/phases.py", "= rate * scale", "= rate * scale * 30"),
+    "the plug-in's file": ("mine", "psnr", "mine_plugin.py", "codes.tensor, scale", "1 - codes.tensor, scale"),
+    "what the plug-in imports": ("mine", "psnr", "fk_scale.py", "SIDE = 4", "SIDE = 8"),
+    "a loss of a method": ("vqgan", "psnr", "methods/autoencoder/learner.py", "distance = (", "distance = 0 * ("),
+    "metrics": ("jpeg:q=50", "psnr", "bench/metrics/formulas/psnr.py", "255.0**2", "250.0**2"),
+    "metrics/features": ("jpeg:q=50", "fd-r64", "bench/metrics/features/r64.py", ".float() / 255", ".float() / 200"),
+    "core": ("jpeg:q=50", "psnr", "bench/core/images.py", ".clamp(0, 1).mul(255)", ".clamp(0, 1).mul(250)"),
+    "data": ("jpeg:q=50", "psnr", "bench/data/prepare.py", "(decoded.pixels, name)", "(decoded.pixels // 2, name)"),
+    "evaluate": ("jpeg:q=50", "bits-per-pixel", "bench/evaluate/rate.py", "mean / pixels", "mean / pixels * 2"),
+    "train": ("vqgan", "psnr", "bench/train/phases.py", "= rate * scale", "= rate * scale * 30"),
+    "run": ("vqgan", "psnr", "bench/run/stages/fit.py", '"initialisation")', '"another")'),
 }
+FAST = ("the plug-in's file", "what the plug-in imports", "a loss of a method", "metrics")
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [c if c in FAST else pytest.param(c, marks=pytest.mark.slow) for c in CASES])
 def test_one_line_changed_gives_another_number(program: Bench, case: str) -> None:
-    method, file, old, new = CASES[case]
-    before = program.number(f"out-{method[:4]}", "psnr")
+    method, metric, file, old, new = CASES[case]
+    out = f"out-{method[:4]}"
+    before = program.number(out, metric)
     program.edit(file, old, new)
-    program.run(method, f"out-{method[:4]}")
-    assert program.number(f"out-{method[:4]}", "psnr") != before
+    program.run(method, out)
+    assert abs(program.number(out, metric) - before) > 1e-6 * abs(before)
+    assert list((program.home / out).rglob("*.superseded")), "what was there is kept"
+
+
+def test_the_gate_of_a_warm_cache_catches_a_loss_that_was_switched_off(program: Bench) -> None:
+    gates = program.home / "gates.yaml"
+    gates.write_text('rules:\n- {method: "*", metric: "*", absolute: 0.0, relative: 1.0e-6, both: true}\n')
+    program.run("vqgan", "same")
+    asked = ("compare", "out-vqga", "same", "--gate", str(gates))
+    assert "No regression" in program.command(*asked)
+    program.edit("methods/autoencoder/learner.py", "distance = (", "distance = 0 * (")
+    program.run("vqgan", "changed")
+    assert "psnr" in program.command(*asked[:2], "changed", *asked[3:], code=1)
+
+
+def test_overwrite_computes_again_training_too(seen: Bench, program: Bench) -> None:
+    psnr, seconds = program.number("out-vqga", "psnr"), program.number("out-vqga", "training-seconds", "train")
+    damaged = [path for kind in ("images", "measured", "runs") for path in (program.home / "cache" / kind).rglob("*")]
+    before = {path: path.stat().st_ino for path in damaged if path.is_file() and path.suffix != ".lock"}
+    said = program.run("vqgan", "out-vqga", "--overwrite")
+    assert "done before" not in said
+    assert program.number("out-vqga", "psnr") == psnr
+    assert program.number("out-vqga", "training-seconds", "train") != seconds
+    made_again = [path for path, inode in before.items() if path.exists() and path.stat().st_ino != inode]
+    names = {path.name for path in made_again}
+    assert {"final.safetensors", "report.json", "pixels.u8"} <= names
+    assert any(path.parent.name == "measured" for path in made_again)

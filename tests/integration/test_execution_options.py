@@ -26,7 +26,8 @@ SHORT = ("--set", "images_seen=16", "--eval-limit", "8")
 
 
 def recon(out: Path) -> dict:
-    return json.loads((out / "photos-smoke" / "toy" / "seed0" / "recon.json").read_text())
+    (file,) = out.glob("photos-smoke-images_seen=16*/toy/seed0/recon.json")
+    return json.loads(file.read_text())
 
 
 def session(**flags: bool) -> Session:

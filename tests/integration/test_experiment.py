@@ -11,6 +11,7 @@ from types import FrameType
 
 import pytest
 
+import bench
 from bench.errors import UsageError
 from bench.run import checkpoints, experiment, opening, tokenizers
 from bench.run.checks import prepare
@@ -56,8 +57,9 @@ def test_a_run_gives_its_results_and_prints_nothing(
     ]
     assert found[3].method.startswith("downsample"), "the floor at the toy's grid"
     assert capfd.readouterr() == ("", "")
-    assert {(r.method, r.stage, r.key) for r in experiment.load_results(tmp_path / "r")} == {
-        (r.method, r.stage, r.key) for r in found
+    frame = bench.load_results(tmp_path / "r")
+    assert {(row.method, row.stage, row.status) for row in frame.itertuples()} == {
+        (r.method, r.stage, r.status) for r in found
     }
 
 

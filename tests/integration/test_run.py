@@ -150,7 +150,7 @@ def test_a_newer_result_is_not_overwritten(toy: str, tmp_path: Path, command: Co
     out = tmp_path / "r"
     assert command(*smoke(toy, out, "--stages", "train")).code == 0
     file = out / "photos-smoke" / "toy" / "seed0" / "train.json"
-    newer = file.read_text().replace('"schema": 1', '"schema": 99')
+    newer = file.read_text().replace('"schema": 2', '"schema": 99')
     file.write_text(newer)
     done = command(*smoke(toy, out, "--stages", "train"))
     assert done.code == 3

@@ -91,6 +91,20 @@ def test_fused_attention_counts_as_plain_matrix_products() -> None:
     assert tally(lambda: plain(x)).macs == tally(lambda: fused(x)).macs
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_fused_attention_is_what_fvcore_does_not_see(device: str) -> None:
+    """Called directly, and by ``nn.MultiheadAttention``, whose projections alone fvcore counts."""
+    model, x = Decoder(True).eval(), torch.zeros(2, 6, 8, 8)
+    seen = FlopCountAnalysis(model, x).unsupported_ops_warnings(False).total()
+    attention, tokens = nn.MultiheadAttention(32, 4).eval(), torch.zeros(5, 1, 32)
+    with torch.no_grad():
+        counted = tally(lambda: model.to(device)(x.to(device)))
+        packed = tally(lambda: attention.to(device)(*[tokens.to(device)] * 3, need_weights=False))
+    assert round(counted.gmac_fvcore * 1e9) == seen == counted.macs + counted.elementwise - 2 * 2 * 16 * 64**2
+    assert packed.macs == 4 * 5 * 32**2 + packed.fused
+    assert packed.fused == 2 * 5**2 * 32
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_training_step_agrees_with_torch(fused: bool) -> None:
     model = Decoder(fused, groups=1)

@@ -18,7 +18,8 @@ from bench.core.progress import silent
 from bench.data import frozen
 from bench.run.presets import PRESETS
 from bench.train.checkpoint import CHECKPOINT
-from bench.train.loop import FitPlan, FitReport, Source, fit
+from bench.train.loop import FitPlan, Source, fit
+from bench.train.report import FitReport
 
 AFTER = 3
 """Steps from the last start on: two before the kill, one after it."""

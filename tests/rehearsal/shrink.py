@@ -207,24 +207,32 @@ def priors() -> list[PriorCase]:
     found = []
     for method, entry in ENTRIES.items():
         for preset in LARGE if method_of(entry).prior else ():
-            variants = (None, *entry.variants)
-            choices = [entry.prior_settings(preset, variant) for variant in variants]
-            assert all(one == choices[0] for one in choices), f"the priors of {method} differ by variant: rehearse each"
-            letters = SCHEDULES if method == "brics" else ("",)
-            for letter in letters:
-                published = replace(choices[0], schedule=letter) if letter else choices[0]
-                tokenizer = case(method, preset, None, code_side(method, preset, published))
-                assert tokenizer is not None
-                found.append(PriorCase(tokenizer, published, small(published, 1), letter))
+            for variant, settings in prior_choices(entry, preset).items():
+                for letter in SCHEDULES if method == "brics" else ("",):
+                    published = replace(settings, schedule=letter) if letter else settings
+                    tokenizer = case(method, preset, variant, code_side(method, preset, variant, published))
+                    assert tokenizer is not None
+                    choice = "-".join(filter(None, (variant, letter)))
+                    found.append(PriorCase(tokenizer, published, small(published, 1), choice))
     return found
 
 
-def code_side(method: str, preset: str, prior: Any) -> int | None:
+def prior_choices(entry: MethodEntry, preset: str) -> dict[str | None, Any]:
+    """The settings of the priors of a preset, by the first variant that has them; the default has to be there."""
+    found: dict[str | None, Any] = {}
+    for variant in (None, *entry.variants):
+        settings = entry.prior_settings(preset, variant)
+        if settings not in found.values():
+            found[variant] = settings
+    return found
+
+
+def code_side(method: str, preset: str, variant: str | None, prior: Any) -> int | None:
     """The images' side whose codes are 2 x 2 at the coarsest level of the prior's U-Net; None for the least side."""
     unet = dict(flat(prior)).get("unet.channels") or dict(flat(prior)).get("base.unet.channels")
     if unet is None:
         return None
-    whole = ENTRIES[method].settings(preset, None)
+    whole = ENTRIES[method].settings(preset, variant)
     halvings = len(getattr(whole, "ch_mult", ())) - 1
     stride = 2**halvings if halvings >= 0 else PRESETS[preset].resolution // whole.code_side
     return stride * 2 ** len(unet)

@@ -59,7 +59,7 @@ def asked(
         path = str(source)
     chosen = protocol or entry.protocol
     request = DatasetRequest(
-        entry.name, path, resolution, chosen, cache_root(), offline, on_bad, workers, progress, verify
+        entry.name, path, resolution, chosen, cache_root(), offline, on_bad, workers, progress, verify, entry.protocol
     )
     return entry, request
 

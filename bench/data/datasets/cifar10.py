@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.core import digest, images
+from bench.core.files import regular, to_the_end
+from bench.core.visible import in_short
 from bench.data import prepare, prepared
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.data.readers.files import Members
+from bench.data.readers.safety import UNPACKING_ERRORS
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,15 +87,17 @@ def _from_folder(path: Path) -> dict[str, bytes]:
 def _from_archive(path: Path) -> dict[str, bytes]:
     """The batches of the tar file; links, other members and members of another length are not read."""
     found = {}
+    regular(path)
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
-                if name in (*TRAIN_FILES, *TEST_FILES) and member.isreg() and member.size <= PER_FILE * RECORD:
+                if name in (*TRAIN_FILES, *TEST_FILES) and member.isreg() and 0 <= member.size <= PER_FILE * RECORD:
                     file = archive.extractfile(member)
                     found[name] = file.read() if file is not None else b""
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UsageError(f"{path} is not a readable archive ({error}); download {URL} again.") from error
+            to_the_end(archive.fileobj)
+    except (tarfile.TarError, *UNPACKING_ERRORS) as error:
+        raise UsageError(f"{path} is not a readable archive ({in_short(error)}); download {URL} again.") from error
     return found
 
 

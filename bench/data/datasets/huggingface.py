@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.core import digest
-from bench.core.files import identity
+from bench.core.files import expanded, identity
 from bench.core.images import BadImage
 from bench.data import prepare
 from bench.data.dataset import Dataset, DatasetRequest
@@ -41,7 +41,7 @@ def open_hf(request: DatasetRequest) -> Dataset:
 def _load(request: DatasetRequest, name: str) -> dict[str, Any]:
     datasets = _library(request.offline)
     repository, _, revision = name.partition("@")
-    local = Path(name).expanduser()
+    local = expanded(name)
     try:
         if local.is_dir() and any((local / file).is_file() for file in ("dataset_dict.json", "state.json")):
             found = datasets.load_from_disk(str(local))
@@ -69,10 +69,12 @@ def _members(split: Any, origin: str) -> Members:
 
     def read(name: str) -> bytes:
         cell = encoded[int(name)][column]
-        data = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
-        if data is None:
-            raise BadImage(f"Image {name} of {origin} is empty; remove the row, or pass --on-bad skip.")
-        return bytes(data)
+        if cell is None or (cell["bytes"] is None and cell["path"] is None):
+            raise BadImage(f"Image {name} of {origin} is empty; remove the row.")
+        try:
+            return bytes(cell["bytes"]) if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+        except OSError as error:
+            raise BadImage(f"Image {name} of {origin}, {cell['path']}, cannot be read ({error.strerror}).") from error
 
     classes = next((key for key, kind in split.features.items() if isinstance(kind, datasets.ClassLabel)), None)
     labels = None if classes is None else dict(zip(names, (int(v) for v in split[classes]), strict=True))

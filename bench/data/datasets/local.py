@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.core.files import expanded
 from bench.data import prepare
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.data.readers import files, npz, splits, tar
@@ -62,13 +63,13 @@ def _source(request: DatasetRequest) -> tuple[files.Members, str]:
     """The images at the request's path, and the dataset's name."""
     if not request.path:
         raise UsageError(f"'{request.name}' needs a path; write --dataset {request.name}:PATH.")
-    path = Path(request.path).expanduser()
+    path = expanded(request.path)
     return files.open_path(path), f"{request.name}:{path.resolve().name}"
 
 
 def open_npz(request: DatasetRequest) -> Dataset:
     """The images of a batch file, a tenth held out by content, or of two files; labels are kept."""
-    path = Path(request.path or "").expanduser()
+    path = expanded(request.path or "")
     label = f"npz:{path.resolve().name}"
     if path.is_dir():
         train, val = path / "train.npz", path / "val.npz"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.core import digest, images
+from bench.core import digest, images, native
 from bench.data import prepare
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.data.readers.files import Members
@@ -66,7 +66,10 @@ class Crop:
 
 
 def open_photos(request: DatasetRequest) -> Dataset:
-    """The crops at ``request.resolution``; raises :class:`UsageError` where it is too high for the photographs."""
+    """The crops at ``request.resolution``, under the protocol ``native`` for validation the six photographs whole.
+
+    Raises :class:`UsageError` where the resolution is too high for the photographs.
+    """
     train, val = split()
     side, largest = request.resolution, min(photo.height for photo in val)
     if side > largest:
@@ -74,8 +77,9 @@ def open_photos(request: DatasetRequest) -> Dataset:
             f"The embedded photographs give crops of up to {largest} px, not {side}; take a lower resolution "
             "(--preset, or --set resolution=N), or images of your own: --dataset folder:PATH."
         )
-    members = (_cropped(crops(train, train_corners, side)), _cropped(crops(val, val_corners, side)))
-    return prepare.dataset(request, "photos", *members, split=SPLIT, facts=facts())
+    shown, held = _cropped(crops(train, train_corners, side)), _cropped(crops(val, val_corners, side))
+    measured = whole(val) if native.is_native(request.protocol) else held
+    return prepare.dataset(request, "photos", shown, measured, split=SPLIT, facts=facts(), crops=held)
 
 
 @cache

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.core import digest, images
 from bench.core.files import identity, regular
+from bench.core.visible import in_short
 from bench.data.readers import safety
 from bench.errors import Missing, UsageError
 
@@ -154,7 +155,7 @@ def archive(path: Path) -> Members:
         infos = [info for info in opened.infolist() if not info.is_dir()]
     except safety.UNPACKING_ERRORS as error:
         raise UsageError(
-            f"{path} is neither an image nor a readable zip file ({error}); check its name, or make it again."
+            f"{path} is neither an image nor a readable zip file ({in_short(error)}); check its name, or make it again."
         ) from error
     for info in infos:
         safety.refuse_unsafe(path, info)
@@ -172,7 +173,7 @@ def archive(path: Path) -> Members:
         try:
             return opened.read(found[name])
         except safety.UNPACKING_ERRORS as error:
-            raise images.BadImage(f"The image {name} of {path} cannot be unpacked ({error}).") from error
+            raise images.BadImage(f"The image {name} of {path} cannot be unpacked ({in_short(error)}).") from error
 
     return replace(_indexed(str(path), found, stamp, read), changed=status.st_ctime_ns, left_out=others)
 
@@ -201,7 +202,9 @@ def _nvidia_labels(origin: str, data: bytes) -> dict[str, int] | None:
         pairs = safety.parsed(data)["labels"]
         return None if pairs is None else {str(name): safety.class_number(label) for name, label in pairs}
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"The {NVIDIA_INDEX} of {origin} is not of the known form ({error}); remove it.") from error
+        raise UsageError(
+            f"The {NVIDIA_INDEX} of {origin} is not of the known form ({in_short(error)}); remove it."
+        ) from error
 
 
 def subset(members: Members, names: Iterable[str], part: str) -> Members:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bench.core import digest
 from bench.core.files import explained, identity, locked, regular, require_space, sync
 from bench.core.images import BadImage
+from bench.core.visible import in_short
 from bench.data.readers.files import Members
 from bench.data.readers.safety import LARGEST_COUNT, LARGEST_MEMBER, UNPACKING_ERRORS, refuse_name
 from bench.errors import Missing, UsageError
@@ -40,7 +41,7 @@ def is_packed(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             return any(name.rpartition("/")[2] == DATA for name in archive.namelist())
     except UNPACKING_ERRORS as error:
-        raise UsageError(f"{path} is not a readable zip file ({error}); download it again.") from error
+        raise UsageError(f"{path} is not a readable zip file ({in_short(error)}); download it again.") from error
 
 
 @contextmanager
@@ -157,7 +158,7 @@ def unpacked(path: Path, cache: Path) -> Path:
                 with zipfile.ZipFile(path) as archive:
                     _unpack(archive, path, target)
             except UNPACKING_ERRORS as error:
-                raise UsageError(f"{path} cannot be unpacked ({error}); download it again.") from error
+                raise UsageError(f"{path} cannot be unpacked ({in_short(error)}); download it again.") from error
     return target
 
 

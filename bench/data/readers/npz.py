@@ -14,6 +14,7 @@ import numpy as np
 from bench.core import digest
 from bench.core.files import identity, regular
 from bench.core.images import Decoded
+from bench.core.visible import in_short
 from bench.data.readers.files import Members
 from bench.data.readers.safety import UNPACKING_ERRORS, array_bytes, class_number
 from bench.errors import UsageError
@@ -43,7 +44,9 @@ def opened(path: Path, labelled: bool = True) -> Members:
             pixels = _array(archive, held[IMAGES], path)
             labels = _unpacked(archive, held[LABELS]) if labelled and LABELS in held else None
     except UNPACKING_ERRORS as error:
-        raise UsageError(f"{path} is not a readable .npz file ({error}); make or download it again.") from error
+        raise UsageError(
+            f"{path} is not a readable .npz file ({in_short(error)}); make or download it again."
+        ) from error
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or not pixels.size:
         raise UsageError(f"arr_0 of {path} is {pixels.dtype} {pixels.shape}, not uint8 [N, H, W, 3].")
     stamp = digest.of_value(["npz", labelled, str(path.resolve()), identity(status), held[IMAGES].CRC])
@@ -70,7 +73,7 @@ def array(path: Path) -> Members:
             array_bytes(shape, dtype.itemsize)
         pixels: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except UNPACKING_ERRORS as error:
-        raise UsageError(f"{path} is not a readable .npy file ({error}); save it again.") from error
+        raise UsageError(f"{path} is not a readable .npy file ({in_short(error)}); save it again.") from error
     if pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[3] != 3 and pixels.shape[1] == 3:
         pixels = pixels.transpose(0, 2, 3, 1)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or not pixels.size:

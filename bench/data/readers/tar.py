@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from bench.core import digest
-from bench.core.files import identity, regular
+from bench.core.files import expanded, identity, regular
 from bench.core.images import BadImage
+from bench.core.visible import in_short
 from bench.data.readers import samples
 from bench.data.readers.files import Members, is_image
 from bench.data.readers.safety import LARGEST_COUNT, LARGEST_MEMBER, class_number, refuse_name
@@ -45,7 +46,7 @@ def shards(pattern: str) -> list[Path]:
 def _named(pattern: str) -> list[Path]:
     found = _BRACES.search(pattern)
     if not found:
-        path = Path(pattern).expanduser()
+        path = expanded(pattern)
         return sorted(path.glob("*.tar")) if path.is_dir() else [path]
     width, first, last = len(found[1]), int(found[1]), int(found[2])
     pieces = [f"{pattern[: found.start()]}{i:0{width}d}{pattern[found.end() :]}" for i in range(first, last + 1)]
@@ -67,7 +68,9 @@ def opened(paths: Sequence[Path]) -> Members:
         images, classes, rest = samples.assigned(str(path), shard.images, shard.labels)
         clash = places.keys() & {f"{path.stem}/{name}" for name in images}
         if clash:
-            raise UsageError(f"Two shards hold '{min(clash)}'; give every shard a name of its own.")
+            raise UsageError(
+                f"Two shards hold '{min(clash)}', {path} and another of its name; give every shard a name of its own."
+            )
         places |= {f"{path.stem}/{name}": shard.places[name] for name in images}
         labels |= {f"{path.stem}/{name}": label for name, label in classes.items()}
         others.update(rest)
@@ -75,7 +78,7 @@ def opened(paths: Sequence[Path]) -> Members:
         raise UsageError(f"{paths[0]} holds no image; a sample's image is a member such as KEY.jpg or KEY.png.")
     if labels and labels.keys() != places.keys():
         absent = min(places.keys() - labels.keys())
-        raise UsageError(f"'{absent}' has no .cls member although others have; label all images or none.")
+        raise UsageError(f"'{absent}' of {paths[0]} has no .cls member although others have; label all images or none.")
     facts = [(str(path.resolve()), identity(state)) for path, state in zip(paths, states, strict=True)]
     return Members(
         str(paths[0]),
@@ -125,7 +128,9 @@ def _shard(path: Path) -> _Shard:
                 if len(shard.images) > LARGEST_COUNT:
                     raise UsageError(f"{path} holds more than {LARGEST_COUNT} images; split it.")
     except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, RecursionError) as error:
-        raise UsageError(f"{path} is not a readable uncompressed tar file ({error}); unpack or download it.") from error
+        raise UsageError(
+            f"{path} is not a readable uncompressed tar file ({in_short(error)}); unpack or download it."
+        ) from error
     return shard
 
 

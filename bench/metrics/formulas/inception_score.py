@@ -17,14 +17,27 @@ SEED = 2020
 
 
 def inception_score(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
-    """``{"value", "value-deviation"}``: ``exp(E KL(p(y|x) || p(y)))`` over ``protocol.splits`` parts."""
-    splits, count = protocol.splits, candidate.count
+    """``{"value", "value-deviation"}``: ``exp(E KL(p(y|x) || p(y)))``, the mean over parts of the set.
+
+    ``protocol.splits`` equal parts, or parts of ``protocol.split_size`` images, the last one shorter, all of one
+    weight. A single part has no deviation.
+    """
+    count = candidate.count
+    order = np.random.RandomState(SEED).permutation(count) if protocol.shuffled else np.arange(count)
+    scores = [_score(candidate.vectors[order[a:b]]) for a, b in pairwise(_bounds(candidate, protocol))]
+    value = {"value": float(np.mean(scores))}
+    return {**value, "value-deviation": float(np.std(scores))} if len(scores) > 1 else value
+
+
+def _bounds(candidate: Features, protocol: MetricProtocol) -> list[int]:
+    """Where the parts begin, and the end of the last."""
+    count, splits = candidate.count, protocol.splits
+    if protocol.split_size is not None:
+        return [*range(0, count, protocol.split_size), count]
+    assert splits is not None, "a protocol says either how many parts or how large"
     if count < splits:
         raise UsageError(f"{candidate.name} holds {count} images; IS in {splits} splits needs at least {splits}.")
-    order = np.random.RandomState(SEED).permutation(count) if protocol.shuffled else np.arange(count)
-    bounds = [i * count // splits for i in range(splits + 1)]
-    scores = [_score(candidate.vectors[order[a:b]]) for a, b in pairwise(bounds)]
-    return {"value": float(np.mean(scores)), "value-deviation": float(np.std(scores))}
+    return [i * count // splits for i in range(splits + 1)]
 
 
 def _score(logits: np.ndarray) -> float:
@@ -49,7 +62,7 @@ ROWS = (
         tolerance=Tolerance(0.05, 0.01),
         features="is",
         reads="candidate",
-        settings=("splits", "shuffled"),
+        settings=("splits", "split_size", "shuffled"),
         convention={"logits": "without bias", "seed": SEED},
     ),
 )

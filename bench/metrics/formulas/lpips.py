@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from bench.pretrained.lpips import Backbone, Networks
 
 
+LARGEST_PIXELS = 1 << 23
+"""Of one image (8 million): VGG16's first layer alone has 64 values of 4 bytes a pixel, several times over."""
+
+
 def lpips_alex(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
     """AlexNet backbone; uint8 ``[N, 3, H, W]`` -> float64 ``[N]``."""
     return _lpips(reference, candidate, tools, "alex")
@@ -58,6 +62,7 @@ def _row(backbone: str, function: PairFormula, needs: str) -> MetricEntry:
         tolerance=Tolerance(0.002),
         needs=(needs,),
         smallest_side=32,
+        largest_pixels=LARGEST_PIXELS,
         convention={"lpips": "0.1", "backbone": backbone, "range": "[-1, 1] from uint8"},
     )
 

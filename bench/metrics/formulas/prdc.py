@@ -1,8 +1,9 @@
 """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), in bounded memory.
 
-A ball around every image reaches to its k-th nearest neighbour of the same set. Squared distances of whole blocks are
-estimated in float32 on features minus the reference mean; whatever the rounding error leaves undecided is computed
-again in float64. The answer is that of float64 brute force.
+A ball around every image reaches to its k-th nearest neighbour of the same set; balls are closed. Squared distances of
+whole blocks are estimated in float32 on features minus the reference mean; whatever the rounding error leaves undecided
+is computed again in float64. The answer is that of float64 brute force, unless the protocol asks for the rounded
+distances of a tool.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.errors import UsageError
-from bench.metrics.entries import MetricEntry, MetricProtocol
+from bench.metrics import half_distances
+from bench.metrics.entries import MetricEntry, MetricProtocol, SetFormula
 from bench.metrics.feature_cache import Features
 from bench.results.record import Tolerance
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+DENSITY_NEIGHBOURS = 5
+"""The k of density and coverage; their values at another k are other numbers, and have no name here."""
 BLOCK = 256
 """Rows of a block of distances; a block is ``[BLOCK, N]``."""
 PAIRS = 4096
@@ -30,30 +34,50 @@ SPARE = 8
 """Neighbours looked at beyond the k-th before a row is searched whole."""
 
 
-def prdc(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
-    """``{"precision", "recall", "density", "coverage"}`` with k = ``protocol.neighbours``; balls are closed."""
+def precision_recall(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
+    """``{"precision", "recall"}`` with k = ``protocol.neighbours`` (Kynkäänniemi et al., eqs. 1 and 2)."""
     import torch
 
     k = protocol.neighbours
-    mean = _mean(reference)
-    real, fake = _Cloud(reference, mean), _Cloud(candidate, mean)
+    for features in (reference, candidate):
+        _check_count(features, k)
+    if protocol.distances == "float16":
+        return half_distances.precision_recall(reference.vectors, candidate.vectors, k)
+    real, fake = _clouds(reference, candidate)
     real_radii, fake_radii = _squared_radii(real, k), _squared_radii(fake, k)
-    in_ball = np.zeros(real.count, dtype=bool)
     recalled = np.zeros(real.count, dtype=bool)
-    precise, balls = 0, 0
+    precise = 0
     for rows in _blocks(fake.count):
         block = _Block(fake, rows, real)
-        inside = block.within(torch.from_numpy(real_radii)[None])
-        precise += int(inside.any(dim=1).sum())
-        balls += int(inside.sum())
-        in_ball |= inside.any(dim=0).numpy()
+        precise += int(block.within(torch.from_numpy(real_radii)[None]).any(dim=1).sum())
         recalled |= block.within(torch.from_numpy(fake_radii[rows])[:, None]).any(dim=0).numpy()
-    return {
-        "precision": precise / fake.count,
-        "recall": float(recalled.mean()),
-        "density": balls / (k * fake.count),
-        "coverage": float(in_ball.mean()),
-    }
+    return {"precision": precise / fake.count, "recall": float(recalled.mean())}
+
+
+def density_coverage(reference: Features, candidate: Features, protocol: MetricProtocol) -> Mapping[str, float]:
+    """``{"density", "coverage"}`` with k = 5, as their paper reports them (Naeem et al., eqs. 4 and 5)."""
+    import torch
+
+    _check_count(reference, DENSITY_NEIGHBOURS)
+    real, fake = _clouds(reference, candidate)
+    radii = torch.from_numpy(_squared_radii(real, DENSITY_NEIGHBOURS))[None]
+    covered = np.zeros(real.count, dtype=bool)
+    balls = 0
+    for rows in _blocks(fake.count):
+        inside = _Block(fake, rows, real).within(radii)
+        balls += int(inside.sum())
+        covered |= inside.any(dim=0).numpy()
+    return {"density": balls / (DENSITY_NEIGHBOURS * fake.count), "coverage": float(covered.mean())}
+
+
+def _check_count(features: Features, k: int) -> None:
+    if len(features.vectors) <= k:
+        raise UsageError(f"{features.name} holds {features.count} images; k = {k} needs at least {k + 1}.")
+
+
+def _clouds(reference: Features, candidate: Features) -> tuple[_Cloud, _Cloud]:
+    mean = _mean(reference)
+    return _Cloud(reference, mean), _Cloud(candidate, mean)
 
 
 def _mean(reference: Features) -> np.ndarray:
@@ -143,10 +167,6 @@ class _Block:
 
 def _squared_radii(cloud: _Cloud, k: int) -> np.ndarray:
     """Float64 ``[N]``: squared distance to the k-th nearest other point of the same cloud."""
-    if cloud.count <= k:
-        raise UsageError(
-            f"{cloud.features.name} holds {cloud.count} images; precision and recall need at least k + 1 = {k + 1}."
-        )
     return np.concatenate([_block_radii(_Block(cloud, rows, cloud), rows, k) for rows in _blocks(cloud.count)])
 
 
@@ -171,26 +191,39 @@ def _block_radii(block: _Block, rows: slice, k: int) -> np.ndarray:
     return radii
 
 
-def _row(number: str, features: str, suffix: str, place: int) -> MetricEntry:
+def _row(
+    number: str, function: SetFormula, settings: tuple[str, ...], convention: Mapping[str, int], where: _Where
+) -> MetricEntry:
     return MetricEntry(
-        name=f"{number}{suffix}",
-        title=number.capitalize() + suffix.replace("-", " ").upper(),
+        name=f"{number}{where.suffix}",
+        title=number.capitalize() + where.suffix.replace("-", " ").upper(),
         kind="set",
         higher_is_better=True,
         unit="",
         decimals=3,
-        place=place,
-        function=prdc,
+        place=where.place,
+        function=function,
         tolerance=Tolerance(0.01),
-        features=features,
+        features=where.features,
         number=number,
-        settings=("neighbours",),
-        convention={"balls": "closed"},
+        settings=settings,
+        convention={"balls": "closed", **convention},
     )
 
 
-NUMBERS = ("precision", "recall", "density", "coverage")
-ROWS = (
-    *(_row(number, "prdc", "", 70) for number in NUMBERS),
-    *(_row(number, "r64.fc2", "-r64", 80) for number in NUMBERS),
-)
+@dataclass(frozen=True)
+class _Where:
+    """The features that four rows are measured on."""
+
+    features: str
+    suffix: str
+    place: int
+
+
+def _rows(where: _Where) -> tuple[MetricEntry, ...]:
+    pairs = (_row(n, precision_recall, ("neighbours", "distances"), {}, where) for n in ("precision", "recall"))
+    fixed = {"neighbours": DENSITY_NEIGHBOURS}
+    return (*pairs, *(_row(n, density_coverage, (), fixed, where) for n in ("density", "coverage")))
+
+
+ROWS = (*_rows(_Where("prdc", "", 70)), *_rows(_Where("r64.fc2", "-r64", 80)))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from bench.pretrained.lpips import Networks
 
+PIECE = 1 << 22
+"""Pixels that are worked on at once."""
 CAP = 100.0
 """Decibels given to identical images, whose ratio is infinite."""
 
@@ -25,9 +27,11 @@ def psnr(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
     """
     import torch
 
-    difference = reference.to(torch.int32) - candidate.to(torch.int32)
-    total = difference.square().sum(dim=(1, 2, 3), dtype=torch.int64).cpu().numpy()
-    error = total / np.prod(reference.shape[1:])
+    rows = max(PIECE // (len(reference) * reference.shape[3]), 1)
+    total = torch.zeros(len(reference), dtype=torch.int64, device=reference.device)
+    for one, other in zip(reference.split(rows, dim=2), candidate.split(rows, dim=2), strict=True):
+        total += (one.to(torch.int32) - other.to(torch.int32)).square().sum(dim=(1, 2, 3), dtype=torch.int64)
+    error = total.cpu().numpy() / np.prod(reference.shape[1:])
     with np.errstate(divide="ignore"):
         decibels: np.ndarray = np.minimum(10 * np.log10(255.0**2 / error), CAP)
     return decibels

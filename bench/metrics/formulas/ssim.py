@@ -26,6 +26,8 @@ SIGMA = 1.5
 TILE = 32
 PIECE = 1 << 15
 """Pixels that are worked on at once."""
+STRIP = 1 << 22
+"""Pixels of an image (4 million) above which its maps are made in strips of rows, so that memory stays bounded."""
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -52,23 +54,42 @@ def _in_pieces(formula: Callable[[Tensor, Tensor], Tensor], reference: Tensor, c
 
     count = max(PIECE // (reference.shape[2] * reference.shape[3]), 1)
     pairs = zip(reference.split(count), candidate.split(count), strict=True)
-    return torch.cat([formula(_doubles(one), _doubles(other)) for one, other in pairs]).cpu().numpy()
+    return torch.cat([formula(one, other) for one, other in pairs]).cpu().numpy()
 
 
 def _ssim(one: Tensor, other: Tensor) -> Tensor:
-    luminance, contrast = _terms(one, other)
-    return (luminance * contrast).mean(dim=(1, 2, 3))
+    if one.shape[2] * one.shape[3] <= STRIP:
+        luminance, contrast = _terms(_doubles(one), _doubles(other))
+        return (luminance * contrast).mean(dim=(1, 2, 3))
+    return _means(one, other)[0].mean(dim=1)
+
+
+def _means(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Means ``[N, 3]`` over all places of SSIM and of contrast-structure, from strips of rows of large images."""
+    height, width = one.shape[2] - EDGE, one.shape[3] - EDGE
+    rows = height if one.shape[2] * one.shape[3] <= STRIP else max(STRIP // one.shape[3], 1)
+    sums: list[tuple[Tensor, Tensor]] = []
+    for start in range(0, height, rows):
+        strip = slice(start, min(start + rows, height) + EDGE)
+        luminance, contrast = _terms(_doubles(one[:, :, strip]), _doubles(other[:, :, strip]))
+        sums.append(((luminance * contrast).sum(dim=(2, 3)), contrast.sum(dim=(2, 3))))
+    whole, contrasts = (sum(parts[1:], parts[0]) for parts in zip(*sums, strict=True))
+    return whole / (height * width), contrasts / (height * width)
 
 
 def _ms_ssim(one: Tensor, other: Tensor) -> Tensor:
     import torch
     from torch.nn.functional import avg_pool2d
 
+    one, other = _doubles(one), _doubles(other)
     value = torch.ones(one.shape[:2], dtype=one.dtype, device=one.device)
     for scale, weight in enumerate(SCALE_WEIGHTS):
-        luminance, contrast = _terms(one, other)
         last = scale == len(SCALE_WEIGHTS) - 1
-        term = (luminance * contrast if last else contrast).mean(dim=(2, 3))
+        if one.shape[2] * one.shape[3] <= STRIP:
+            luminance, contrast = _terms(one, other)
+            term = (luminance * contrast if last else contrast).mean(dim=(2, 3))
+        else:
+            term = _means(one, other)[0 if last else 1]
         value = value * term.clamp(min=0) ** weight
         if not last:
             odd = [side % 2 for side in one.shape[2:]]

@@ -27,7 +27,10 @@ const filter = document.getElementById("filter");
 function apply() {
   const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (element) => words.every((word) => element.dataset.name.includes(word));
-  document.querySelectorAll("tbody tr, .pairs figure").forEach((element) => { element.hidden = !fits(element); });
+  document.querySelectorAll("tbody tr, .tiles figure:not(.first)").forEach((element) => { element.hidden = !fits(element); });
+  document.querySelectorAll(".tiles").forEach((tiles) => {
+    tiles.classList.toggle("all", words.length > 0 || tiles.dataset.every === "yes");
+  });
   document.querySelectorAll("section").forEach((section) => {
     const note = section.querySelector(".none");
     if (note) note.hidden = Array.from(section.querySelectorAll("tbody tr")).some((row) => !row.hidden);
@@ -74,17 +77,101 @@ document.querySelectorAll(".number").forEach((button) => button.addEventListener
 document.getElementById("close").addEventListener("click", () => panel.close());
 panel.addEventListener("click", (event) => { if (event.target === panel) panel.close(); });
 
-// Reconstructions.
-document.querySelectorAll(".compare").forEach((group) => {
-  const pairs = group.querySelectorAll(".pair");
-  group.querySelector(".image").addEventListener("change", (event) => {
-    pairs.forEach((pair) => pair.style.setProperty("--index", event.target.value));
-  });
-  group.querySelector(".difference").addEventListener("change", (event) => group.classList.toggle("differs", event.target.checked));
-  pairs.forEach((pair) => pair.querySelector("input").addEventListener("input", (event) => {
-    pair.style.setProperty("--at", event.target.value + "%");
-  }));
+// What a dot of a scatter says, under the pointer or the keyboard.
+const tip = document.getElementById("tip");
+function say(dot) {
+  const box = dot.getBoundingClientRect();
+  tip.textContent = dot.dataset.tip;
+  tip.hidden = false;
+  const left = Math.min(box.left + 12, innerWidth - tip.offsetWidth - 8), above = box.top - tip.offsetHeight - 8;
+  tip.style.left = Math.max(8, left) + "px";
+  tip.style.top = (above < 0 ? box.bottom + 8 : above) + "px";
+}
+document.querySelectorAll(".dot").forEach((dot) => {
+  for (const name of ["mouseenter", "focus", "click"]) dot.addEventListener(name, () => say(dot));
+  for (const name of ["mouseleave", "blur"]) dot.addEventListener(name, () => { tip.hidden = true; });
 });
+
+// Reconstructions: one image, one place and one zoom for all methods.
+function comparing(group) {
+  const zoom = group.querySelector(".zoom"), views = group.querySelectorAll(".view"), thumbs = group.querySelectorAll(".thumb");
+  let x = 0, y = 0;  // of the upper left corner, in widths of the view
+  function place() {
+    const most = Number(zoom.value) - 1;
+    x = Math.min(Math.max(x, 0), most);
+    y = Math.min(Math.max(y, 0), most);
+    group.style.setProperty("--zoom", zoom.value);
+    group.style.setProperty("--x", x);
+    group.style.setProperty("--y", y);
+    reveal();
+  }
+  function reveal() {  // the share is of the view, the clipping of the zoomed image
+    const share = Number(group.querySelector(".share").value) / 100, factor = Number(zoom.value);
+    group.style.setProperty("--share", Math.max(0, (share + x) / factor) * (share > 0) * 100 + "%");
+  }
+  function zoomTo(factor, atX, atY) {
+    const before = Number(zoom.value);
+    zoom.value = factor;
+    const ratio = Number(zoom.value) / before;
+    x = (x + atX) * ratio - atX;
+    y = (y + atY) * ratio - atY;
+    place();
+  }
+  let last = Number(zoom.value);
+  zoom.addEventListener("input", () => {
+    const ratio = Number(zoom.value) / last;
+    x = (x + .5) * ratio - .5;
+    y = (y + .5) * ratio - .5;
+    last = Number(zoom.value);
+    place();
+  });
+  const every = group.querySelector(".every");
+  if (every) every.addEventListener("click", () => {
+    const tiles = group.querySelector(".tiles");
+    tiles.dataset.every = "yes";
+    tiles.classList.add("all");
+    every.hidden = true;
+  });
+  group.querySelector(".share").addEventListener("input", reveal);
+  group.querySelector(".difference").addEventListener("change", (event) => group.classList.toggle("differs", event.target.checked));
+  views.forEach((view) => {
+    let from = null;
+    view.addEventListener("pointerdown", (event) => { from = event; view.setPointerCapture(event.pointerId); });
+    view.addEventListener("pointermove", (event) => {
+      if (from === null) return;
+      x -= (event.clientX - from.clientX) / view.clientWidth;
+      y -= (event.clientY - from.clientY) / view.clientHeight;
+      from = event;
+      place();
+    });
+    for (const name of ["pointerup", "pointercancel"]) view.addEventListener(name, () => { from = null; });
+    view.addEventListener("dblclick", (event) => {
+      const box = view.getBoundingClientRect();
+      const factor = Number(zoom.value) >= 8 ? 1 : Math.min(8, Number(zoom.value) * 2);
+      zoomTo(factor, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+      last = Number(zoom.value);
+    });
+    view.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: [-.2, 0], ArrowRight: [.2, 0], ArrowUp: [0, -.2], ArrowDown: [0, .2] }[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      x += step[0];
+      y += step[1];
+      place();
+    });
+  });
+  thumbs.forEach((thumb) => thumb.addEventListener("click", () => {
+    const index = Number(thumb.dataset.index), first = group.querySelector("figure").dataset.files.split(" ")[index];
+    thumbs.forEach((other) => other.setAttribute("aria-pressed", String(other === thumb)));
+    group.querySelectorAll("figure").forEach((figure) => {
+      const file = figure.dataset.files.split(" ")[index], made = figure.querySelector(".reconstruction");
+      figure.querySelector(".original").src = first;
+      if (made) made.src = file;
+      figure.querySelector("figcaption a").href = file;
+    });
+  }));
+}
+document.querySelectorAll(".compare").forEach(comparing);
 
 // Dark and light: the system's choice until the button is used.
 const theme = document.getElementById("theme"), root = document.documentElement;

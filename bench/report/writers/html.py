@@ -1,8 +1,7 @@
-"""The HTML page: one file with everything inside, no network, no foreign script."""
+"""The HTML page: one file with its pictures beside it, no network, no foreign script."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,11 @@ from typing import Any
 
 from bench.core.digest import of_value
 from bench.core.visible import in_json
+from bench.report.gallery import Gallery
+from bench.report.styles import styles
+from bench.report.summary import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, summary
 from bench.report.table import Cell, Row, Source, Table
-from bench.report.writers.text import absent_lines, caption
+from bench.report.writers.text import absent_lines, caption, subject
 from bench.results.record import Result, signature_id
 
 LEGEND = (
@@ -28,41 +30,42 @@ SHORT = (str, int, float, bool)
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the page. ``media`` is ``image/svg+xml`` or ``image/png``."""
+    """A figure of the page: its file, relative to the page."""
 
     caption: str
-    media: str
-    content: bytes
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Originals above reconstructions: a PNG of two rows of ``count`` images of equal size."""
-
-    group: str
-    label: str
-    count: int
-    png: bytes
+    file: str
 
 
 def to_html(
-    title: str, lead: str, tables: Sequence[Table], strips: Sequence[Strip] = (), figures: Sequence[Picture] = ()
+    title: str,
+    lead: str,
+    tables: Sequence[Table],
+    galleries: Sequence[Gallery] = (),
+    figures: Sequence[Picture] = (),
 ) -> str:
     """The page. All text from outside is escaped by Jinja2 or, within the data block, as JSON without ``<``."""
     import jinja2
 
     folder = files("bench.report").joinpath("templates")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
     sources = _Sources()
     views = [_table(table, sources) for table in tables]
-    return template.render(
+    compared = [table for table in tables if table.name == "comparison"]
+    look = styles([row.label for table in compared for row in table.rows])
+    return environment.get_template("page.html").render(
         title=title,
         lead=lead,
         legend=LEGEND,
         tables=views,
-        comparisons=_comparisons(strips),
-        figures=[{"caption": f.caption, "uri": _uri(f.media, f.content)} for f in figures],
+        summaries=[summary(table, subject(table), look) for table in compared],
+        box=(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM),
+        galleries=galleries,
+        figures=figures,
         css=folder.joinpath("page.css").read_text(encoding="utf-8"),
         js=folder.joinpath("page.js").read_text(encoding="utf-8"),
         data=inert_json(sources.data()),
@@ -77,10 +80,6 @@ def inert_json(value: Any) -> str:
     return text
 
 
-def _uri(media: str, content: bytes) -> str:
-    return f"data:{media};base64,{base64.b64encode(content).decode('ascii')}"
-
-
 def _table(table: Table, sources: _Sources) -> dict[str, Any]:
     rows = []
     group = table.rows[0].group if table.rows else ""
@@ -89,10 +88,12 @@ def _table(table: Table, sources: _Sources) -> dict[str, Any]:
         group = row.group
     return {
         "key": table.key,
+        "name": table.name,
         "caption": caption(table),
         "columns": [{"heading": _unbroken(column.heading)} for column in table.columns],
         "rows": rows,
         "notes": table.notes,
+        "shared": "; ".join(table.shared),
         "remark": table.remark,
         "absent": absent_lines(table),
         "absent_count": _numbers(len(table.absent)),
@@ -122,7 +123,8 @@ def _row(row: Row, table: Table, sources: _Sources, first: bool) -> dict[str, An
         for index, cell in enumerate(row.cells)
     ]
     name = f"{row.label} {row.title}".lower()
-    return {"label": row.label, "title": row.title, "filter": name, "notes": row.notes, "cells": cells, "first": first}
+    title = row.title if row.shown == row.label else f"{row.title} ({row.label})"
+    return {"label": row.shown, "title": title, "filter": name, "notes": row.notes, "cells": cells, "first": first}
 
 
 def _interval(cell: Cell, table: Table, index: int) -> str:
@@ -130,20 +132,6 @@ def _interval(cell: Cell, table: Table, index: int) -> str:
         return ""
     low, high = (table.columns[index].show(v) for v in cell.interval)
     return f"[{low}, {high}]"
-
-
-def _comparisons(strips: Sequence[Strip]) -> list[dict[str, Any]]:
-    groups: dict[tuple[str, int], list[Strip]] = {}
-    for strip in strips:
-        groups.setdefault((strip.group, strip.count), []).append(strip)
-    return [
-        {
-            "caption": name,
-            "count": count,
-            "strips": [{"label": s.label, "uri": _uri("image/png", s.png)} for s in members],
-        }
-        for (name, count), members in groups.items()
-    ]
 
 
 class _Sources:

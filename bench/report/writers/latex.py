@@ -1,4 +1,4 @@
-"""Tables as LaTeX: booktabs, compiling as they are with pdflatex."""
+"""Tables as LaTeX: booktabs, at normal size within a text width, compiling as they are with pdflatex."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ _SPECIAL = {
     "≈": r"$\approx$", "·": r"$\cdot$", "…": r"\ldots{}", "²": r"$^2$", "≥": r"$\geq$", "≤": r"$\leq$",
     "σ": r"$\sigma$",
 }  # fmt: skip
+COMMANDS = {"best": "textbf: --rwrap;", "second": "underline: --rwrap;", "": ""}
+"""Pandas' names of LaTeX commands, wrapped around a cell's content, by mark."""
+TEXT_WIDTH = 397
+"""Points of the text's width that a table fits into: that of the usual one-column templates."""
+HEADING = 10
+DIGIT, LETTER, BETWEEN = 5.1, 5.6, 12.0
+"""Points of a digit and of a letter of mean width at 10 pt, and between two columns."""
 _LIGATURES = "-',"
 """Characters that TeX fonts join to another one when they stand twice."""
 
@@ -42,27 +49,17 @@ def _character(character: str) -> str:
 def to_latex(table: Table) -> str:
     r"""A ``table`` environment with its footnotes, for a document that loads :data:`PACKAGES`.
 
-    Scaled down to the text width where it is wider; best in bold, second underlined.
+    At normal size and at most :data:`TEXT_WIDTH` wide: a wider table is continued below with the methods repeated.
+    Best in bold, second underlined; footnotes are words, never commands.
     """
-    import pandas as pd
-
-    heads = [_stacked(column.heading) for column in table.columns]
-    frame = pd.DataFrame(
-        [[_cell(cell, row, table, index) for index, cell in enumerate(row.cells)] for row in table.rows],
-        columns=pd.Index(range(len(heads))),
-    )
-    labels = [_label(row) for row in table.rows]
-    styler = frame.style.format_index(heads.__getitem__, axis=1).format_index(labels.__getitem__, axis=0)
-    styler = styler.apply(lambda _: pd.DataFrame(_marks(table), frame.index, frame.columns), axis=None)
-    tabular = styler.to_latex(column_format="l" + "r" * len(heads), hrules=True)
+    parts = [_tabular(table, indices) for indices in _blocks(table)]
     return "\n".join(
         [
             r"\begin{table}[!htbp]",
             r"\centering",
             rf"\caption{{{escape_latex(caption(table))}}}",
             rf"\label{{tab:{table.key}}}",
-            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            _with_rules(tabular.rstrip(), table.rows) + "}",
+            "\n\\par\\medskip\n".join(parts),
             *_footnotes(table),
             r"\end{table}",
             "",
@@ -70,23 +67,72 @@ def to_latex(table: Table) -> str:
     )
 
 
+def _blocks(table: Table) -> list[list[int]]:
+    """The columns of each part of the table, as many as fit the text width."""
+    label = _points([row.shown + "1" * len(row.notes) for row in table.rows], LETTER)
+    blocks: list[list[int]] = [[]]
+    used = label
+    for index, column in enumerate(table.columns):
+        heads = break_heading(column.heading, HEADING)
+        cells = [_length(row.cells[index], table, index) for row in table.rows]
+        size = max(_points(heads, LETTER), _points(cells, DIGIT))
+        if blocks[-1] and used + size > TEXT_WIDTH:
+            blocks.append([])
+            used = label
+        blocks[-1].append(index)
+        used += size
+    return blocks
+
+
+def _points(texts: Sequence[str], per_character: float) -> float:
+    return max((len(text) for text in texts), default=0) * per_character + BETWEEN
+
+
+def _length(cell: Cell, table: Table, index: int) -> str:
+    """As many characters as the cell is wide; superscripts are small."""
+    low, high = cell.interval or (0.0, 0.0)
+    shown = table.columns[index].show
+    interval = f"[{shown(low)}, {shown(high)}]" if cell.interval else ""
+    return cell.text + ("  " if cell.tied else "") + interval + "1" * len(cell.notes)
+
+
+def _tabular(table: Table, indices: Sequence[int]) -> str:
+    import pandas as pd
+
+    heads = [_stacked(table.columns[index].heading) for index in indices]
+    frame = pd.DataFrame(
+        [[_cell(row.cells[index], row, table, index) for index in indices] for row in table.rows],
+        columns=pd.Index(range(len(heads))),
+    )
+    labels = [_label(row) for row in table.rows]
+    styler = frame.style.format_index(heads.__getitem__, axis=1).format_index(labels.__getitem__, axis=0)
+    marks = [[COMMANDS[row.cells[index].mark] for index in indices] for row in table.rows]
+    styler = styler.apply(lambda _: pd.DataFrame(marks, frame.index, frame.columns), axis=None)
+    tabular = styler.to_latex(column_format="l" + "r" * len(heads), hrules=True)
+    return _with_rules(tabular.rstrip(), table.rows)
+
+
 def document(tables: Sequence[Table]) -> str:
     """A whole document of tables, ready for pdflatex."""
     lines = [r"\documentclass[a4paper]{article}", *(rf"\usepackage{package}" for package in PACKAGES)]
     lines += [r"\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}"]
-    lines += [r"\usepackage[margin=2cm]{geometry}", r"\setcounter{totalnumber}{9}", r"\begin{document}"]
+    lines += [
+        rf"\usepackage[textwidth={TEXT_WIDTH}pt,vmargin=2cm]{{geometry}}",
+        r"\setcounter{totalnumber}{9}",
+        r"\begin{document}",
+    ]
     body = "\n".join(to_latex(table) for table in tables)
     return "\n".join([*lines, body, r"\end{document}", ""])
 
 
 def _stacked(heading: str) -> str:
     r"""A heading of one or more short lines, so that the table need not shrink for it."""
-    lines = [escape_latex(line) for line in break_heading(heading, 12)]
+    lines = [escape_latex(line) for line in break_heading(heading, HEADING)]
     return r"\shortstack[r]{\rule{0pt}{2.4ex}" + r"\\".join(lines) + "}" if len(lines) > 1 else lines[0]
 
 
 def _label(row: Row) -> str:
-    return escape_latex(row.label) + _refs(row.notes)
+    return escape_latex(row.shown) + _refs(row.notes)
 
 
 def _refs(notes: Sequence[int]) -> str:
@@ -101,12 +147,6 @@ def _cell(cell: Cell, row: Row, table: Table, index: int) -> str:
     return text + _refs(cell.notes)
 
 
-def _marks(table: Table) -> list[list[str]]:
-    """Pandas' names of LaTeX commands, wrapped around the cell's content."""
-    commands = {"best": "textbf: --rwrap;", "second": "underline: --rwrap;", "": ""}
-    return [[commands[cell.mark] for cell in row.cells] for row in table.rows]
-
-
 def _with_rules(tabular: str, rows: Sequence[Row]) -> str:
     r"""Puts a ``\midrule`` between groups of rows: after the row's line, which ends in ``\\``."""
     lines = tabular.split("\n")
@@ -118,8 +158,24 @@ def _with_rules(tabular: str, rows: Sequence[Row]) -> str:
 
 
 def _footnotes(table: Table) -> list[str]:
-    lines = [re.sub(r"^\[(\d+)\] ", r"@\1@", line) for line in [*foot(table)]]
-    made = [re.sub(r"^@(\d+)@", r"\\textsuperscript{\1}\\,", escape_latex(line)) for line in lines]
+    lines = [re.sub(r"^\[(\d+)\] ", r"@\1@", line) for line in foot(table)]
+    made = [
+        re.sub(r"^@(\d+)@", r"\\textsuperscript{\1}\\,", escape_latex(line if _is_label(line) else in_words(line)))
+        for line in lines
+    ]
     if not made:
         return []
     return [r"\par\smallskip\raggedright\footnotesize", "\\par\n".join(made)]
+
+
+def _is_label(line: str) -> bool:
+    return "The whole label is " in line
+
+
+def in_words(note: str) -> str:
+    """A footnote without what a reader of a paper cannot type: commands are left out, flags are named."""
+    note = re.sub(r"[;:,] *(?:run|add|bring|see|measure)?[^;.:]*python -m bench .*$", ".", note)
+    note = re.sub(r"; (?:add|run|make|bring)\b[^;]*--[^;]*?(\.?)$", ".", note)
+    return re.sub(
+        r"--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)", lambda found: f"the option '{found[1].replace('-', ' ')}'", note
+    )

@@ -27,11 +27,7 @@ def model_index(tables: Sequence[Table]) -> dict[str, str]:
         for row in table.rows if table.name in TASKS else ():
             if is_apart(row.label):
                 continue
-            metrics = [
-                _metric(c, cell)
-                for c, cell in zip(table.columns, row.cells, strict=True)
-                if cell.value is not None and cell.sources
-            ]
+            metrics = [_metric(column, cell) for column, cell in metrics_of(table, row)]
             if metrics:
                 blocks.setdefault(row.label, []).append(_result(table, row, metrics))
     return {
@@ -40,6 +36,12 @@ def model_index(tables: Sequence[Table]) -> dict[str, str]:
         )
         for label, results in blocks.items()
     }
+
+
+def metrics_of(table: Table, row: Row) -> list[tuple[Column, Cell]]:
+    """The measured numbers of a row with their columns; what is absent or only quoted is left out."""
+    cells = zip(table.columns, row.cells, strict=True)
+    return [(column, cell) for column, cell in cells if cell.value is not None and cell.sources]
 
 
 def _result(table: Table, row: Row, metrics: list[dict[str, Any]]) -> dict[str, Any]:
@@ -59,4 +61,7 @@ def _metric(column: Column, cell: Cell) -> dict[str, Any]:
     }
     if cell.deviation is not None:
         made["args"] = {"seeds": len(cell.sources), "deviation": cell.deviation, **made["args"]}
+    limited = cell.sources[0].result.limited
+    if limited:
+        made["args"] = {"limited": ", ".join(limited), **made["args"]}
     return made

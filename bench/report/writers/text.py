@@ -16,27 +16,44 @@ from bench.results.record import signature_id
 
 MARKS = "Bold is best, underlined is second best; numbers that print alike are marked alike."
 TIED = "≈"
+_FETCH = re.compile(r"python -m bench fetch ([\w.-]+)$")
 
 
 def caption(table: Table) -> str:
-    """Title, dataset and preset in one line."""
-    where = ", ".join(part for part in (table.dataset, table.preset) if part)
+    """Title, dataset, size of the images and preset in one line."""
+    where = subject(table)
     return f"{table.title}: {where}" if where else table.title
 
 
+def subject(table: Table) -> str:
+    """Dataset, size of the images and preset."""
+    dataset = f"{table.dataset} at {table.images}" if table.images else table.dataset
+    return ", ".join(part for part in (dataset, table.preset) if part)
+
+
 def foot(table: Table) -> list[str]:
-    """The lines under a table: numbered footnotes, then what no row has and why."""
+    """The lines under a table: numbered footnotes, what all rows share, then what no row has and why."""
     notes = [f"[{index + 1}] {note}" for index, note in enumerate(table.notes)]
-    absent = [f"Absent from every row: {line}" for line in absent_lines(table)]
-    return [*notes, *absent, *([table.remark] if table.remark else [])]
+    shared = [f"The same in every row that has it: {'; '.join(table.shared)}."] if table.shared else []
+    absent = [f"Absent: {line}" for line in absent_lines(table)]
+    return [*notes, *shared, *absent, *([table.remark] if table.remark else [])]
 
 
 def absent_lines(table: Table) -> list[str]:
-    """What no row has, gathered by reason: ``rFID, IS: the reason``."""
+    """What no row has, gathered by reason; what lacks a network only is one line with one command."""
+    fetched: dict[str, list[str]] = {}
     reasons: dict[str, list[str]] = {}
     for absent in table.absent:
-        reasons.setdefault(absent.reason, []).append(absent.title)
-    return [f"{', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
+        found = _FETCH.search(absent.reason)
+        if found is None:
+            reasons.setdefault(absent.reason, []).append(absent.title)
+        else:
+            fetched.setdefault(found[1], []).append(absent.title)
+    lines = [f"{', '.join(titles)}: {reason}" for reason, titles in reasons.items()]
+    if fetched:
+        titles = ", ".join(title for members in fetched.values() for title in members)
+        lines.insert(0, f"{titles}: their networks are not here; python -m bench fetch {' '.join(fetched)}")
+    return lines
 
 
 def _refs(notes: Sequence[int]) -> str:
@@ -75,7 +92,7 @@ def to_markdown(table: Table) -> str:
         _pipes(["---", *("---:" for _ in table.columns)]),
     ]
     for row in table.rows:
-        label = escape_markdown(row.label) + _superscript(row.notes)
+        label = escape_markdown(row.shown) + _superscript(row.notes)
         lines.append(_pipes([label, *(_markdown_cell(row, table, i) for i in range(len(row.cells)))]))
     lines += ["", *(f"{escape_markdown(line)}  " for line in [*foot(table), MARKS])]
     return "\n".join(lines) + "\n"
@@ -104,12 +121,7 @@ def to_text(table: Table, width: int = 120) -> str:
 
     A table wider than ``width`` is continued below with the methods repeated; nothing is cut off.
     """
-    labels = ["method", *(row.label + _refs(row.notes) for row in table.rows)]
-    columns = [
-        [column.heading, *(_plain_cell(row, table, index) for row in table.rows)]
-        for index, column in enumerate(table.columns)
-    ]
-    columns = [_wrap_heading(column) for column in columns]
+    labels, columns = _plain_columns(table)
     height = max((len(column) for column in columns), default=len(labels))
     labels = [""] * (height - len(labels)) + labels
     columns = [[""] * (height - len(column)) + column for column in columns]
@@ -122,6 +134,22 @@ def to_text(table: Table, width: int = 120) -> str:
         *(wrapped for line in under for wrapped in wrap(line, width, subsequent_indent="    ", break_on_hyphens=False)),
     ]
     return visible("\n".join(lines)) + "\n"
+
+
+def _plain_columns(table: Table) -> tuple[list[str], list[list[str]]]:
+    """The labels, and the columns with their headings broken into lines."""
+    labels = ["method", *(row.shown + _refs(row.notes) for row in table.rows)]
+    columns = [
+        [column.heading, *(_plain_cell(row, table, index) for row in table.rows)]
+        for index, column in enumerate(table.columns)
+    ]
+    return labels, [_wrap_heading(column) for column in columns]
+
+
+def width_of(table: Table) -> int:
+    """Characters of a line of the table in a terminal, were it not broken."""
+    labels, columns = _plain_columns(table)
+    return max(map(len, labels)) + sum(2 + max(map(len, column)) for column in columns)
 
 
 def _plain_cell(row: Row, table: Table, index: int) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.core.failures import contained
+from bench.data.datasets.local import FEWEST
 from bench.errors import BenchError, UsageError
+from bench.run import sizes
 from bench.run.job import Job
-from bench.run.stages import fit, train
+from bench.run.stages import fit, stage, train
 
 if TYPE_CHECKING:
     from bench.contract import Learner, Tokenizer
@@ -19,9 +22,11 @@ def problems(jobs: Sequence[Job]) -> list[str]:
     from bench.train import batches, space
     from bench.train.checkpoint import CHECKPOINT
 
+    jobs = [job for job in jobs if job.cell.fault is None]
     if not jobs:
         return []
-    found, kept, free = [], 0, space.free(jobs[0].session.cache)
+    found, kept = [*without_training_images(jobs), *sizes.problems(jobs)], 0
+    free = space.free(jobs[0].session.cache)
     for job in jobs:
         if not _is_trained(job):
             continue
@@ -39,6 +44,26 @@ def problems(jobs: Sequence[Job]) -> list[str]:
     return found
 
 
+def without_training_images(jobs: Sequence[Job]) -> list[str]:
+    """What of a run needs training images where its dataset has none, in one sentence; empty where nothing does."""
+    lacking = [job for job in jobs if job.session.dataset.train is None and _sees_training_images(job)]
+    if not lacking:
+        return []
+    dataset, labels = lacking[0].session.dataset, ", ".join(dict.fromkeys(f"'{job.cell.label}'" for job in lacking))
+    return [
+        f"{labels}: training and generation need training images, and {dataset.name} has none "
+        f"({dataset.facts.get('split', 'one split')}); name a dataset with train and val folders or of at least "
+        f"{FEWEST} images, or take finished weights (name@WEIGHTS) and the stages recon,cost"
+    ]
+
+
+def _sees_training_images(job: Job) -> bool:
+    cell = job.cell
+    if sizes.unfit(job) is not None and not {"train", "prior", "gen"} & set(job.session.config.stages):
+        return False  # it would be trained for a reconstruction that there will not be
+    return any(name in cell.stages and stage(name).not_applicable(cell) is None for name in ("train", "prior", "gen"))
+
+
 def shapes(job: Job) -> Learner[Tokenizer] | None:
     """The learner of the cell's tokenizer without memory; None where it cannot be built so.
 
@@ -50,11 +75,11 @@ def shapes(job: Job) -> Learner[Tokenizer] | None:
 
     meta = torch.device("meta")
     try:
-        with meta:
+        with meta, contained():
             return job.tokenizer.learner(job.build(meta, Alone()))
     except UsageError:
         raise
-    except (BenchError, RuntimeError, NotImplementedError):
+    except BenchError:
         return None
 
 
@@ -66,4 +91,4 @@ def _is_trained(job: Job) -> bool:
         or job.session.dataset.train is None
     ):
         return False
-    return fit.finished(job.tokenizer.folder) is None
+    return job.session.config.overwrite or fit.finished(job.tokenizer.folder) is None

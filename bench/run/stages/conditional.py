@@ -15,6 +15,7 @@ import numpy as np
 from bench.contract import Codes, Condition, Seeds, Tokenizer
 from bench.core import digest
 from bench.core.images import ImageArray
+from bench.run import code
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import head
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.data.frozen import Frozen
-
-VERSION = 1
 
 
 def not_applicable(cell: Cell) -> str | None:
@@ -47,8 +46,8 @@ def condition(job: Job, tokenizer: Tokenizer) -> Callable[[Sequence[int]], Condi
     def of(seeds: Sequence[int]) -> Condition:
         import torch
 
-        rows = np.array([seed % len(job.session.val) for seed in seeds])
-        pixels = torch.from_numpy(job.session.val.pixels[rows]).to(job.device)
+        rows = np.array([seed % len(job.session.held_out) for seed in seeds])
+        pixels = torch.from_numpy(job.session.held_out.pixels[rows]).to(job.device)
         return Condition(codes=shown.encode(pixels), task=job.cell.task)
 
     return of
@@ -81,20 +80,24 @@ class Given:
 
 def baselines(job: Job, count: int) -> dict[str, ImageArray]:
     """By prefix of their measurements: the images given, and the originals; as many as there are samples."""
-    reference = head(job.session.val, count)
+    reference = head(job.session.held_out, count)
     return {"given-": _given_images(job, reference), "original-": reference}
 
 
 def _given_images(job: Job, reference: ImageArray) -> Frozen:
     from bench.data.freezing import existing
+    from bench.data.mixed import Mixed
     from bench.evaluate.reconstruct import reconstruct
 
-    recipe = ["given", VERSION, job.tokenizer.identity, job.cell.task, reference.digest]
+    made_by = code.of_images(job.cell.entry, job.session, ("bench.evaluate.reconstruct",), ("conditional",))
+    recipe = ["given", made_by, job.tokenizer.identity, job.cell.task, reference.digest]
     folder = job.session.cache / "images" / digest.of_value(recipe)[:32]
-    there = existing(folder)
+    there = existing(folder, job.session.renews)
     if there is not None:
         return there
     session, shown = job.session, Given(job.tokenizer.open(), job.cell)
-    return reconstruct(
+    made = reconstruct(
         shown, reference, folder, job.device, session.batch(), lambda codes: None, session.progress, dict
     )
+    assert not isinstance(made, Mixed), "images of one size give images of one size"
+    return made

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.run import code
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome
 from bench.run.settings import settings_until, variant_of
-
-VERSION = 1
 
 
 def not_applicable(cell: Cell) -> str | None:
@@ -22,9 +19,7 @@ def recipe(job: Job) -> dict[str, Any]:
     """Method, settings and resolution."""
     return {
         "stage": "cost",
-        "version": VERSION,
         "method": job.cell.method.name,
-        "code": code.of_method(job.cell.entry, job.session.sources),
         "settings": settings_until(job.cell.settings, "train"),
         "resolution": job.session.preset.resolution,
     }

@@ -6,17 +6,14 @@ The rows of the table of methods, and what the stages take from them. No torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.contract import Method, MethodEntry
 from bench.data import manifest
 from bench.data.external import LEFT_OUT, PAIRED_BY, Ready, ReadyFiles, parse
-from bench.data.frozen import as_frozen
+from bench.data.sized import Images, as_frozen
 from bench.run.cells import Cell
 from bench.run.job import Job
-
-if TYPE_CHECKING:
-    from bench.core.images import ImageArray
 
 
 def samples(preset: str, variant: str | None) -> Ready:
@@ -67,7 +64,7 @@ def identity(cell: Cell) -> Any:
     return ready.digest if ready.kind == "samples" else {"files": ready.digest, "pairs": "one to one"}
 
 
-def load(job: Job) -> ImageArray:
+def load(job: Job) -> Images:
     """The images, decoded; files without an original are left out, and that is said."""
     ready = images(job.cell)
     found = ready.read(job.session.cache, job.session.val if ready.kind == "recons" else None)
@@ -81,7 +78,7 @@ def load(job: Job) -> ImageArray:
     return found
 
 
-def facts(images: ImageArray) -> Mapping[str, Any]:
+def facts(images: Images) -> Mapping[str, Any]:
     """How reconstructions were paired with their originals, and how many files had none."""
     about = as_frozen(images).manifest
     return {name: about[name] for name in (PAIRED_BY, LEFT_OUT) if name in about}

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.core import documents, seeding
-from bench.core.files import write_bytes
-from bench.errors import BenchError, IntegrityError
-from bench.results.record import STRICT, Measurement
+from bench.core.files import explained, write_bytes
+from bench.errors import IntegrityError
+from bench.results.record import Measurement
 from bench.run.session import Session
+from bench.train.report import FitReport
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from bench.contract import Learner
     from bench.train.loop import Source
 
@@ -33,22 +36,6 @@ class Budget:
     previews: int = 0
 
 
-@dataclass(frozen=True)
-class _AsRead:
-    """The fields of :class:`bench.train.loop.FitReport`, in a file of its own so that reading it loads no torch."""
-
-    __pydantic_config__ = STRICT
-
-    steps: int
-    images_seen: int
-    batch: int
-    micro_batch: int
-    seconds: float
-    flops: float
-    curve: tuple[Mapping[str, float], ...]
-    previews: tuple[Mapping[str, float], ...]
-
-
 def finished(where: Path) -> dict[str, Any] | None:
     """The report of a finished run: report and final weights are both there."""
     from bench.train.checkpoint import FINAL
@@ -57,8 +44,18 @@ def finished(where: Path) -> dict[str, Any] | None:
         return None
     door = documents.Door(str(where / REPORT), f"delete {where} and train again", IntegrityError)
     report: dict[str, Any] = documents.from_json(documents.read(where / REPORT, door), door)
-    documents.check(_AsRead, report, door)
+    documents.check(FitReport, report, door)
     return report
+
+
+def kept(where: Path, session: Session) -> dict[str, Any] | None:
+    """:func:`finished`, except that ``--overwrite`` forgets it first, once in a run."""
+    from bench.train.checkpoint import FINAL
+
+    if finished(where) is not None and session.renews(where):
+        for name in (REPORT, FINAL):
+            (where / name).unlink(missing_ok=True)
+    return finished(where)
 
 
 def measurements(report: Mapping[str, Any]) -> tuple[Measurement, ...]:
@@ -90,10 +87,11 @@ def train(
 ) -> dict[str, Any]:
     """Builds the learner with the seed's initial weights and trains it in the folder ``where``; gives the report.
 
-    Raises :class:`BenchError` when another process is training the same recipe or the disk is too full for it.
+    Where another process is training the same recipe, this one waits for it and takes its report. Raises
+    :class:`BenchError` when the disk is too full.
     """
     import torch
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     from bench.core.distributed import comm
     from bench.train.checkpoint import CHECKPOINT
@@ -101,11 +99,15 @@ def train(
     from bench.train.loop import FitPlan, fit
 
     fabric = session.fabric()
-    where.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(where / "lock", timeout=0)
+    with explained(where):
+        where.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(where / "lock")
     try:
         if fabric.global_rank == 0:
-            lock.acquire()
+            _acquire(lock, session)
+        others = fabric.broadcast(finished(where)) if fabric.world_size > 1 else finished(where)
+        if others is not None:
+            return others
         torch.manual_seed(seeding.derive(budget.seed, "initialisation"))
         learner = build(fabric.device, comm(fabric))
         learner.module.to(fabric.device)
@@ -125,7 +127,16 @@ def train(
             (where / CHECKPOINT).unlink(missing_ok=True)
         as_read: dict[str, Any] = json.loads(json.dumps(report))
         return as_read
-    except Timeout as error:
-        raise BenchError(f"Another process is training this very run in {where}; wait for it to end.") from error
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, session: Session) -> None:
+    """Takes the lock, and says so where that means waiting for another process."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        session.say(f"another process trains this very run; waiting for it to end ({Path(lock.lock_file).parent})")
+        lock.acquire()

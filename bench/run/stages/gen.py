@@ -11,6 +11,7 @@ from bench.core import digest
 from bench.core.images import ImageArray
 from bench.data import frozen
 from bench.data.export import strip
+from bench.data.mixed import Mixed
 from bench.errors import UsageError
 from bench.metrics import signatures
 from bench.metrics.entries import MetricEntry
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from bench.metrics.memorisation import Neighbours
     from bench.pretrained.lpips import Backbone
 
-VERSION = 1
-
 SHOWN, NEAREST = 8, 3
 """How many samples the figure shows, and how many training images under each."""
 
@@ -47,10 +46,9 @@ def recipe(job: Job) -> dict[str, Any]:
     images = external.identity(job.cell) if external.has(job.cell, "samples") else digest.of_value(sampling.recipe(job))
     return {
         "stage": "gen",
-        "version": VERSION,
         "samples": images,
         "reference": job.session.train.digest,
-        "metrics": [[m.name, m.version, weights_at_hand(m, job.session)] for m in set_metrics(job.session)],
+        "metrics": [[m.name, weights_at_hand(m, job.session)] for m in set_metrics(job.session)],
         "protocol": job.session.protocol.name,
         "neighbours": memorisation_recipe(job.session),
     }
@@ -80,6 +78,8 @@ def run(job: Job) -> Outcome:
             job.session.batch(),
             job.session.progress,
             pretrained=job.session.pretrained,
+            sources=job.session.sources,
+            renews=job.session.renews,
         )
         found += [dataclasses.replace(m, name=prefix + m.name) for m in measured.measurements]
     repeats = memorisation(candidate, job.session)
@@ -95,6 +95,7 @@ def images_of(job: Job) -> ImageArray:
     if not external.has(job.cell, "samples"):
         return sampling.all_samples(job)
     images = external.load(job)
+    assert not isinstance(images, Mixed), "samples have no originals whose sizes differ"
     height, width = images.pixels.shape[2:]
     if (height, width) != (job.session.preset.resolution, job.session.preset.resolution):
         raise UsageError(
@@ -142,7 +143,7 @@ def memorisation(samples: ImageArray, session: Session) -> Outcome:
     known = _vectors(train, name, session)
     k = min(neighbours.DENSITY, len(train))
     found = neighbours.by_features(_vectors(samples, name, session), known, k)
-    usual = neighbours.by_features(_vectors(session.val, name, session), known, k)
+    usual = neighbours.by_features(_vectors(session.held_out, name, session), known, k)
     equal = len(frozen.duplicates(frozen.as_frozen(train), frozen.as_frozen(samples)))
     said = neighbours.verdict(found, usual, equal)
     replaced = session.pretrained.replacing(session.tables.features[name.partition(".")[0]].needs)
@@ -162,7 +163,7 @@ def memorisation(samples: ImageArray, session: Session) -> Outcome:
                     "neighbours": k,
                     "share of median": neighbours.COPY,
                     "reference": train.digest[:12],
-                    "held out": session.val.digest[:12],
+                    "held out": session.held_out.digest[:12],
                     "count": len(samples),
                     **({"weights": ", ".join(replaced)} if replaced else {}),
                 },

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Prior, Tokenizer
 from bench.core import digest
 from bench.results.record import Measurement, Signature
-from bench.run import tokenizers
+from bench.run import code, tokenizers
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome, head
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bench.contract import Build, Learner, PriorMethod
     from bench.evaluate.encode import CodeSource
 
-VERSION = 1
 STATISTICS = 2048
 """Codes that the prior's learner sees when it is built, for scales and bounds."""
 
@@ -39,7 +39,7 @@ def recipe(job: Job) -> dict[str, Any]:
     """Tokenizer, prior settings, images and budget; not the task, which matters only when images are drawn."""
     return {
         "stage": "prior",
-        "version": VERSION,
+        "code": code_of(job),
         "tokenizer": job.tokenizer.identity,
         "prior": settings_until(job.cell.prior, "prior"),
         "images": job.session.train.digest,
@@ -50,6 +50,12 @@ def recipe(job: Job) -> dict[str, Any]:
     }
 
 
+def code_of(job: Job) -> str:
+    """The digest of the code that decides the prior's weights."""
+    modules = [*code.TRAINING, "bench.evaluate.encode"]
+    return code.of_images(job.cell.entry, job.session, modules, ("prior", "fit"))
+
+
 def folder(job: Job) -> Path:
     """Where the run's checkpoint, final weights and report are."""
     return job.session.cache / "runs" / digest.of_value(recipe(job))[:32]
@@ -57,11 +63,16 @@ def folder(job: Job) -> Path:
 
 def run(job: Job) -> Outcome:
     """Encodes the training images once, trains the prior, or reads the report of a finished run."""
-    where = folder(job)
-    budget = fit.Budget(job.session.preset.prior_images_seen, job.cell.seed)
-    report = fit.finished(where) or _train(job, where, budget)
+    report = report_of(job)
     measured = likelihoods(job)
     return Outcome((*fit.measurements(report), *measured), facts=report)
+
+
+def report_of(job: Job) -> Mapping[str, Any]:
+    """The report of the finished training; it is trained now where it is not yet, or under ``--overwrite``."""
+    where = folder(job)
+    budget = fit.Budget(job.session.preset.prior_images_seen, job.cell.seed)
+    return fit.kept(where, job.session) or _train(job, where, budget)
 
 
 def _train(job: Job, where: Path, budget: fit.Budget) -> dict[str, Any]:
@@ -80,6 +91,7 @@ def codes_of_training_set(job: Job, tokenizer: Tokenizer) -> CodeSource:
     from bench.evaluate.encode import encode
 
     encoder = of(job.cell).encoder
+    made_by = digest.of_value([job.tokenizer.identity, code_of(job)])
     return encode(
         encoder(tokenizer) if encoder else tokenizer,
         job.session.train,
@@ -88,6 +100,8 @@ def codes_of_training_set(job: Job, tokenizer: Tokenizer) -> CodeSource:
         batch=job.session.batch(),
         flip=job.session.preset.flip,
         progress=job.session.progress,
+        made_by=made_by,
+        renews=job.session.renews,
     )
 
 
@@ -108,6 +122,7 @@ def trained(job: Job, tokenizer: Tokenizer) -> Prior:
     from bench.core.distributed import Alone
     from bench.train.checkpoint import FINAL, load_final
 
+    report_of(job)
     source = codes_of_training_set(job, tokenizer)
     made = learner(job.cell, job.build(job.device, Alone(), training=False), tokenizer, source)
     load_final(folder(job) / FINAL, made, job.session.final)
@@ -123,7 +138,7 @@ def likelihoods(job: Job) -> tuple[Measurement, ...]:
     import numpy as np
 
     tokenizer = job.tokenizer.open()
-    prior, images = trained(job, tokenizer), head(job.session.val, LIKELIHOOD_IMAGES)
+    prior, images = trained(job, tokenizer), head(job.session.held_out, LIKELIHOOD_IMAGES)
     found = []
     with job.session.progress("likelihood", len(images)) as advance:
         for pixels, codes in encoded(tokenizer, images, job.session.batch(), job.device):

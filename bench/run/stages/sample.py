@@ -11,7 +11,7 @@ from bench.core import digest
 from bench.data.export import grid
 from bench.errors import BenchError, UsageError
 from bench.results.record import Measurement
-from bench.run import tokenizers
+from bench.run import code, tokenizers
 from bench.run.cells import Cell
 from bench.run.job import Job
 from bench.run.session import Outcome, Session
@@ -21,7 +21,9 @@ from bench.run.stages import prior as priors
 if TYPE_CHECKING:
     from bench.data.frozen import Frozen
 
-VERSION = 1
+MAKING = ("bench.evaluate.generate",)
+"""The code that draws samples."""
+
 SHOWN = 64
 BATCH = 64
 """Samples that are drawn together, at every resolution: whole batches are drawn, so larger ones would waste more."""
@@ -48,13 +50,13 @@ def recipe(job: Job, drawing: Drawing = PLAIN) -> dict[str, Any]:
     return {
         **({} if drawing.label is None else {"label": drawing.label}),
         "stage": "sample",
-        "version": VERSION,
+        "code": code.of_images(job.cell.entry, job.session, MAKING, ("sample", "conditional")),
         "prior": digest.of_value(priors.recipe(job)),
         "sampling": digest.plain(job.cell.prior),
         "seeds": list(seeds(job.session)),
         "batch": BATCH,
         "task": job.cell.task,
-        "given": job.session.val.digest if job.cell.task else None,
+        "given": job.session.held_out.digest if job.cell.task else None,
         **tokenizers.noise_recipe(job.cell),
     }
 
@@ -100,7 +102,7 @@ def samples(job: Job, drawing: Drawing = PLAIN) -> Frozen | None:
     from bench.evaluate.generate import Order, generate
 
     where = folder(job, drawing)
-    there = existing(where)
+    there = existing(where, job.session.renews)
     if there is not None:
         return there
     tokenizer = job.tokenizer.open()

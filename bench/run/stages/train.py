@@ -32,17 +32,23 @@ def recipe(job: Job) -> dict[str, Any]:
 
 def run(job: Job) -> Outcome:
     """Trains, or reads the report of a run that is finished."""
+    report = report_of(job)
+    return Outcome(fit.measurements(report), facts=report)
+
+
+def report_of(job: Job) -> Mapping[str, Any]:
+    """The report of the finished training; it is trained now where it is not yet, or under ``--overwrite``."""
     where = job.tokenizer.folder
     budget = fit.Budget(job.session.preset.images_seen, job.cell.seed, job.session.preset.previews)
 
     def build(device: torch.device, comm: Any) -> Learner[Tokenizer]:
         return job.tokenizer.learner(job.build(device, comm))
 
-    report = fit.finished(where)
+    report = fit.kept(where, job.session)
     if report is None:
         preview = _preview(job.session) if budget.previews else None
         report = fit.train(build, ImageSource(job.session.train), budget, job.session, where, preview)
-    return Outcome(fit.measurements(report), facts=report)
+    return report
 
 
 def _preview(session: Session) -> Any:
@@ -52,7 +58,7 @@ def _preview(session: Session) -> Any:
     from bench.core import images
     from bench.run.session import head
 
-    held_out = torch.from_numpy(head(session.val, PREVIEW_IMAGES).pixels.copy())
+    held_out = torch.from_numpy(head(session.held_out, PREVIEW_IMAGES).pixels.copy())
 
     def preview(learner: Learner[Tokenizer]) -> Mapping[str, float]:
         tokenizer = learner.finish()

@@ -8,9 +8,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from bench.contract import Prior, Tokenizer
+from bench.data import sized
+from bench.run import sizes
 from bench.run.forecast import Spread, spread
 from bench.run.job import Job
-from bench.run.session import Session, head
+from bench.run.session import Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,22 +70,23 @@ def code(trial: Trial) -> None:
     import torch
 
     from bench.core import images
+    from bench.evaluate import fitting
+    from bench.evaluate.adapter import check_decoded, encoded
     from bench.evaluate.clock import Schedule, seconds_per_call
-    from bench.evaluate.reconstruct import check_decoded
 
     tokenizer = tokenizer_of(trial)
-    batch = head(trial.job.session.val, trial.job.session.batch()).pixels.copy()
+    batch = sized.largest(trial.job.session.val, trial.job.session.batch())
     schedule = Schedule(warmup=1, repeats=2, seconds=0.5, most=5)
     with torch.inference_mode():
-        pixels = torch.from_numpy(batch).to(trial.device)
-        codes = tokenizer.encode(pixels)
+        pixels = fitting.padded(sizes.of(trial.job), torch.from_numpy(batch).to(trial.device))
+        codes = encoded(tokenizer, pixels)
         noise = list(range(len(pixels))) if trial.job.cell.decoding.noise else None
         decoded = tokenizer.decode(codes, noise)
-        check_decoded(decoded, pixels, 0)
+        check_decoded(decoded, pixels, range(len(pixels)), tokenizer)
         trial.encode = spread(seconds_per_call(lambda: tokenizer.encode(pixels), trial.device, schedule))
         trial.decode = spread(seconds_per_call(lambda: tokenizer.decode(codes, noise), trial.device, schedule))
     trial.encode, trial.decode = trial.encode * (1 / len(pixels)), trial.decode * (1 / len(pixels))
-    trial.decoded = images.to_uint8(decoded).cpu().numpy()
+    trial.decoded = images.to_uint8(fitting.cropped(decoded, batch.shape[2:])).cpu().numpy()
 
 
 def measuring(trial: Trial, kind: str | None) -> tuple[Spread, float]:
@@ -93,7 +96,7 @@ def measuring(trial: Trial, kind: str | None) -> tuple[Spread, float]:
 
     assert trial.decoded is not None
     session = trial.job.session
-    reference = frozen.in_memory(head(session.val, len(trial.decoded)).pixels.copy())
+    reference = frozen.in_memory(sized.largest(session.val, len(trial.decoded)))
     candidate = frozen.in_memory(trial.decoded)
     pretrained = session.pretrained if trial.real.session.config.stand_in else trial.real.session.pretrained
     metrics = [m for m in session.tables.metrics.values() if kind in (None, m.kind)]

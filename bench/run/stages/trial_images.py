@@ -5,12 +5,13 @@ from __future__ import annotations
 from time import perf_counter
 
 from bench.core.alarm import within
+from bench.data import sized
 from bench.run.forecast import Spread, StageForecast
 from bench.run.session import head
 from bench.run.stages import conditional, recon, stage
 from bench.run.stages import external as ready_made
 from bench.run.stages import sample as sampling
-from bench.run.stages.trial import Trial, code, measuring, pixels_of, tokenizer_of
+from bench.run.stages.trial import DIGEST_BYTES, Trial, code, measuring, pixels_of, tokenizer_of
 from bench.run.stages.trial_training import SAMPLER_STEPS, sampler_steps
 
 SLOWEST_SAMPLE = 120.0
@@ -24,7 +25,7 @@ def try_recon(trial: Trial) -> StageForecast:
     session, count = trial.job.session, len(trial.job.session.val)
     reset_peak(trial.device)
     if ready_made.has(trial.job.cell, "recons"):
-        trial.decoded = head(session.val, session.batch()).pixels.copy()
+        trial.decoded = sized.largest(session.val, session.batch())
         coding = Spread()
     else:
         if trial.decoded is None:
@@ -36,11 +37,12 @@ def try_recon(trial: Trial) -> StageForecast:
     per_image, features = measuring(trial, None)
     assert trial.decoded is not None
     sets = 1 + trial.first
+    images = count * DIGEST_BYTES + 3 * int(sized.sizes(session.val).prod(axis=1).sum())
     return StageForecast(
         "recon",
         coding + per_image * count,
         memory=int(peak_memory(trial.device)[0] or 0) or None,
-        disk={"images": count * pixels_of(session), "features": round(features * count * sets)},
+        disk={"images": images, "features": round(features * count * sets)},
         basis=(f"{count} images; measured on a batch of {len(trial.decoded)}; formulas over sets left out",),
     )
 
@@ -108,7 +110,7 @@ def try_gen(trial: Trial) -> StageForecast:
     reset_peak(trial.device)
     per_image, features = measuring(trial, "set")
     samples = len(sampling.seeds(session))
-    images = samples + (len(session.train) + len(session.val) if trial.first else 0)
+    images = samples + (len(session.train) + len(session.held_out) if trial.first else 0)
     return StageForecast(
         "gen",
         per_image * (images / 2),  # a batch was measured beside its reference

@@ -36,7 +36,7 @@ def try_train(trial: Trial) -> StageForecast:
     forecast, learner = _training(trial, "train", build, ImageSource(session.train), session.preset.images_seen)
     trial.tokenizer = learner.finish()
     code(trial)
-    previews = max(session.preset.previews - 1, 0) * min(train.PREVIEW_IMAGES, len(session.val))
+    previews = max(session.preset.previews - 1, 0) * min(train.PREVIEW_IMAGES, len(session.held_out))
     return dataclasses.replace(forecast, seconds=forecast.seconds + (trial.encode + trial.decode) * previews)
 
 
@@ -119,11 +119,12 @@ def _likelihood(trial: Trial) -> Spread:
     if bits_of is None or trial.prior is None:
         return Spread()
     with torch.inference_mode():
-        codes = tokenizer_of(trial).encode(torch.from_numpy(trial.job.session.val.pixels[:1].copy()).to(trial.device))
+        pixels = torch.from_numpy(trial.job.session.held_out.pixels[:1].copy()).to(trial.device)
+        codes = tokenizer_of(trial).encode(pixels)
     began = perf_counter()
     bits_of(trial.prior, codes)
     took = perf_counter() - began
-    count = min(prior.LIKELIHOOD_IMAGES, len(trial.job.session.val))
+    count = min(prior.LIKELIHOOD_IMAGES, len(trial.job.session.held_out))
     return (trial.encode + Spread(took, took, took)) * count
 
 

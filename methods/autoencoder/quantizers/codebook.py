@@ -20,14 +20,27 @@ if TYPE_CHECKING:
 
 ROWS = 2048
 """Vectors compared with the codebook at a time, which bounds the memory of the search."""
+VALUES = 1 << 26
+"""Their distances to all codes at most; a codebook of 2^18 vectors is met by 256 of them at a time."""
 
 
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
     """The nearest code by Euclidean distance: ``vectors`` ``[M, D]``, ``codebook`` ``[K, D]`` -> int64 ``[M]``."""
     book = codebook.float()
     norms = book.square().sum(1)
-    pieces = [torch.addmm(norms, piece.float(), book.t(), alpha=-2).argmin(1) for piece in vectors.split(ROWS)]
+    pieces = [torch.addmm(norms, piece.float(), book.t(), alpha=-2).argmin(1) for piece in pieces_of(vectors, book)]
     return torch.cat(pieces)
+
+
+def most_similar(vectors: Tensor, codebook: Tensor) -> Tensor:
+    """The code with the largest inner product: ``vectors`` ``[M, D]``, ``codebook`` ``[K, D]`` -> int64 ``[M]``."""
+    book = codebook.float()
+    return torch.cat([(piece.float() @ book.t()).argmax(1) for piece in pieces_of(vectors, book)])
+
+
+def pieces_of(vectors: Tensor, codebook: Tensor) -> tuple[Tensor, ...]:
+    """The vectors in pieces whose products with the codebook fit into memory."""
+    return vectors.split(max(1, min(ROWS, VALUES // max(1, len(codebook)))))
 
 
 def statistics(vectors: Tensor, indices: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -7,13 +7,14 @@ import diffusers
 import pytest
 import torch
 
-from bench.contract import Build, Continuous, Indices
+from bench.contract import Build, Continuous, FixedSize, Indices, MultiplesOf
 from bench.core.distributed import Alone
 from bench.errors import BenchError, IntegrityError, Missing, UsageError
 from bench.evaluate.cost import count
-from methods.diffusers_vae import settings
+from methods.diffusers_vae import Settings, settings, takes
 from methods.diffusers_vae.classes import CLASSES
 from methods.diffusers_vae.model import parts, tokenizer
+from methods.diffusers_vae.names import NAMES, described
 
 BUILD = Build((32, 32), 0, torch.device("cpu"), Alone())
 DOWN_UP = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
@@ -136,6 +137,24 @@ def test_reconstructions_are_those_of_the_library(name: str, tmp_path: Path):
         assert found[f"{side}-gmac"] > 0
 
 
+@pytest.mark.parametrize("name", [name for name, kind in CLASSES.items() if kind.halvings])
+def test_images_of_other_shapes_come_back_whole_where_their_sides_are_multiples(name: str, tmp_path: Path):
+    made(name).save_pretrained(tmp_path)
+    chosen = settings("smoke", str(tmp_path))
+    took = takes(chosen, (32, 32))
+    assert isinstance(took, MultiplesOf)
+    ours = tokenizer(chosen, BUILD)
+    pixels = torch.randint(0, 256, (1, 3, 5 * took.height, 7 * took.width), dtype=torch.uint8)
+    codes = ours.encode(pixels)
+    assert list(codes.tensor.shape[1:3] if isinstance(codes, Indices) else codes.tensor.shape[2:]) == [5, 7]
+    assert ours.decode(codes).shape == pixels.shape
+
+
+def test_other_classes_take_images_of_one_size(tmp_path: Path):
+    made("AutoencoderKLWan").save_pretrained(tmp_path)
+    assert takes(settings("smoke", str(tmp_path)), (32, 32)) == FixedSize(32, 32)
+
+
 def test_a_codebook_that_the_model_looks_up_itself_is_read(tmp_path: Path):
     model = made("VQModel", lookup_from_codebook=True)
     model.save_pretrained(tmp_path)
@@ -244,3 +263,36 @@ def test_a_repository_that_cannot_be_reached_is_missing(monkeypatch: pytest.Monk
     monkeypatch.setattr(diffusers.AutoencoderKL, "load_config", offline)
     with pytest.raises(Missing, match="owner/name cannot be read"):
         tokenizer(settings("smoke", "owner/name"), BUILD)
+
+
+def test_a_name_stands_for_its_repository_and_sub_folder():
+    assert settings("smoke", "sd-vae") == Settings("CompVis/stable-diffusion-v1-4", "vae")
+    assert settings("smoke", "taesd") == Settings("madebyollin/taesd")
+    with pytest.raises(UsageError, match="Did you mean 'sdxl-vae'"):
+        settings("smoke", "sdxl-vea")
+
+
+def test_a_folder_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    models()["kl"].save_pretrained(tmp_path / "taesd")
+    monkeypatch.chdir(tmp_path)
+    assert settings("smoke", "taesd").digest is not None
+
+
+def test_a_gated_repository_says_how_it_is_entered(monkeypatch: pytest.MonkeyPatch):
+    def refused(*arguments: object, **named: object) -> None:
+        assert named == {"subfolder": "vae", "revision": "main"}
+        raise OSError("401")
+
+    monkeypatch.setattr(diffusers.AutoencoderKL, "load_config", refused)
+    for name, words in (("flux2-vae", "it is gated: accept its terms on https://huggingface.co/black-forest"),):
+        with pytest.raises(Missing, match=words):
+            tokenizer(settings("smoke", name), BUILD)
+
+
+def test_every_name_is_described_in_one_line():
+    for name, known in NAMES.items():
+        line = described()[name]
+        assert known.repository in line
+        assert known.licence in line
+        assert ("gated" in line) == (known.gated is not False)
+        assert "\n" not in line

@@ -78,6 +78,23 @@ def test_inception_score_of_a_uniform_one_hot_set_is_the_number_of_classes():
     assert inception_score(Features("l", logits), Features("l", logits), protocol)["value"] == pytest.approx(10)
 
 
+def test_inception_score_in_parts_of_a_size_weighs_every_part_alike():
+    """As ADM's evaluator takes it: in order, the last part shorter."""
+    logits = np.random.RandomState(0).randn(23, 7).astype(np.float32) * 4
+    protocol = MetricProtocol("test", "test", {}, splits=None, split_size=10, shuffled=False)
+    parts = []
+    for part in (logits[:10], logits[10:20], logits[20:]):
+        shares = np.exp(part.astype(np.float64))
+        shares /= shares.sum(axis=1, keepdims=True)
+        divergence = (shares * (np.log(shares) - np.log(shares.mean(axis=0)))).sum(axis=1).mean()
+        parts.append(np.exp(divergence))
+    found = inception_score(Features("l", logits), Features("l", logits), protocol)
+    assert found["value"] == pytest.approx(np.mean(parts), rel=1e-12)
+    assert found["value-deviation"] == pytest.approx(np.std(parts), rel=1e-9)
+    one = Features("l", logits[:10])
+    assert inception_score(one, one, protocol) == {"value": pytest.approx(parts[0], rel=1e-12)}
+
+
 def test_fewer_images_than_splits_is_said():
     with pytest.raises(UsageError, match="10 splits"):
         inception_score(features(1), features(2, 9), PROTOCOL)

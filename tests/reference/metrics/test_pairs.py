@@ -7,6 +7,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from bench.metrics import METRICS
+from bench.metrics.formulas import psnr, ssim
 from bench.pretrained import weights
 from bench.pretrained.lpips import LPIPS_WEIGHTS, Networks, lpips_network
 
@@ -44,6 +45,15 @@ def test_psnr_and_ssim_equal_scikit_image(height, width):
         for a, b in zip(one, other, strict=True)
     ]
     np.testing.assert_allclose(ours("psnr", one, other), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["psnr", "ssim", "ms-ssim"])
+def test_a_large_image_in_strips_has_the_value_of_a_small_one(name, monkeypatch):
+    one, other = images(0, 2, 181, 203)
+    whole = ours(name, one, other)
+    monkeypatch.setattr(ssim, "STRIP", 5_000)
+    monkeypatch.setattr(psnr, "PIECE", 5_000)
+    np.testing.assert_allclose(ours(name, one, other), whole, rtol=1e-12)
 
 
 def test_identical_images_have_100_decibels_and_ssim_1():

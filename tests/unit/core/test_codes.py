@@ -29,7 +29,7 @@ def sparse():
 
 
 def stream():
-    return Stream((b"abc", b"", b"\x00\xff"), (8, 0, 8), (16, 24))
+    return Stream((b"abc", b"", b"\x00\xff"), (8, 0, 8), (16, 24), "libx 1.0")
 
 
 EVERY = [continuous, unbounded, indices, sparse, stream]

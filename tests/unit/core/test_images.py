@@ -13,6 +13,7 @@ from PIL import Image
 
 from bench.core import images
 from bench.errors import BenchError
+from tests.sources import png_chunk as chunk
 
 
 def picture(height=20, width=30, channels=3, seed=0):
@@ -68,10 +69,6 @@ def test_sixteen_bit_grey_is_scaled_and_rounded_not_clipped(value, expected):
     assert decoded.notes == ("grey", "16-bit")
     assert decoded.pixels.dtype == np.uint8
     assert np.all(decoded.pixels == expected)
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_of_16_bits(samples, colour_type):

@@ -224,6 +224,17 @@ def test_cifar10_is_not_enlarged_and_torn_batches_are_refused(tmp_path):
         cifar10.open_cifar10(sources.request(tmp_path / "cache", "cifar10", tmp_path / "x.tar.gz", resolution=32))
 
 
+def test_an_archive_of_cifar10_with_another_checksum_is_refused(tmp_path):
+    """gzip has it behind the last byte of the tar file, where tarfile does not look."""
+    folder = sources.cifar(tmp_path / "cifar-10-batches-bin")
+    path = tmp_path / "c.tar.gz"
+    subprocess.run(["tar", "czf", str(path), "-C", str(tmp_path), folder.name], check=True)
+    data = path.read_bytes()
+    path.write_bytes(data[:-8] + bytes([data[-8] ^ 1]) + data[-7:])
+    with pytest.raises(UsageError, match=r"c\.tar\.gz is not a readable archive \(CRC check failed"):
+        cifar10.open_cifar10(sources.request(tmp_path / "cache", "cifar10", path, resolution=32))
+
+
 # ------------------------------------------------------------------------------------------- other tools' containers
 
 

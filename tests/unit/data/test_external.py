@@ -136,6 +136,29 @@ def test_bad_reconstructions_are_refused(reference, tmp_path):
         read("recons", folder, tmp_path, frozen.in_memory(reference.pixels))
 
 
+def test_a_bad_file_is_named_whole_and_without_a_flag_that_cannot_help(reference, tmp_path):
+    folder = write_folder(tmp_path / "recons", [f"{c}.png" for c in "abcde"], pixels(5))
+    (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:60])
+    with pytest.raises(UsageError) as caught:
+        read("recons", folder, tmp_path, reference)
+    assert str(folder / "b.png") in str(caught.value)
+    assert "--on-bad" not in str(caught.value)
+
+
+def test_what_was_converted_and_left_out_stands_in_the_manifest(tmp_path):
+    folder = write_folder(tmp_path / "samples", ["a.png"], pixels(1))
+    Image.fromarray(pixels(1)[0]).convert("RGBA").save(folder / "b.png")
+    (folder / "c.heic").write_bytes(b"")
+    found = read("samples", folder, tmp_path)
+    assert found.manifest["notes"] == {"alpha": 1}
+    assert found.manifest["not_among_the_images"] == {".heic": 1}
+
+
+def test_a_batch_without_class_numbers_gives_samples(tmp_path):
+    np.savez(tmp_path / "b.npz", pixels(3), np.array([0.5, 1, 2]))
+    assert len(read("samples", tmp_path / "b.npz", tmp_path)) == 3
+
+
 def test_the_method_string_is_checked_before_any_work(tmp_path):
     with pytest.raises(UsageError, match="of the form samples:NAME=PATH"):
         parse("samples", None)

@@ -202,8 +202,8 @@ def test_damage_anywhere_is_one_sentence_or_the_same_images(tmp_path_factory, da
         found = image_sets.open_set(image_sets.find(folder / name), folder / "cache")
     except UsageError:
         return
-    if name.endswith("npz") and found.arrays[0].pixels.shape == (3, 3, 8, 8):
-        assert np.array_equal(found.arrays[0].pixels, PIXELS.transpose(0, 3, 1, 2)), "damage passed without a word"
+    if name.endswith("npz") and found.images.pixels.shape == (3, 3, 8, 8):
+        assert np.array_equal(found.images.pixels, PIXELS.transpose(0, 3, 1, 2)), "damage passed without a word"
 
 
 LIMIT = 1 << 30

@@ -93,6 +93,15 @@ def test_whole_photographs_are_members_of_both_shapes(tmp_path):
     assert len(frozen) == 6
 
 
+def test_at_native_size_the_six_are_measured_whole_and_crops_are_trained_on(tmp_path):
+    request = dataclasses.replace(sources.request(tmp_path, "photos", resolution=64), protocol="native")
+    opened = photos.open_photos(request)
+    sizes = sorted(tuple(size) for size in opened.val.sizes.tolist())
+    assert sizes == sorted((photo.height, photo.width) for photo in photos.split()[1])
+    assert len(opened.train) == 4914
+    assert len(opened.cropped_val) == 144
+
+
 def test_what_is_frozen_already_is_found_without_reading_a_photograph(opened, monkeypatch):
     request = sources.request(opened.val.folder.parents[1], "photos", resolution=64)
     monkeypatch.setattr(photos, "FOLDER", Path("/absent"))

@@ -150,8 +150,10 @@ def test_on_bad_fail_names_the_image_also_when_the_set_is_there(tmp_path, alread
     ask = sources.request(tmp_path / "cache", path=bad_folder(tmp_path))
     if already:
         open_folder(ask)
-    with pytest.raises(UsageError, match=r"(torn\.jpg|tiny\.png|empty\.png|text\.png)"):
+    with pytest.raises(UsageError, match=r"(torn\.jpg|tiny\.png|empty\.png|text\.png)") as caught:
         open_folder(dataclasses.replace(ask, on_bad="fail"))
+    assert str(tmp_path / "data") in str(caught.value)
+    assert "--on-bad skip" in str(caught.value)
 
 
 def test_a_source_whose_images_are_all_too_small_says_so(tmp_path):
@@ -176,7 +178,7 @@ def test_a_source_that_changes_while_it_is_prepared_is_noticed(tmp_path):
         reads[name] = reads.get(name, 0) + 1
         return sources.encoded(reads[name])
 
-    with pytest.raises(IntegrityError, match="changed while it was prepared"):
+    with pytest.raises(IntegrityError, match="changed after it was first read; add --verify"):
         prepare.freeze(sources.request(tmp_path / "cache"), dataclasses.replace(found, read=read), "train")
 
 

@@ -50,11 +50,11 @@ def replaced(path, other):
 def test_score_reads_the_content_that_is_there(tmp_path, make, name):
     path, cache = make(tmp_path / name, 0), tmp_path / "cache"
     time.sleep(0.2)
-    before = [array.digest for array in image_sets.open_set(image_sets.find(path), cache).arrays]
+    before = image_sets.open_set(image_sets.find(path), cache).images.digest
     replaced(path, make(tmp_path / f"other-{name}", 10))
-    after = [array.digest for array in image_sets.open_set(image_sets.find(path), cache).arrays]
+    after = image_sets.open_set(image_sets.find(path), cache).images.digest
     assert before != after
-    assert after == [array.digest for array in image_sets.open_set(image_sets.find(path), tmp_path / "fresh").arrays]
+    assert after == image_sets.open_set(image_sets.find(path), tmp_path / "fresh").images.digest
 
 
 @pytest.mark.parametrize(("opened", "make", "name"), [(open_npz, batch, "a.npz"), (open_folder, bitmaps, "a")])

@@ -10,7 +10,7 @@ from bench.contract import Continuous, Indices, Sparse, Stream
 from bench.core import codes as codec
 from bench.core.progress import silent
 from bench.data import frozen
-from bench.errors import UsageError
+from bench.errors import AdapterError, UsageError
 from bench.evaluate import encode as encoding
 from bench.evaluate.encode import encode
 
@@ -107,7 +107,7 @@ def test_flips_without_mirrored_codes_are_refused(images, tmp_path):
 
 
 def test_bad_codes_are_refused(images, tmp_path):
-    with pytest.raises(UsageError, match="NaN or infinity"):
+    with pytest.raises(AdapterError, match="NaN or infinity"):
         encode(Means(make=lambda values: Continuous(values / 0)), images, tmp_path, CPU, 8, silent)
     stream = Means(make=lambda values: Stream((b"",) * len(values), (0,) * len(values), (8, 8)))
     with pytest.raises(UsageError, match="bitstreams"):

@@ -1,9 +1,11 @@
 """Codecs: real files, headers told from payload, every size and content, and the version in the revision."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from PIL import Image, features
@@ -151,6 +153,22 @@ def test_the_revision_knows_settings_and_library(monkeypatch: pytest.MonkeyPatch
     assert revision != FileCodec(JpegSettings(q=51), BUILD).revision
     monkeypatch.setattr(features, "version", lambda feature: "another")
     assert revision != FileCodec(JpegSettings(q=50), BUILD).revision
+
+
+def test_files_name_the_library_that_wrote_them(codec, request) -> None:
+    names = {"jpeg": "libjpeg-turbo", "webp": "libwebp", "avif": "libavif", "jpeg2000": "OpenJPEG"}
+    chosen = request.node.callspec.params["codec"]
+    said = codec.encode(PHOTO).library
+    assert re.fullmatch(rf"{names[chosen]} \d+\.\d+\.\d+, Pillow {re.escape(PIL.__version__)}", said)
+
+
+def test_another_libjpeg_turbo_is_another_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's version of its feature "jpg" is that of the interface, 6.2 for every libjpeg-turbo."""
+    revision, told = FileCodec(JpegSettings(), BUILD).revision, features.version
+    monkeypatch.setattr(features, "version", lambda name: "9.9.9" if name == "libjpeg_turbo" else told(name))
+    assert FileCodec(JpegSettings(), BUILD).revision != revision
+    monkeypatch.setattr(features, "version", lambda name: None if name == "libjpeg_turbo" else told(name))
+    assert formats.library("jpg").startswith("libjpeg 6.2, Pillow")
 
 
 def test_what_a_revision_says_of_the_settings_is_their_options_alone() -> None:

@@ -100,9 +100,9 @@ def test_lossy_files_are_remarked(real, tmp_path):
     ("count", "size", "metric", "words"),
     [
         (7, (32, 32), "psnr", "pairs need equal counts"),
-        (8, (40, 40), "ssim", "differ in size"),
+        (8, (40, 40), "ssim", "pairs need equal sizes"),
         (1, (32, 32), "fd-r64", "at least two"),
-        (3, (32, 32), "precision-r64", "k + 1 = 4"),
+        (3, (32, 32), "precision-r64", "k = 3 needs at least 4"),
     ],
 )
 def test_images_that_do_not_fit_an_asked_metric_exit_2(real, tmp_path, count, size, metric, words):

@@ -14,10 +14,11 @@ from bench.metrics import METRICS, reference_statistics
 from bench.metrics.feature_cache import Features, Moments
 from bench.metrics.features import FEATURES
 from bench.metrics.formulas.kid import kid
-from bench.metrics.formulas.prdc import prdc
-from bench.metrics.protocols import PROTOCOLS
+from bench.metrics.formulas.prdc import density_coverage, precision_recall
+from bench.metrics.protocols import PROTOCOLS, counted
 from bench.metrics.signatures import ImageSet, Planner
 from bench.pretrained.table import WEIGHTS
+from bench.results.record import Measurement
 
 from .scoring import bench, pictures, scored, write
 from .test_measure import images, score
@@ -94,11 +95,19 @@ def test_another_crop_than_that_of_the_statistics_is_remarked(real, fake):
     assert "cropped by" not in bench(*arguments, "--crop", "ldm:32")[2]
 
 
-@pytest.mark.parametrize(("metric", "count"), [(kid, 0), (kid, 50), (prdc, 0), (prdc, 50)])
+@pytest.mark.parametrize(
+    ("metric", "count"), [(m, n) for m in (kid, precision_recall, density_coverage) for n in (0, 50)]
+)
 def test_moments_alone_are_said_to_be_too_little(metric, count):
     bare = Features("the file", None, Moments(np.zeros(4), np.eye(4), count))
     with np.errstate(all="raise"), pytest.raises(UsageError, match="the file holds mean and covariance only"):
         metric(bare, Features("the set", np.zeros((9, 4), np.float32)), PROTOCOLS["clean"])
+
+
+def test_a_mean_without_its_covariance_is_refused(tmp_path):
+    np.savez(tmp_path / "s.npz", mu=np.zeros(4), sigma=np.eye(4), mu_s=np.zeros(4))
+    with pytest.raises(UsageError, match=r"s\.npz holds one of mu_s and sigma_s without the other"):
+        reference_statistics.foreign(tmp_path / "s.npz", "inception-tf1")
 
 
 def test_an_unknown_count_is_not_called_nought(tmp_path, fake):
@@ -181,12 +190,19 @@ def test_protocols_share_a_signature_only_where_they_agree(tmp_path, monkeypatch
             found.setdefault(json.dumps(signature, sort_keys=True), set()).add(name)
         return sorted(map(sorted, found.values()))
 
-    tensorflow = ["adm", "paper:brics", "paper:ldm", "torch-fidelity"]
+    tensorflow = ["adm", "adm-float64", "paper:brics", "paper:ldm", "torch-fidelity"]
     assert groups("fid") == [tensorflow, ["clean"], ["legacy-pytorch"]]
-    unshuffled = [["adm"], ["clean"], ["legacy-pytorch"], ["paper:brics", "paper:ldm", "torch-fidelity"]]
+    unshuffled = [["adm", "adm-float64"], ["clean"], ["legacy-pytorch"], ["paper:brics", "paper:ldm", "torch-fidelity"]]
     assert groups("is") == unshuffled
-    papers = [["adm", "paper:ldm"], ["clean"], ["legacy-pytorch"], ["paper:brics"], ["torch-fidelity"]]
-    assert groups("precision") == papers
+    papers = [["clean"], ["legacy-pytorch"], ["paper:brics"], ["torch-fidelity"]]
+    assert groups("precision") == [["adm", "paper:ldm"], ["adm-float64"], *papers]
+    assert groups("density") == [["adm", "adm-float64", "paper:ldm"], *papers]
+    planned = {n: Planner(one, one, FEATURES, PROTOCOLS["adm"]).plan(METRICS[n]) for n in ("is", "precision")}
+    assert planned["is"].signature["split_size"] == 24, "the effective size of a set smaller than 5,000"
+    assert "splits" not in planned["is"].signature
+    assert planned["precision"].signature["distances"] == "float16"
+    measured = Measurement("precision", 0.5, n=24, signature=planned["precision"].signature)
+    assert counted(measured, PROTOCOLS["adm"]) == "precision24_k3_float16_inception-tf1.pool3"
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ def test_the_command_exits_with_the_outcome(tmp_path, run_bench):
     assert ElementTree.fromstring(worse.stdout).find("testsuite").get("failures") == "1"
     newer = tmp_path / "d" / "recon.json"
     newer.parent.mkdir()
-    newer.write_text(to_json(recon("m", 1.0)).replace('"schema": 1', '"schema": 99'))
+    newer.write_text(to_json(recon("m", 1.0)).replace('"schema": 2', '"schema": 99'))
     refused = run_bench("compare", tmp_path / "a", newer)
     assert refused.returncode == 2
     assert "newer version" in refused.stderr

@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 
 from bench.errors import IntegrityError, UsageError
-from bench.report import build, figures, plots
+from bench.report import build, examples, figures, plots
 from bench.report.load import load
 from bench.report.significance import with_statistics
 from bench.report.tables import tables
@@ -210,14 +210,14 @@ def test_equal_inputs_give_an_equal_figure_and_labels_are_not_mathematics(tmp_pa
 
 def test_strips_come_apart_as_they_were_put_together(tmp_path):
     data = strip(64, side=8, count=5)
-    originals, made = plots.split_strip(data, tmp_path)
+    originals, made = examples.split_strip(data, tmp_path)
     assert originals.shape == made.shape == (5, 8, 8, 3)
     whole = np.asarray(Image.open(io.BytesIO(data)))
     assert (originals[3] == whole[:8, 24:32]).all()
     assert (made[4] == whole[8:, 32:40]).all()
     for bad in (b"no", png(np.zeros((10, 12, 3), np.uint8)), png(np.zeros((9, 9, 3), np.uint8))):
         with pytest.raises(UsageError, match=r"PNG|strip"):
-            plots.count_in_strip(bad, tmp_path / "x.png")
+            examples.count_in_strip(bad, tmp_path / "x.png")
 
 
 # Ties and intervals ---------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.report.choice import concise
 from bench.report.quoted import literature, load_quoted
 from bench.report.tables import tables
 from bench.report.writers.latex import to_latex
@@ -30,7 +31,8 @@ def made():
 @pytest.mark.parametrize("key", made())
 def test_tables_are_as_they_were(key, kind):
     path = GOLDEN / f"{key}.{kind}"
-    text = WRITERS[kind](made()[key])
+    table = made()[key]
+    text = WRITERS[kind](table if kind == "csv" else concise(table))
     if os.environ.get("BENCH_REGENERATE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -50,13 +50,14 @@ def test_a_table_is_booktabs_with_marks_and_notes():
     for part in (r"\toprule", r"\midrule", r"\bottomrule", r"\textbf{22.70}", r"\underline{22.10 $\pm$ 0.14}"):
         assert part in text
     assert r"\textsuperscript{1}" in text
-    assert text.count("\\\\\n") == len(table.rows) + 1
+    assert text.count("\\\\\n") == text.count(r"\begin{tabular}") * (len(table.rows) + 1)
 
 
 def test_two_rows_may_have_one_label():
     (table,) = tables(usual(), ("comparison",))
     twice = replace(table, rows=(*table.rows, *table.rows))
-    assert to_latex(twice).count("\\\\\n") == 2 * len(table.rows) + 1
+    text = to_latex(twice)
+    assert text.count("\\\\\n") == text.count(r"\begin{tabular}") * (2 * len(table.rows) + 1)
 
 
 @needs_pdflatex

@@ -1,20 +1,25 @@
 """The HTML page: escaped, self-contained, and working in a browser without a network."""
 
 import html.parser
+import io
 import json
 import os
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from bench.report.gallery import galleries
+from bench.report.load import load
 from bench.report.quoted import literature, load_quoted
 from bench.report.tables import tables
-from bench.report.writers.html import Picture, Strip, to_html
+from bench.report.writers.html import Picture, to_html
 from tests.unit.report.sample_results import number, recon, result, usual
-from tests.unit.report.test_build import strip
+from tests.unit.report.test_build import write
 
 HOSTILE = '<script>document.title="x"</script><img src=https://example.org/a onerror=alert(1)>"\'&</script><!--'
 BROWSER = next(
@@ -23,15 +28,20 @@ BROWSER = next(
 QUOTED = Path(__file__).parents[3] / "results" / "quoted"
 
 
-def page(extra=()):
+def page(folder, extra=()):
+    """Writes the page and what belongs to it, and returns its text."""
     made = list(tables([*usual(), *extra]))
-    strips = [Strip("photos, smoke", name, 16, strip(shade)) for name, shade in (("vqgan", 64), ("brics", 32))]
-    figure = Picture(
-        "Rate and distortion", "image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-    )
-    return to_html(
-        "A <b>title</b>", "Lead & co.", [*made, *literature(load_quoted(QUOTED), "church")], strips, [figure]
-    )
+    write(folder / "results", [recon(name, 20.0) for name in ("vqgan", "brics")])
+    shown = galleries(load([folder / "results"]))
+    for gallery in shown:
+        for name, content in gallery.draw().items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
+    (folder / "a.svg").write_bytes(b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+    shown_tables = [*made, *literature(load_quoted(QUOTED), "church")]
+    text = to_html("A <b>title</b>", "Lead & co.", shown_tables, shown, [Picture("Rate and distortion", "a.svg")])
+    (folder / "index.html").write_text(text, encoding="utf-8")
+    return text
 
 
 class Reader(html.parser.HTMLParser):
@@ -62,25 +72,28 @@ def read(text):
     return reader
 
 
-def test_everything_is_inside_and_ids_are_unique():
-    reader = read(page())
-    assert all(link.startswith(("#", "data:")) for link in reader.links)
+def test_everything_is_inside_or_beside_and_ids_are_unique(tmp_path):
+    reader = read(page(tmp_path))
+    beside = {link for link in reader.links if not link.startswith(("#", "data:"))}
+    assert beside
+    assert all((tmp_path / link).is_file() and not Path(link).is_absolute() for link in beside)
     assert len(reader.ids) == len(set(reader.ids))
     assert reader.tags.count("script") == 2
     targets = {link[1:] for link in reader.links if link.startswith("#")}
     assert targets <= set(reader.ids)
 
 
-def test_hostile_names_stay_text():
-    plain, hostile = read(page()), read(page([recon(HOSTILE, 1.0, title=HOSTILE), recon("x", 1.0)]))
+def test_hostile_names_stay_text(tmp_path):
+    extra = [recon(HOSTILE, 1.0, title=HOSTILE, bits=1.0), recon("x", 1.0)]
+    plain, hostile = read(page(tmp_path)), read(page(tmp_path, extra))
     assert hostile.tags.count("script") == plain.tags.count("script")
     assert hostile.tags.count("img") == plain.tags.count("img")
     labels = [entry["about"]["method"] for entry in json.loads(hostile.data)["results"]]
     assert HOSTILE in labels
 
 
-def test_every_number_has_its_signature_and_provenance():
-    text = page()
+def test_every_number_has_its_signature_and_provenance(tmp_path):
+    text = page(tmp_path)
     data = json.loads(read(text).data)
     asked = set(re.findall(r'data-source="(\d+)"', text))
     assert asked == set(data["cells"])
@@ -106,9 +119,9 @@ def browser():
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     extra = [recon(HOSTILE, 1.0), result("many words", metrics=[number("psnr", 21.5)], provenance={"cpu": "abacus"})]
-    path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(page(extra), encoding="utf-8")
-    return path
+    folder = tmp_path_factory.mktemp("page")
+    page(folder, extra)
+    return folder / "index.html"
 
 
 @pytest.fixture
@@ -158,7 +171,7 @@ def test_filtering_by_words(opened):
     tab = opened()
     tab.locator("#filter").fill("Q vqg")
     assert column(tab, 1) == ["vqgan"]
-    assert tab.locator(".pairs figure:visible").count() == 1
+    assert tab.locator(".tiles figure:visible").count() == 2, "the original and vqgan"
     tab.locator("#filter").fill("nothing of the kind")
     assert column(tab, 1) == []
     assert tab.locator("#photos-smoke-comparison .none").is_visible()
@@ -183,20 +196,100 @@ def test_the_panel_shows_provenance_and_is_used_with_the_keyboard_alone(opened):
     assert tab.evaluate("document.activeElement.className") == "number"
 
 
-def test_reconstructions_have_a_slider_and_a_difference(opened):
+def test_reconstructions_are_chosen_moved_and_zoomed_together(opened):
     tab = opened()
-    pair = tab.locator(".pair").first
-    pair.locator("input").focus()
-    before = pair.screenshot()
-    for _ in range(20):
-        tab.keyboard.press("ArrowRight")
-    assert pair.evaluate("e => e.style.getPropertyValue('--at')") == "70%"
-    moved = pair.screenshot()
-    assert moved != before
-    tab.locator(".image").select_option("5")
-    assert pair.screenshot() != moved
+    view, other = tab.locator(".view").nth(1), tab.locator(".view").nth(2)
+    view.scroll_into_view_if_needed()
+    whole = view.screenshot(), other.screenshot()
+    assert whole[0] != whole[1]
+    tab.locator(".thumb").nth(3).click()
+    chosen = view.screenshot(), other.screenshot()
+    assert chosen[0] != whole[0]
+    assert tab.locator("figcaption a").nth(1).get_attribute("href").endswith("-4.webp")
+    tab.locator(".zoom").fill("4")
+    near = view.screenshot(), other.screenshot()
+    assert near[0] != chosen[0]
+    assert near[1] != chosen[1]
+    view.focus()
+    tab.keyboard.press("ArrowRight")
+    assert other.screenshot() != near[1]
+    styles = [one.locator(".reconstruction").evaluate("e => getComputedStyle(e).transform") for one in (view, other)]
+    moved = [[float(n) for n in re.findall(r"-?[\d.]+", style)] for style in styles]
+    assert moved[0] == pytest.approx(moved[1], abs=1), "all tiles show the same place"
+    tab.locator(".zoom").fill("1")
+    view.dblclick()
+    assert tab.locator(".zoom").input_value() == "2"
+
+
+def differ(one, other):
+    """Whether two screenshots differ in more than the rounding of their sizes."""
+    pictures = [Image.open(io.BytesIO(png)).convert("L").resize((32, 32)) for png in (one, other)]
+    arrays = [np.asarray(picture, np.float64) for picture in pictures]
+    return np.abs(arrays[0] - arrays[1]).mean() > 2
+
+
+def test_of_many_methods_the_first_are_shown_until_more_are_asked_for(browser, tmp_path):
+    write(tmp_path / "results", [recon(f"jpeg:q={q}", 20.0) for q in range(12)])
+    shown = galleries(load([tmp_path / "results"]))
+    (tmp_path / "index.html").write_text(to_html("t", "l", [], shown), encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto((tmp_path / "index.html").as_uri())
+    assert tab.locator(".tiles figure:visible").count() == 9
+    tab.locator("#filter").fill("q=11")
+    assert tab.locator(".tiles figure:visible figcaption").all_inner_texts() == ["original", "jpeg:q=11"]
+    tab.locator("#filter").fill("")
+    tab.locator(".every").click()
+    assert tab.locator(".tiles figure:visible").count() == 13
+    tab.close()
+
+
+def test_the_original_shows_through_and_a_difference_can_be_seen(opened):
+    tab = opened()
+    original, view = tab.locator(".view").nth(0), tab.locator(".view").nth(1)
+    view.scroll_into_view_if_needed()
+    before = view.screenshot()
+    assert differ(before, original.screenshot())
+    tab.locator(".share").fill("100")
+    assert not differ(view.screenshot(), original.screenshot())
+    tab.locator(".share").fill("0")
+    assert view.screenshot() == before
     tab.locator(".difference").check()
-    assert pair.locator(".reconstruction").evaluate("e => getComputedStyle(e).mixBlendMode") == "difference"
+    assert view.locator(".reconstruction").evaluate("e => getComputedStyle(e).mixBlendMode") == "difference"
+    assert view.screenshot() != before
+
+
+def test_the_page_opens_with_who_is_best_and_a_scatter_that_speaks(opened):
+    tab = opened()
+    assert tab.locator("main > section").first.get_attribute("class") == "summary"
+    cards = {card.split("\n")[0]: card for card in tab.locator(".card").all_inner_texts()}
+    assert list(cards) == ["Best by quality", "Best by rate"], "one row alone has a cost"
+    assert "brics" in cards["Best by quality"]
+    assert "vqgan" in cards["Best by rate"]
+    tip = tab.locator("#tip")
+    assert not tip.is_visible()
+    dot = tab.locator('.dot[aria-label^="brics"]')
+    dot.hover()
+    assert tip.inner_text() == "brics: bits per pixel 1.28, PSNR 22.70 dB"
+    tab.mouse.move(0, 0)
+    assert not tip.is_visible()
+    dot.focus()
+    assert tip.is_visible()
+
+
+def test_headings_stand_over_their_numbers_and_the_first_column_stays(opened):
+    tab = opened()
+    head = tab.locator("#photos-smoke-reconstruction thead .sort").nth(1)
+    inside = (
+        "e => { const r = document.createRange(); r.selectNodeContents(e); return r.getBoundingClientRect().right; }"
+    )
+    number = tab.locator("#photos-smoke-reconstruction tbody tr").nth(3).locator("td").first.locator(".number")
+    assert abs(head.evaluate(inside) - number.evaluate("e => e.getBoundingClientRect().right")) < 6
+    tab = opened(390)
+    label = tab.locator("#photos-smoke-reconstruction tbody th").first
+    before = label.bounding_box()["x"]
+    tab.locator("#photos-smoke-reconstruction .scroll").evaluate("e => { e.scrollLeft = 200; }")
+    assert tab.locator("#photos-smoke-reconstruction .scroll").evaluate("e => e.scrollLeft") > 50
+    assert abs(label.bounding_box()["x"] - before) < 2
 
 
 @pytest.mark.parametrize("width", [1280, 390])

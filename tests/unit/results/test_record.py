@@ -98,8 +98,28 @@ def test_an_older_schema_is_upgraded_step_by_step(monkeypatch):
 
     monkeypatch.setattr(record, "SCHEMA", 3)
     monkeypatch.setattr(record, "UPGRADES", {1: from_one, 2: from_two})
-    result = from_json(to_json(FULL), "file")
+    result = from_json(to_json(replace(FULL, schema=1)), "file")
     assert (result.schema, result.title, result.dataset) == (3, "VQGAN", "photos/VQGAN")
+
+
+def test_density_and_coverage_of_schema_1_carry_the_k_at_which_they_were_taken():
+    names = ("coverage-r64", "density", "coverage-k3-r64", "precision-r64", "coverage")
+    signatures = ({"neighbours": 3}, {"neighbours": 3}, {}, {"neighbours": 3}, {"neighbours": 5})
+    metrics = tuple(Measurement(n, 0.5, signature=s) for n, s in zip(names, signatures, strict=True))
+    found = from_json(to_json(replace(FULL, schema=1, metrics=metrics)), "file")
+    expected = ["coverage-k3-r64", "density-k3", "coverage-k3-r64", "precision-r64", "coverage"]
+    assert [m.name for m in found.metrics] == expected
+    again = from_json(to_json(found), "file")
+    assert again == found
+    plain = replace(FULL, metrics=metrics)
+    assert from_json(to_json(plain), "file") == plain, "from schema 2 on a name says what it means"
+
+
+@pytest.mark.parametrize("metrics", [3, "x", {"name": "coverage"}, ["coverage"], [{"name": 3}], [{"signature": []}]])
+def test_what_is_no_list_of_numbers_is_refused_after_the_upgrade_too(metrics):
+    text = json.dumps({**json.loads(to_json(FULL)), "schema": 1, "metrics": metrics})
+    with pytest.raises(UsageError, match="file"):
+        from_json(text, "file")
 
 
 @pytest.mark.parametrize(

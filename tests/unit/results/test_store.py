@@ -51,7 +51,7 @@ def test_another_recipe_is_not_done_and_the_old_result_is_kept(place: Place) -> 
     assert place.done("recon", "b" * 64) is None
     place.write(dataclasses.replace(RESULT, key="b" * 64))
     kept = list(place.folder.glob("*.superseded"))
-    assert [path.name for path in kept] == ["recon.aaaaaaaa.superseded"]
+    assert [path.name for path in kept] == ["recon.json.aaaaaaaa.superseded"]
     assert json.loads(kept[0].read_text())["key"] == RESULT.key
     place.write(dataclasses.replace(RESULT, key="b" * 64, error="again"))
     assert len(list(place.folder.glob("*.superseded"))) == 1
@@ -99,8 +99,8 @@ def test_a_bad_result_file_is_named(place: Place, text: str) -> None:
 def test_a_newer_schema_is_refused(place: Place) -> None:
     place.write(RESULT)
     raw = json.loads(place.file("recon").read_text())
-    place.file("recon").write_text(json.dumps({**raw, "schema": 2}))
-    with pytest.raises(UsageError, match="written by a newer version \\(schema 2"):
+    place.file("recon").write_text(json.dumps({**raw, "schema": 3}))
+    with pytest.raises(UsageError, match="written by a newer version \\(schema 3"):
         place.existing("recon")
 
 
@@ -114,3 +114,16 @@ def test_a_read_only_folder_is_found_before_the_run(tmp_path: Path) -> None:
 def test_the_cache_follows_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(files.CACHE_VARIABLE, str(tmp_path))
     assert files.cache_root() == tmp_path
+
+
+def test_a_home_that_nobody_knows_is_one_sentence(tmp_path: Path) -> None:
+    assert files.expanded(tmp_path) == tmp_path
+    with pytest.raises(UsageError, match="~nobody_of_that_name/a: the home folder behind ~ is not known"):
+        files.expanded("~nobody_of_that_name/a")
+
+
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
+    for path in (Path("/dev/full"), tmp_path):
+        with pytest.raises(UsageError, match="a device, a pipe or a folder"):
+            files.write_bytes(path, b"x")
+    assert Path("/dev/full").is_char_device()

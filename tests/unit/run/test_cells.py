@@ -167,6 +167,8 @@ def test_a_configuration_file_has_the_flags_keys_and_flags_win(tmp_path: Path) -
         ("methods: toy\nseeds: 2020-01-01", "neither a text nor a number"),
         ("methods: toy\nseeds: [[0]]", "neither a text nor a number"),
         ("methods: toy\nlimit: .nan", "--limit"),
+        ("methods: toy\nseeds: 1.5", "--seeds-0 in"),
+        ("methods: toy\nlimit: 0", "--limit is 0"),
         ("methods: toy\nlimit: " + "9" * 5000, "cannot be read as YAML"),
         ("methods: toy\nseeds: [" + ", ".join(map(str, range(100_000))) + "]", "at most 1,000"),
         ("methods: " + "[" * 3000, "nests deeper"),
@@ -176,8 +178,9 @@ def test_a_configuration_file_has_the_flags_keys_and_flags_win(tmp_path: Path) -
 def test_bad_configuration_files(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(text)
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as caught:
         run_config({}, file)
+    assert str(file) in str(caught.value)
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "fifo", "folder"])

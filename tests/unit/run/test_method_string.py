@@ -92,3 +92,27 @@ def test_a_path_after_the_at_sign_is_tried_as_a_path_first(tmp_path: Path) -> No
     ]
     (absent,) = parse_list([f"vqgan@{tmp_path / 'absent.ckpt'}:ch=3"], ())
     assert absent == Method("vqgan", None, str(tmp_path / "absent.ckpt"), (("ch", "3"),))
+
+
+def test_what_follows_a_path_in_a_list_is_a_method_of_its_own(tmp_path: Path) -> None:
+    odd, known = tmp_path / "a,jpeg", ("samples", "diffusers", "jpeg", "kl-ldm")
+    odd.mkdir()
+    for variant in (f"X={odd}", f"X={tmp_path}"):
+        found = parse_list([f"kl-ldm:f8, samples:{variant},jpeg:q=50,m=1,diffusers:{odd},kl-ldm"], GREEDY, known)
+        assert [m.label for m in found] == [
+            "kl-ldm:f8",
+            f"samples:{variant}",
+            "jpeg:m=1,q=50",
+            f"diffusers:{odd}",
+            "kl-ldm",
+        ]
+    found = parse_list(["diffusers:owner/name,jpeg:q=50", "samples:X=/absent,2020,kl-ldm@a"], GREEDY, known)
+    assert [m.label for m in found] == ["diffusers:owner/name", "jpeg:q=50", "samples:X=/absent,2020", "kl-ldm@a"]
+
+
+def test_all_stands_for_every_method_without_a_path() -> None:
+    known = ("samples", "diffusers", "jpeg", "kl-ldm")
+    assert [m.label for m in parse_list(["all,jpeg:q=5"], GREEDY, known)] == ["jpeg", "kl-ldm", "jpeg:q=5"]
+    assert [m.label for m in parse_list(["all"], GREEDY, (*known, "all"))] == ["all"]
+    with pytest.raises(UsageError, match="'jpeg' is named twice"):
+        parse_list(["all,jpeg"], GREEDY, known)

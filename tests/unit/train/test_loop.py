@@ -27,7 +27,8 @@ from bench.errors import IntegrityError, UsageError
 from bench.train import checkpoint
 from bench.train.batches import ImageSource
 from bench.train.log import DivergedError
-from bench.train.loop import FitPlan, FitReport, fit
+from bench.train.loop import FitPlan, fit
+from bench.train.report import FitReport
 from tests.toys import ToyLearner, ToySettings
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fit_toy.py"
@@ -186,6 +187,18 @@ def test_a_damaged_checkpoint_is_named(source: ImageSource, tmp_path: Path) -> N
     (tmp_path / checkpoint.CHECKPOINT).write_bytes(b"PK\x03\x04 not a checkpoint")
     with pytest.raises(IntegrityError, match=r"checkpoint\.pt is damaged"):
         train(source, tmp_path, PLAN, ToySettings())
+
+
+def test_one_flipped_bit_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
+    """torch.load does not look at the checksums that torch.save wrote."""
+    made = learner(ToySettings())
+    checkpoint.save(tmp_path, made, None, checkpoint.Progressed(step=3))
+    path = tmp_path / checkpoint.CHECKPOINT
+    data = bytearray(path.read_bytes())
+    data[data.index(made.module.up.weight.detach().numpy().tobytes()) + 5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="does not have its checksum"):
+        checkpoint.restore(tmp_path, made, None)
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:

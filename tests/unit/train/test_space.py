@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -123,3 +125,39 @@ def test_files_that_the_system_refuses_are_one_sentence_and_leave_nothing(
     with cap(size), pytest.raises(BenchError, match=r"checkpoint\.pt was not written \(.*File too large"):
         checkpoint.save(tmp_path, made, None, checkpoint.Progressed())
     assert not list(tmp_path.iterdir())
+
+
+FILLING = """
+import sys
+from pathlib import Path
+import torch
+from bench.errors import BenchError
+from bench.train import checkpoint
+from bench.train.checkpoint import Progressed
+
+class Learner:
+    module, phases = torch.nn.Linear(600, 600), ()
+
+folder = Path(sys.argv[1])
+for work in (
+    lambda: checkpoint.save(folder, Learner(), None, Progressed()),
+    lambda: checkpoint.save_final(folder, Learner()),
+):
+    try:
+        work()
+    except BenchError as error:
+        print(error)
+print(list(folder.iterdir()))
+"""
+
+
+@pytest.mark.parametrize("size", ["64k", "1m", "1400k"])
+def test_a_disk_that_fills_up_amid_a_checkpoint_is_one_sentence(tmp_path: Path, size: str) -> None:
+    mounted = 'mount -t tmpfs -o size="$1" none "$2" && exec "$3" -c "$4" "$2"'
+    asked = ["unshare", "--mount", "sh", "-c", mounted, "sh", size, str(tmp_path), sys.executable, FILLING]
+    if subprocess.run([*asked[:4], "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("The disk is full: ") == 2
+    assert done.stdout.splitlines()[-1] == "[]"

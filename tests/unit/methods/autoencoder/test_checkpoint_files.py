@@ -23,13 +23,13 @@ from bench.run.config import RunConfig
 from bench.run.plugins import with_plugins
 from methods import METHODS
 from methods.autoencoder.checkpoint_files import read
+from methods.autoencoder.kl import KLModel
 from methods.autoencoder.quantised import QuantisedModel
 from methods.autoencoder.quantised import learner as vq_learner
 from methods.autoencoder.quantised_checkpoint import checkpoint as vq_checkpoint
 from methods.autoencoder.quantised_settings import RQSettings, VQSettings
 from methods.kl_ldm.checkpoint import checkpoint as kl_checkpoint
 from methods.kl_ldm.checkpoint import identify as identify_kl
-from methods.kl_ldm.model import KLModel
 from methods.kl_ldm.presets import KLSettings
 from methods.kl_ldm.presets import settings as kl_settings
 from methods.vqgan.checkpoint import identify as identify_vqgan
@@ -106,7 +106,7 @@ def test_an_archive_with_one_tokenizer_among_several_files_is_read(tmp_path: Pat
 
 
 def test_a_published_zip_of_latent_diffusion_is_read(tmp_path: Path):
-    model = KLModel(KL.architecture((32, 32), double_z=True), KL)
+    model = KLModel(KL.architecture((32, 32), double_z=True), KL.embed_dim)
     torch.save({"state_dict": model.state_dict()}, tmp_path / "model.ckpt")
     with zipfile.ZipFile(tmp_path / "kl-f2.zip", "w") as archive:
         archive.write(tmp_path / "model.ckpt", "model.ckpt")
