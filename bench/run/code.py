@@ -14,6 +14,7 @@ from bench.run.session import Session
 
 TRAINING = ("bench.train.loop",)
 STAGES = "bench.run.stages"
+PROTOCOLS = "bench.metrics.protocols"
 
 
 def of_method(entry: MethodEntry) -> list[str]:
@@ -22,9 +23,14 @@ def of_method(entry: MethodEntry) -> list[str]:
 
 
 def of_measuring(session: Session) -> list[str]:
-    """The formulas and feature networks of this run's metrics."""
+    """The formulas and feature networks of this run's metrics, and the table of their protocols."""
     features = (entry.build for entry in session.tables.features.values())
-    return [signatures.PASS, *(metric.function.__module__ for metric in session.tables.metrics.values()), *features]
+    return [
+        PROTOCOLS,
+        signatures.PASS,
+        *(metric.function.__module__ for metric in session.tables.metrics.values()),
+        *features,
+    ]
 
 
 def of_stage(name: str, entry: MethodEntry, session: Session) -> str:
