@@ -117,6 +117,7 @@ CASES = {
     "data": ("jpeg:q=50", "psnr", "bench/data/producing.py", "(decoded.pixels, title)", "(decoded.pixels // 2, title)"),
     "evaluate": ("jpeg:q=50", "bits-per-pixel", "bench/evaluate/rate.py", "mean / int(each[0])", "mean * 2"),
     "train": ("vqgan", "psnr", "bench/train/phases.py", "= rate * scale", "= rate * scale * 30"),
+    "run/session": ("vqgan", "psnr", "bench/run/session.py", "= self.preset.precision if", "= 'bf16-mixed' if"),
     "run": ("vqgan", "psnr", "bench/run/stages/fit.py", '"initialisation")', '"another")'),
 }
 
