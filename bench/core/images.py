@@ -24,25 +24,19 @@ if TYPE_CHECKING:
 
 
 class ImageArray(Protocol):
-    """Frozen images: uint8 ``[N, 3, H, W]``, memory-mapped. ``digest`` is over the pixels of all images in order.
-
-    ``labels`` is int64 ``[N]`` or None.
-    """
+    """Frozen images, memory-mapped."""
 
     @property
     def digest(self) -> str:
         """SHA-256 over the pixels of all images in order."""
-        ...
 
     @property
     def pixels(self) -> np.ndarray:
         """uint8 ``[N, 3, H, W]``."""
-        ...
 
     @property
     def labels(self) -> np.ndarray | None:
         """int64 ``[N]``, or None for a set without classes."""
-        ...
 
     def __len__(self) -> int: ...
 

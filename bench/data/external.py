@@ -71,12 +71,14 @@ class ReadyFiles:
     @cached_property
     def digest(self) -> str:
         """Of names and contents; remembered as long as inodes, sizes and times of the files do not change."""
-        note = cache_root() / "ready" / f"{digest.of_value(self.files.stamp)}.txt"
+        read_by = Sources().digest([], alone=[self.files.read.__module__])
+        note = cache_root() / "ready" / f"{digest.of_value([self.files.stamp, read_by])}.txt"
         if note.is_file():
             return note.read_text()
         known = settled(self.files.changed)
         self.files.check()
-        found = digest.of_value([[name, digest.of_bytes(self.files.read(name))] for name in self.files.names])
+        files = [[name, digest.of_bytes(self.files.read(name))] for name in self.files.names]
+        found = digest.of_value([self.files.form, files])
         if known:
             write_bytes(note, found.encode())
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -183,14 +183,19 @@ def _recipe(request: DatasetRequest, members: Members, rows: np.ndarray, order: 
         "protocol": request.protocol,
         "resolution": None if native.is_native(request.protocol) else request.resolution,
         "decoder": f"pillow {PIL.__version__}",
-        "code": code(),
+        "form": members.form,
+        "modules": members.modules,
+        "code": code(members.modules),
     }
 
 
-def code() -> str:
-    """The digest of the code that makes pixels of files: decoding, crop and resize, and what is left out."""
+def code(readers: Iterable[str]) -> str:
+    """The digest of the code that makes pixels of files: reading, decoding, crop and resize, what is left out.
+
+    ``readers`` are the modules that read the source and decode what is no image file.
+    """
     return Sources().digest(
-        ["bench.core.images", "bench.core.native"], alone=["bench.data.prepare", "bench.data.producing"]
+        ["bench.core.images", "bench.core.native"], alone=["bench.data.prepare", "bench.data.producing", *readers]
     )
 
 
@@ -225,12 +230,13 @@ def pinned_lines(file: Path, sha256: str) -> list[str]:
 
 
 def source_digests(request: DatasetRequest, members: Members) -> np.ndarray:
-    """SHA-256 of every member's bytes, uint8 ``[N, 32]``, remembered under the members' stamp.
+    """SHA-256 of every member's bytes, uint8 ``[N, 32]``, remembered under the members' stamp and the code that reads.
 
     Computed again where the request says ``verify``; not remembered where a file changed a moment ago.
     A member that cannot be read has the digest of nothing, 32 zero bytes; it is bad when it is prepared.
     """
-    path = request.cache / "sources" / f"{members.stamp}.bin"
+    read_by = Sources().digest([], alone=[members.read.__module__])
+    path = request.cache / "sources" / f"{digest.of_value([members.stamp, read_by])}.bin"
     with locked(path):
         known = None if request.verify else _remembered(path, len(members.names))
         if known is not None:

@@ -76,8 +76,9 @@ def recall(request: DatasetRequest) -> Dataset | None:
     splits = [split for split in (train, val, cropped_val) if split is not None]
     for split in splits:
         prepare.check_bad(request, split)
-    facts, now = entry["facts"], prepare.code()
-    if any(split.manifest["made_from"].get("code") != now for split in splits):
+    facts = entry["facts"]
+    made_from = [split.manifest["made_from"] for split in splits]
+    if any(made.get("code") != prepare.code(made.get("modules", ())) for made in made_from):
         if last_source(request) is not None:
             return None
         facts = {**facts, "prepared_by": "other code than that of this version, and the source is gone"}

@@ -72,14 +72,14 @@ class _Bad:
 def decoded(members: Members, rows: np.ndarray, cache: Path, crop: Crop | None, progress: Progress) -> dict[str, Any]:
     """Where the images lie, frozen: ``folder``; ``positions`` and ``rates`` of each; ``encodings``, ``notes``, ``bad``.
 
-    ``rows`` are the SHA-256 of the members' bytes. What
-    an earlier call left is taken when all of it is whole.
+    ``rows`` are the SHA-256 of the members' bytes. What an earlier call left is taken when all of it is whole.
     """
     recipe = {
         "sources": hashlib.sha256(rows.tobytes()).hexdigest(),
         "crop": None if crop is None else [crop.protocol, crop.resolution],
         "decoder": f"pillow {PIL.__version__}",
-        "code": Sources().digest(["bench.data.set_decoding"]),
+        "form": members.form,
+        "code": Sources().digest(["bench.data.set_decoding"], alone=members.modules),
     }
     index = cache / "scored" / f"{digest.of_value(recipe)[:32]}.json"
     with locked(index):

@@ -180,15 +180,25 @@ def test_statistics_of_an_edited_network_are_refused_until_they_are_built_again(
     assert program.command(*score) != before
 
 
+@pytest.mark.slow
+def test_an_edited_reader_of_arrays_is_asked_again(program: Bench) -> None:
+    np.savez(program.home / "real.npz", arr_0=np.full((2, 32, 32, 3), 100, np.uint8))
+    np.savez(program.home / "fake.npz", arr_0=np.full((2, 32, 32, 3), 110, np.uint8))
+    score = ("score", "--real", "real.npz", "--fake", "fake.npz", "--metrics", "psnr", "--pair", "order")
+    assert "28.1308 dB" in program.command(*score)
+    program.edit("bench/data/readers/npz.py", "(height, width, 3)", "(height, width, 3) // 2")
+    assert "34.1514 dB" in program.command(*score)
+
+
 def test_overwrite_computes_again_training_too(seen: Bench, program: Bench) -> None:
     psnr, seconds = program.number("out-vqga", "psnr"), program.number("out-vqga", "training-seconds", "train")
     damaged = [path for kind in ("images", "measured", "runs") for path in (program.home / "cache" / kind).rglob("*")]
-    before = {path: path.stat().st_ino for path in damaged if path.is_file() and path.suffix != ".lock"}
+    before = {path: path.stat().st_ctime_ns for path in damaged if path.is_file() and path.suffix != ".lock"}
     said = program.run("vqgan", "out-vqga", "--overwrite")
     assert "done before" not in said
     assert program.number("out-vqga", "psnr") == psnr
     assert program.number("out-vqga", "training-seconds", "train") != seconds
-    made_again = [path for path, inode in before.items() if path.exists() and path.stat().st_ino != inode]
+    made_again = [path for path, time in before.items() if path.exists() and path.stat().st_ctime_ns != time]
     names = {path.name for path in made_again}
     assert {"final.safetensors", "report.json", "pixels.u8"} <= names
     assert any(path.parent.name == "measured" for path in made_again)

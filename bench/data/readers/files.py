@@ -34,7 +34,8 @@ class Members:
     stamp. ``read(name)`` gives the source bytes of one image, from any thread; ``decode(bytes, title)`` its pixels,
     where ``title`` stands in messages. ``check()`` compares the whole source with its own checksums, where it has any;
     it is called before digests are remembered. ``labels`` maps names to class numbers, where there are classes.
-    ``left_out`` counts, by ending or folder, the files that are not among the images.
+    ``left_out`` counts, by ending or folder, the files that are not among the images. ``form`` says how bytes without
+    a header are laid out, which equal bytes may not be.
     """
 
     origin: str
@@ -47,6 +48,12 @@ class Members:
     changed: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     check: Callable[[], None] = lambda: None
+    form: str = ""
+
+    @property
+    def modules(self) -> list[str]:
+        """Whose code makes pixels of the source, beside :mod:`bench.core.images`."""
+        return sorted({self.read.__module__, self.decode.__module__})
 
     def title(self, name: str) -> str:
         """An image in messages: where it is, in full."""

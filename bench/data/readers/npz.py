@@ -100,7 +100,9 @@ def numbered(
     def decode(data: bytes, title: str) -> Decoded:
         return Decoded(np.frombuffer(data, np.uint8).reshape(height, width, 3), "raw")
 
-    return Members(str(path), names, stamp, read, decode, labels, changed=changed, check=check)
+    return Members(
+        str(path), names, stamp, read, decode, labels, changed=changed, check=check, form=f"{width}x{height}"
+    )
 
 
 def _class_numbers(path: Path, labels: np.ndarray | None, count: int) -> dict[str, int] | None:

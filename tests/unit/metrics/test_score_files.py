@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.data import image_sets
+
 from .scoring import bench, pictures, scored, write
 
 
@@ -43,6 +45,16 @@ def test_sixteen_bit_colour_of_equal_values_is_equal(tmp_path):
         near = image.astype(np.int64) * 257 + noise.randint(-128, 129, image.shape)
         tifffile.imwrite(fake / f"{index:03d}.tif", near.clip(0, 65535).astype(np.uint16), photometric="rgb")
     assert scored("--real", real, "--fake", fake, "--metrics", "psnr")["psnr"]["value"] == 100
+
+
+def test_arrays_of_equal_bytes_and_other_shapes_are_other_images(tmp_path):
+    square, found = np.stack(pictures(0, 4)), []
+    for images in (square, square.reshape(4, 16, 64, 3)):
+        np.savez(tmp_path / f"{len(images[0])}.npz", arr_0=images)
+        source = image_sets.find(tmp_path / f"{len(images[0])}.npz")
+        found.append(image_sets.open_set(source, tmp_path / "cache").images)
+        assert np.array_equal(found[-1].pixels, images.transpose(0, 3, 1, 2))
+    assert found[0].digest != found[1].digest
 
 
 def test_jfif_files_are_images(tmp_path):
