@@ -56,7 +56,7 @@ def test_without_a_word_that_they_are_exact_images_have_no_unrounded_values(smoo
     assert bench("score", *asked, "--protocol", "adm")[0] == 2
 
 
-def test_a_run_under_every_protocol_gives_the_report_the_table(run_bench, tmp_path):
+def test_a_run_under_every_protocol_gives_the_report_the_table(tmp_path):
     run = (
         "run",
         "--methods",
@@ -68,12 +68,12 @@ def test_a_run_under_every_protocol_gives_the_report_the_table(run_bench, tmp_pa
         "--stages",
         "recon",
     )
-    done = run_bench(*run, "--eval-limit", "4", "--metric-protocol", EVERY_CAMP, "--out", tmp_path / "results")
-    assert done.returncode == 0, done.stderr
-    made = run_bench(
-        "report", "-r", tmp_path / "results", "--out", tmp_path / "report", "--format", "md,latex,html,json"
-    )
-    assert made.returncode == 0, made.stderr
+    measuring = ("--eval-limit", "4", "--metric-protocol", EVERY_CAMP, "--out", tmp_path / "results")
+    code, _, said = bench(*run, *measuring)
+    assert code == 0, said
+    formats = ("--format", "md,latex,html,json")
+    code, _, said = bench("report", "-r", tmp_path / "results", "--out", tmp_path / "report", *formats)
+    assert code == 0, said
     tables = json.loads((tmp_path / "report" / "report.json").read_text())
     (table,) = [t for t in tables if t["table"] == "rulers"]
     names = [column["name"] for column in table["columns"]]
