@@ -19,6 +19,7 @@ METHODS: dict[str, str] = {
     "open-magvit2": "methods.open_magvit2:ENTRY",
     "simvq": "methods.simvq:ENTRY",
     "var": "methods.var:ENTRY",
+    "maskgit-vq": "methods.maskgit_vq:ENTRY",
     "diffusers": "methods.diffusers_vae:ENTRY",
     "avif": "methods.codecs:AVIF",
     "jpeg": "methods.codecs:JPEG",

@@ -29,6 +29,7 @@ LAYOUTS: Mapping[str, str] = {
     "open-magvit2": "open_magvit2_f16_2e18",
     "simvq": "simvq_1024",
     "var": "var_vae_ch160v4096z32",
+    "maskgit-vq": "maskgit_vqgan",
 }
 """One published layout of every method that loads weights alone."""
 NARROWER = {"var": 5}

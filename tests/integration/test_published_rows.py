@@ -18,6 +18,7 @@ BITS = {
     "ibq": 4 * 8,
     "open-magvit2": 4 * 18,
     "simvq": 16 * 8,
+    "maskgit-vq": 4 * 8,
     "var": (1 + 4) * math.log2(819),
 }
 """Bits per image of 32 pixels: 2x2 or 4x4 cells, of codebooks a quarter as large as published; None for no rate.
