@@ -20,6 +20,7 @@ METHODS: dict[str, str] = {
     "simvq": "methods.simvq:ENTRY",
     "var": "methods.var:ENTRY",
     "maskgit-vq": "methods.maskgit_vq:ENTRY",
+    "titok": "methods.titok:ENTRY",
     "diffusers": "methods.diffusers_vae:ENTRY",
     "avif": "methods.codecs:AVIF",
     "jpeg": "methods.codecs:JPEG",
