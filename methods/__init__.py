@@ -21,6 +21,7 @@ METHODS: dict[str, str] = {
     "var": "methods.var:ENTRY",
     "maskgit-vq": "methods.maskgit_vq:ENTRY",
     "titok": "methods.titok:ENTRY",
+    "bsq-vit": "methods.bsq_vit:ENTRY",
     "diffusers": "methods.diffusers_vae:ENTRY",
     "avif": "methods.codecs:AVIF",
     "jpeg": "methods.codecs:JPEG",

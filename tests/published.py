@@ -31,6 +31,7 @@ LAYOUTS: Mapping[str, str] = {
     "var": "var_vae_ch160v4096z32",
     "maskgit-vq": "maskgit_vqgan",
     "titok": "titok_s128",
+    "bsq-vit": "bsqvit_b18g18",
 }
 """One published layout of every method that loads weights alone."""
 NARROWER = {"var": 5}
@@ -38,8 +39,17 @@ NARROWER = {"var": 5}
 WIDE = 128
 OF_32_PIXELS: Mapping[str, Shapes] = {
     "titok": {f"{side}.positional_embedding": (1 + 4, 128) for side in ("encoder", "decoder")},
+    "bsq-vit": {
+        **{f"{side}.positional_embedding": (4 * 4, 192) for side in ("encoder", "decoder")},
+        "encoder.conv1.weight": (192, 192),
+        "decoder.conv_out.weight": (192, 768),
+        "decoder.conv_out.bias": (192,),
+    },
 }
-"""What has the length of an image in patches, of the narrow weights: they are for images of 32 pixels."""
+"""What has the length of an image in patches, of the narrow weights: they are for images of 32 pixels.
+
+In BSQ-ViT also what has the length of a patch in values.
+"""
 
 
 def narrowed(shapes: Shapes, narrower: int = 4) -> dict[str, tuple[int, ...]]:

@@ -20,6 +20,7 @@ BITS = {
     "simvq": 16 * 8,
     "maskgit-vq": 4 * 8,
     "titok": 32 * 10,
+    "bsq-vit": 16 * 18,
     "var": (1 + 4) * math.log2(819),
 }
 """Bits per image of 32 pixels: 2x2 or 4x4 cells, of codebooks a quarter as large as published; None for no rate.
