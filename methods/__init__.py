@@ -18,6 +18,7 @@ METHODS: dict[str, str] = {
     "ibq": "methods.ibq:ENTRY",
     "open-magvit2": "methods.open_magvit2:ENTRY",
     "simvq": "methods.simvq:ENTRY",
+    "var": "methods.var:ENTRY",
     "diffusers": "methods.diffusers_vae:ENTRY",
     "avif": "methods.codecs:AVIF",
     "jpeg": "methods.codecs:JPEG",

@@ -28,14 +28,17 @@ LAYOUTS: Mapping[str, str] = {
     "ibq": "ibq_1024",
     "open-magvit2": "open_magvit2_f16_2e18",
     "simvq": "simvq_1024",
+    "var": "var_vae_ch160v4096z32",
 }
 """One published layout of every method that loads weights alone."""
-NARROWER, WIDE = 4, 128
+NARROWER = {"var": 5}
+"""By how much, where not by 4: GroupNorm has 32 groups."""
+WIDE = 128
 
 
-def narrowed(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+def narrowed(shapes: Shapes, narrower: int = 4) -> dict[str, tuple[int, ...]]:
     """The same layers: axes of a layer's width a quarter as long, those of codes and kernels as they are."""
-    return {name: tuple(n // NARROWER if n >= WIDE else n for n in shape) for name, shape in shapes.items()}
+    return {name: tuple(n // narrower if n >= WIDE else n for n in shape) for name, shape in shapes.items()}
 
 
 def with_averages(raw: State, averaged: State) -> dict[str, Tensor]:
@@ -47,7 +50,7 @@ def with_averages(raw: State, averaged: State) -> dict[str, Tensor]:
 @cache
 def narrow_state(method: str, seed: int = 0) -> State:
     """The narrow weights under the official names; another ``seed`` gives others."""
-    state = weights(narrowed(learnable(LAYOUTS[method])))
+    state = weights(narrowed(learnable(LAYOUTS[method]), NARROWER.get(method, 4)))
     return {name: value.roll(seed) for name, value in state.items()}
 
 
