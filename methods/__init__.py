@@ -22,6 +22,8 @@ METHODS: dict[str, str] = {
     "open-magvit2": "methods.open_magvit2:ENTRY",
     "simvq": "methods.simvq:ENTRY",
     "var": "methods.var:ENTRY",
+    "maskgit-vq": "methods.maskgit_vq:ENTRY",
+    "titok": "methods.titok:ENTRY",
     "diffusers": "methods.diffusers_vae:ENTRY",
     "avif": "methods.codecs:AVIF",
     "jpeg": "methods.codecs:JPEG",
