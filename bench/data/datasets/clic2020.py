@@ -56,15 +56,15 @@ def build(request: DatasetRequest, path: Path) -> Dataset:
     """Prepares the photographs of the parts that the dataset's name stands for."""
     said, wanted = about(request.name), parts(request.name)
 
-    def meant(name: PurePosixPath) -> bool:
-        return any(is_validation(name, part) for part in wanted)
+    def known(name: PurePosixPath) -> str | None:
+        part = next((part for part in wanted if is_validation(name, part)), None)
+        return None if part is None else f"{part}/{name.name}"
 
-    return held_out.dataset(request, held_out.chosen(held_out.source(path, said), meant, said), said)
+    return held_out.dataset(request, held_out.chosen(held_out.source(path, said), known, said), said)
 
 
 def is_validation(name: PurePosixPath, part: str) -> bool:
     """Whether an image lies in a folder or archive called after a part, and in none for training or testing."""
     folders = [folder.lower() for folder in name.parts[:-1]]
-    return any(part in folder for folder in folders) and not any(
-        other in folder for folder in folders for other in OTHERS
-    )
+    others = any(other in folder for folder in folders for other in OTHERS)
+    return not others and any(part in folder for folder in folders)

@@ -40,10 +40,10 @@ def download(request: DatasetRequest, progress: Progress) -> Path:
 
 def build(request: DatasetRequest, path: Path) -> Dataset:
     """Prepares the images of ``val2017``; those of other folders (``train2017``, ``test2017``) are left out."""
-    members = held_out.chosen(held_out.source(path, about()), is_validation, about())
+    members = held_out.chosen(held_out.source(path, about()), known, about())
     return held_out.dataset(request, members, about())
 
 
-def is_validation(name: PurePosixPath) -> bool:
-    """Whether an image lies in the folder or archive ``val2017``."""
-    return name.parent.name == FOLDER and name.suffix.lower() in (".jpg", ".jpeg")
+def known(name: PurePosixPath) -> str | None:
+    """The name of a JPEG file in the folder or archive ``val2017``, None for others."""
+    return name.name if name.parent.name == FOLDER and name.suffix.lower() in (".jpg", ".jpeg") else None

@@ -39,11 +39,11 @@ def download(request: DatasetRequest, progress: Progress) -> Path:
 
 def build(request: DatasetRequest, path: Path) -> Dataset:
     """Prepares the images; training images and those of low resolution, which have other names, are left out."""
-    members = held_out.chosen(held_out.source(path, about()), is_validation, about())
+    members = held_out.chosen(held_out.source(path, about()), known, about())
     return held_out.dataset(request, members, about())
 
 
-def is_validation(name: PurePosixPath) -> bool:
-    """Whether an image is one of 0801 to 0900; ``0801x2`` is one of low resolution."""
+def known(name: PurePosixPath) -> str | None:
+    """``0801`` to ``0900``, None for others; ``0801x2`` is one of low resolution."""
     stem = name.stem
-    return len(stem) == 4 and stem.isascii() and stem.isdigit() and FIRST <= int(stem) <= LAST
+    return stem if len(stem) == 4 and stem.isascii() and stem.isdigit() and FIRST <= int(stem) <= LAST else None

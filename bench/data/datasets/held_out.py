@@ -17,8 +17,8 @@ from bench.data.readers import files
 from bench.data.readers.files import Members, subset
 from bench.errors import UsageError
 
-Meant = Callable[[PurePosixPath], bool]
-"""Whether an image belongs to the set, by its name behind that of its folder or archive."""
+Known = Callable[[PurePosixPath], str | None]
+"""What an image is called in the set, or None where it is not of it; by its name behind that of folder or archive."""
 
 
 @dataclass(frozen=True)
@@ -74,26 +74,27 @@ def source(path: Path, about: HeldOut) -> Members:
     """The images at a path: of the archives as downloaded, where it is a folder that holds such, else all of it."""
     archives = [path / _file_name(url) for url in about.urls]
     present = [file for file in archives if path.is_dir() and file.is_file()]
-    return _joined(path, [files.open_path(file) for file in present]) if present else files.open_path(path)
+    opened = [files.open_path(file) for file in present or [path]]
+    return opened[0] if len(opened) == 1 else _joined(path, opened)
 
 
-def chosen(members: Members, meant: Meant, about: HeldOut) -> Members:
-    """The members that are meant; the other images are counted as left out.
+def chosen(members: Members, known: Known, about: HeldOut) -> Members:
+    """The members that are of the set; the other images are counted as left out.
 
     Raises :class:`UsageError` where there is none, or one twice.
     """
     top = Path(members.origin).stem
-    names = [name for name in members.names if meant(PurePosixPath(top, name))]
-    if not names:
-        raise UsageError(f"{members.origin} holds no image of {about.title} ({about.images}); give {about.layout}.")
     found: dict[str, str] = {}
-    for name in names:
-        first = found.setdefault(PurePosixPath(name).name.lower(), name)
+    for name in members.names:
+        title = known(PurePosixPath(top, name))
+        first = name if title is None else found.setdefault(title.lower(), name)
         if first != name:
             raise UsageError(f"{members.origin} holds one image twice, {first} and {name}; give a folder of one copy.")
-    others = len(members.names) - len(names)
+    if not found:
+        raise UsageError(f"{members.origin} holds no image of {about.title} ({about.images}); give {about.layout}.")
+    others = len(members.names) - len(found)
     left_out = {**members.left_out, "images of other names or folders": others} if others else members.left_out
-    return subset(replace(members, left_out=left_out), names, about.title)
+    return subset(replace(members, left_out=left_out), found.values(), about.title)
 
 
 def dataset(request: DatasetRequest, members: Members, about: HeldOut) -> Dataset:

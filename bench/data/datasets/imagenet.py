@@ -33,7 +33,7 @@ def remedy(request: DatasetRequest) -> str:
             f"ImageNet is not prepared at {request.resolution} px with the protocol {request.protocol}, and its terms",
             "leave the download to you. Register at https://image-net.org, get ILSVRC2012_img_train.tar and",
             "ILSVRC2012_img_val.tar, unpack them to PATH/train/CLASS/*.JPEG and PATH/val/*.JPEG (or val/CLASS/*.JPEG),",
-            "or take the validation images alone, where nothing is trained (PATH may be ILSVRC2012_img_val.tar itself),",
+            "or take the validation images alone, where nothing is trained (PATH may be ILSVRC2012_img_val.tar),",
             "and run",
             f"  python -m bench data prepare imagenet --from PATH --resolution {request.resolution} "
             f"--protocol {request.protocol}",

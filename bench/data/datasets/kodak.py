@@ -59,7 +59,9 @@ def build(request: DatasetRequest, path: Path, pinned: Mapping[str, str]) -> Dat
 
     Raises :class:`UsageError` where one is not there, :class:`IntegrityError` where one is another file.
     """
-    members = held_out.chosen(files.open_path(path), lambda name: name.name.lower() in pinned, about())
+    members = held_out.chosen(
+        files.open_path(path), lambda name: name.name if name.name.lower() in pinned else None, about()
+    )
     _check(request, path, members, pinned)
     return held_out.dataset(request, members, about())
 

@@ -36,6 +36,8 @@ def as_zip(path: Path, cache: Path) -> Path:
                 with zipfile.ZipFile(partial, "w") as out:
                     for name, data in _images(path):
                         out.writestr(zipfile.ZipInfo(name), data)
+                    if not out.namelist():
+                        raise UsageError(f"{path} holds no image; download it again.")
                 sync(partial)
                 partial.rename(target)
     return target
@@ -47,6 +49,7 @@ def _images(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path) as tape:
             for member in tape:
+                safety.refuse_name(path, member.name)
                 if not is_image(member.name):
                     continue
                 _refuse(path, member)
@@ -61,7 +64,6 @@ def _images(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _refuse(path: Path, member: tarfile.TarInfo) -> None:
-    safety.refuse_name(path, member.name)
     if not member.isreg():
         raise UsageError(f"{path} holds '{member.name}', which is no plain file; pack the files themselves.")
     if not 0 <= member.size <= safety.LARGEST_MEMBER:
