@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -240,5 +240,8 @@ def _described(dataset: Dataset) -> Iterator[str]:
     if facts["duplicates"]["count"]:
         names = ", ".join(facts["duplicates"]["examples"][:3])
         yield f"  {facts['duplicates']['count']} validation images are also in training, for example {names}"
-    if facts.get("complete") is False:
-        yield f"  not the whole published dataset: {facts.get('counts')} of {facts.get('published_counts', 'more')}"
+    yield from (f"  {text}" for text in (manifest.incomplete(facts), _licence(facts)) if text)
+
+
+def _licence(facts: Mapping[str, Any]) -> str | None:
+    return f"licence: {facts['licence']}" if "licence" in facts else None
