@@ -79,6 +79,9 @@ SSIM = metric_column("recon", "ssim")
 MS_SSIM = metric_column("recon", "ms-ssim")
 LPIPS = ColumnSpec("recon", "lpips-*", "LPIPS ({})", digits("lpips-vgg"))
 BITS = ColumnSpec("recon cost", "bits-per-pixel", "bits per pixel", significant(3))
+TOTAL_BITS = ColumnSpec(
+    "recon cost", "total-bits-per-pixel", "all bits over all pixels", significant(3), absent="its images have one size"
+)
 NO_CODEBOOK = "its codes are not indices of a codebook"
 BITS_PER_IMAGE = ColumnSpec("recon cost", "bits-per-image", "bits per image", fixed(0))
 
@@ -154,6 +157,7 @@ TABLES: tuple[TableSpec, ...] = (
             *_distances("recon", "r"),
             *_prdc("recon"),
             BITS,
+            TOTAL_BITS,
             BITS_PER_IMAGE,
             ColumnSpec("recon cost", "codebook-use", "codebook use", fixed(3), absent=NO_CODEBOOK),
             ColumnSpec("recon cost", "codebook-entropy", "codebook entropy", fixed(2), "bit", absent=NO_CODEBOOK),
@@ -246,6 +250,7 @@ QUOTED: dict[str, TableSpec] = {
             ColumnSpec("recon", "lpips", "LPIPS (network not said)", fixed(4)),
             ColumnSpec("recon", "psim", "PSIM", fixed(2)),
             *_distances("recon", "r"),
+            BITS,
         ),
     ),
     "gen": SPECS["generation"],

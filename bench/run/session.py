@@ -109,11 +109,11 @@ class Session:
 
     @property
     def title(self) -> str:
-        """The dataset as results name it: under ``native`` with protocol and sizes, which make a table of their own."""
+        """The dataset as results name it: under ``native`` with its images' sizes, which make a table of their own."""
         dataset = self.dataset
         if not native.is_native(dataset.protocol):
             return dataset.name
-        return f"{dataset.name}, {dataset.protocol}, {sized.said(sized.sizes(dataset.val))}"
+        return f"{dataset.name}, {sized.said(sized.sizes(dataset.val))}"
 
     @cached_property
     def pretrained(self) -> Pretrained:

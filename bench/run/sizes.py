@@ -79,8 +79,8 @@ def problems(jobs: Sequence[Job]) -> list[str]:
         free, name = free_memory(job.device) if needed else (None, "")
         if free is not None and needed > free:
             largest = sizes[sizes.prod(axis=1).argmax()]
-            # Tokens go with the area, and memory with their square.
-            side = int(largest.max() * (free / needed) ** 0.25)
+            # Tokens go with the area, and memory with their square; the rest is for what else the network holds.
+            side = int(0.8 * largest.max() * (free / needed) ** 0.25)
             found.append(
                 f"'{job.cell.label}': self-attention over the largest image, {largest[1]}x{largest[0]} pixels, needs "
                 f"about {amount(needed)} of memory, but {name} has {amount(free)}; add --protocol native:{side}, "

@@ -93,7 +93,7 @@ def test_every_method_has_its_numbers_or_says_why_not(ran: Ran) -> None:
     assert said is not None
     assert said.startswith("it takes images of 32x32 pixels alone, and 6 of 6 have others (43x37 to 56x45)")
     assert ran.results["vqgan", "cost"].status == ran.results["brics", "cost"].status == "ok"
-    assert {r.dataset for r in ran.results.values()} == {"folder:photographs, native, 43x37 to 56x45"}
+    assert {r.dataset for r in ran.results.values()} == {"folder:photographs, 43x37 to 56x45"}
 
 
 @pytest.mark.parametrize("method", ["jpeg:q=50", "dct:q=50", "downsample:8", "vqgan"])
@@ -213,7 +213,7 @@ def test_the_command_says_the_sizes_and_ends_well(ran: Ran, command: Command, mo
     )
     assert done.code == 0, done.err
     assert "reduced to a long side of at most 40 pixels: 29x40 to 40x34 pixels" in done.err.replace("\n", " ")
-    assert "folder:photographs, native:40, 29x40 to 40x34" in done.out
+    assert "folder:photographs, 29x40 to 40x34 at native size, long side at most 40 px" in done.out
     assert "brics seed 0, train" not in done.err  # a tokenizer that cannot be measured is not trained for it
     refused = command("run", "--methods", "jpeg", *arguments[:-1], "native:no", "--out", out)
     assert refused.code == 2
@@ -231,5 +231,6 @@ def test_attention_that_needs_more_memory_than_there_is_is_said_before_with_the_
     found = re.search(r"add --protocol (native:(\d+)), or leave the method out\.$", said)
     assert found is not None
     assert 100 < int(found[2]) < 2400
-    assert validate(replace(config, protocol=found[1])).missing == ()
+    side = int(found[2]) * 4 // 5  # the memory that is free changes from one moment to the next
+    assert validate(replace(config, protocol=f"native:{side}")).missing == ()
     assert validate(replace(config, methods=("jpeg",))).missing == ()

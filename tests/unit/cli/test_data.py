@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.data import frozen
+from bench.data import datasets, frozen, sized
 from bench.data.datasets import cifar10, lsun
 from bench.errors import BenchError, IntegrityError, Missing, UsageError
 from tests import sources
@@ -255,3 +255,34 @@ def test_a_device_is_no_archive_of_cifar10(cache, command):
     done = command("data", "prepare", "cifar10", "--from", "/dev/zero", "-r", "16")
     assert done.code == 2
     assert "/dev/zero is no regular file" in done.err
+
+
+def test_images_of_native_size_are_prepared_listed_verified_and_found_again(tmp_path, cache, command):
+    source = sources.lsun(tmp_path / "lsun")  # 25 x 20 pixels each
+    sources.lmdb_of(source / "church_outdoor_val_lmdb", [90], side=24)
+    prepared = command("data", "prepare", "church", "--from", str(source), "-r", "16", "--protocol", "native")
+    assert prepared.code == 0, prepared.err
+    assert "25x20 to 30x24 pixels" in prepared.out
+    listed = command("data", "list").out
+    assert "church  16 px  native  train 12  val 5" in listed
+    assert "5 images  own sizes  native" in listed
+    assert "5 images  16 px  ldm" in listed  # the validation images again, as large as what is trained
+    assert command("data", "verify").code == 0
+    assert command("data", "verify", "church").out.count("ok ") == 3
+    assert command("cache", "verify").code == 0
+    (source / "church_outdoor_val_lmdb" / "data.mdb").unlink()
+    found = datasets.opened(*datasets.asked("church", 16, "native"))
+    assert sized.said(sized.sizes(found.val)) == "25x20 to 30x24"
+    assert found.cropped_val is not None
+    assert found.cropped_val.pixels.shape == (5, 3, 16, 16)
+    refused = command(
+        "data", "export", "church", "-o", str(tmp_path / "a.zip"), "--split", "val", "-r", "16", "--protocol", "native"
+    )
+    assert refused.code == 2
+    assert "have several sizes under 'native'; choose a --protocol of one" in refused.err
+    (sizes,) = cache.rglob("sizes.i32")
+    sizes.write_bytes(sizes.read_bytes()[::-1])
+    damaged = command("data", "verify")
+    assert damaged.code == 5
+    assert "prepare the data again" in damaged.out
+    assert command("cache", "verify").code == 5
