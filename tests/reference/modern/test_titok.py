@@ -13,6 +13,7 @@ from bench.core.registry import load, method_of
 from bench.errors import BenchError, UsageError
 from bench.evaluate.cost import count
 from bench.evaluate.rate import bits_per_image
+from bench.evaluate.selftest import selftest
 from methods import METHODS
 from methods.titok.checkpoint import renamed
 from methods.titok.model import TiTokModel
@@ -40,12 +41,16 @@ def network(settings: TiTokSettings, side: int) -> TiTokModel:
         return TiTokModel(settings, (side, side))
 
 
+def official(settings: TiTokSettings, side: int) -> dict[str, tuple[int, ...]]:
+    """The layout of the settings under the official names."""
+    shapes = fp.shapes_of(network(settings, side).state_dict())
+    return {key.removeprefix("proxy."): shape for key, shape in shapes.items()}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_tokens_and_pixels_are_those_of_the_official_module(name: str) -> None:
     settings = replace(load(METHODS["titok"]).settings("paper", CASES[name]), **SMALL)
-    shapes = fp.shapes_of(network(settings, 64).state_dict())
-    saved = fp.weights({key.removeprefix("proxy."): shape for key, shape in shapes.items()})
-    tokenizer = published.loaded("titok", saved, (64, 64))
+    tokenizer = published.loaded("titok", fp.weights(official(settings, 64)), (64, 64))
     codes = tokenizer.encode(fp.image(64))
     latents = tokenizer.model.latents(fp.image(64) / 127.5 - 1)
     with torch.no_grad():
@@ -61,6 +66,17 @@ def test_tokens_and_pixels_are_those_of_the_official_module(name: str) -> None:
             pixels = tokenizer.model.images(codes.tensor)
     fp.check_pixels(name, pixels / 2 + 0.5)
     assert torch.allclose(tokenizer.decode(codes), (pixels / 2 + 0.5).clamp(0, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("variant", ["bl-64", "ll-32-vae"])
+def test_the_laws_of_the_contract_hold_without_a_proxy(variant: str) -> None:
+    narrow = {"width": 64, "layers": 1, "decoder_width": 64, "decoder_layers": 1, "tokens": 4}
+    settings = replace(load(METHODS["titok"]).settings("paper", variant), **narrow)
+    tokenizer = published.loaded("titok", fp.weights(official(settings, 32)), (32, 32))
+    assert not [check.law for check in selftest(tokenizer, 32, torch.device("cpu")) if check.problem]
+    changed = fp.weights(official(settings, 32))
+    changed["latent_tokens"] = changed["latent_tokens"] + 1
+    assert published.loaded("titok", changed, (32, 32)).revision != tokenizer.revision
 
 
 @pytest.mark.parametrize("variant", LAYOUTS)
