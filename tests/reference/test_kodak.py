@@ -20,7 +20,7 @@ from bench.report.quoted import load_quoted
 from bench.report.writers.text import to_text
 
 QUOTED = Path(__file__).parents[2] / "results" / "quoted" / "compressai.json"
-QUALITIES = (5, 25, 50, 75, 95)
+QUALITIES = (5, 50, 95)
 LABELS = [f"{codec}:q={quality}" for codec in ("jpeg", "webp") for quality in QUALITIES]
 
 WITHIN = {
