@@ -16,6 +16,7 @@ from bench.data import manifest, mixed
 from bench.data.datasets import DATASETS, clic2020, coco, div2k, imagenette, kodak
 from bench.data.frozen import SOURCES
 from bench.errors import IntegrityError, Missing, UsageError
+from bench.run import checks
 from tests import sources
 
 KODAK = [f"kodim{i:02d}.png" for i in range(1, 25)]
@@ -145,6 +146,7 @@ def test_the_validation_images_are_found_among_others(tmp_path, name, wanted, ot
     assert made.train is None
     assert made.facts["complete"] is False
     assert made.facts["published_counts"] == {"train": 0, "val": published}
+    assert any(f"{name} is not the whole published dataset" in said for said in checks.remarks(made))
     assert made.facts["not_among_the_images"] == {"images of other names or folders": len(others)}
     assert len(made.facts["licence"]) > 20
     first = sorted({name.partition("/")[0] for name in wanted})
