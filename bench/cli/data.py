@@ -239,5 +239,7 @@ def _described(dataset: Dataset) -> Iterator[str]:
     if facts["duplicates"]["count"]:
         names = ", ".join(facts["duplicates"]["examples"][:3])
         yield f"  {facts['duplicates']['count']} validation images are also in training, for example {names}"
+    if facts.get("licence"):
+        yield f"  terms: {facts['licence']}"
     if facts.get("complete") is False:
         yield f"  not the whole published dataset: {facts.get('counts')} of {facts.get('published_counts', 'more')}"

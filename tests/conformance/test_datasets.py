@@ -10,6 +10,7 @@ from bench.core import images
 from bench.core.registry import load
 from bench.data import frozen
 from bench.data.datasets import DATASETS
+from bench.data.datasets.imagenette import CLASSES
 from bench.errors import Missing, UsageError
 from tests import sources
 
@@ -25,6 +26,9 @@ def prepared(tmp_path, name):
         "hf": lambda: sources.hugging_face(tmp_path / "data"),
         "ffhq": lambda: sources.folder(tmp_path / "data", sources.pictures(["00001.png", "59999.png", "60000.png"])),
         "imagenet": lambda: sources.folder(tmp_path / "data", sources.pictures(["train/n1/a.png", "val/n1/b.png"])),
+        "imagenette": lambda: sources.folder(
+            tmp_path / "data", sources.pictures(f"{part}/{c}/a.png" for part in ("train", "val") for c in CLASSES)
+        ),
         "cifar10": lambda: sources.cifar(tmp_path / "data"),
         "church": lambda: sources.lsun(tmp_path / "data", "church_outdoor"),
         "church-rqvae": lambda: sources.lsun(tmp_path / "data", "church_outdoor"),
@@ -41,8 +45,8 @@ def batch(path):
 
 BY_LISTS = {"church-ldm", "bedroom-ldm"}
 """These need the published lists; their readers are tested with lists of their own in the unit tests."""
-UNTRAINED = {"testset"}
-"""These have no training images."""
+UNTRAINED = {"testset", "kodak", "clic2020", "div2k", "coco-val2017"}
+"""These have no training images; the named ones are tested in the unit tests."""
 
 
 @pytest.mark.parametrize("name", sorted(DATASETS.keys() - BY_LISTS - UNTRAINED))
