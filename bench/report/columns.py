@@ -249,6 +249,7 @@ QUOTED: dict[str, TableSpec] = {
             LPIPS,
             ColumnSpec("recon", "lpips", "LPIPS (network not said)", fixed(4)),
             ColumnSpec("recon", "psim", "PSIM", fixed(2)),
+            BITS,
             *_distances("recon", "r"),
         ),
     ),

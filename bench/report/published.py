@@ -32,20 +32,23 @@ OPERATIONS = ("decoder-gmac", "decoder-gmac-fvcore", "encoder-gmac", "encoder-gm
 COMPARED = ("decoder-parameters", "decoder-grid-parameters", "decoder-gmac-fvcore")
 """What papers print; their "GFlops" are fvcore's total, in 10^9 multiply-accumulates."""
 PUBLISHED = "published "
+NATIVE = "native"
+"""Of a result's data protocol and of a published table's images: neither cropped nor resized."""
 
 
 def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) -> tuple[Table, ...]:
     """One table per dataset and preset that has both; one row per method and metric.
 
-    Only results in the published configuration take part: preset ``paper`` or published weights, and no stand-ins.
-    Where the numbers differ by more than the published rounding, a footnote gives a reason of
-    :data:`bench.report.quoted.REASONS`.
+    Only results in the published configuration take part: preset ``paper`` or published weights, and no stand-ins; or
+    nothing is trained and the images have their native size, as those of the source. Where the numbers differ by more
+    than the published rounding, a footnote gives a reason of :data:`bench.report.quoted.REASONS`.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
+    trained = {_row_of(result) for result in results if (result.stage, result.status) == ("train", "ok")}
     for result in apart(results):
         if is_apart(result.method):
             continue
-        if result.preset == "paper" or PUBLISHED_WEIGHTS.search(result.method):
+        if _as_published(result) or (is_native(result) and _row_of(result) not in trained):
             groups.setdefault((result.dataset, result.preset), []).append(result)
     made = (_table(dataset, preset, rows_of(members), quoted) for (dataset, preset), members in groups.items())
     return tuple(table for table in made if table.rows)
@@ -53,17 +56,40 @@ def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) 
 
 def _table(dataset: str, preset: str, rows: Sequence[RowResults], quoted: Sequence[QuotedTable]) -> Table:
     notes = Notes()
+    name_of_dataset = dataset.partition(",")[0]
     made = [
         _row(row, name, quote, (table, quoted_row), notes)
         for row in rows
         for table in quoted
-        if not table.superseded and table.dataset in (dataset, None)
+        if not table.superseded and table.dataset in (name_of_dataset, None) and _alike(row, table)
         for quoted_row in table.rows
         if corresponds(row, quoted_row)
         for name, quote in quoted_row.values.items()
     ]
     kept = tuple(row for row in made if row is not None)
     return Table("published", "Published and measured", dataset, preset, COLUMNS, kept, notes.texts())
+
+
+def _as_published(result: Result) -> bool:
+    return result.preset == "paper" or PUBLISHED_WEIGHTS.search(result.method) is not None
+
+
+def is_native(result: Result) -> bool:
+    """Whether a result's images were neither cropped nor resized."""
+    return result.facts.get("protocol") == NATIVE
+
+
+def _row_of(result: Result) -> tuple[str, str, str]:
+    return result.dataset, result.preset, result.method
+
+
+def _alike(row: RowResults, table: QuotedTable) -> bool:
+    """Whether the images of a row have the sizes of the table's: native ones in both, or in neither."""
+    results = [result for members in row.stages.values() for result in members]
+    native = any(is_native(result) for result in results)
+    if table.protocol.get("size") == NATIVE:
+        return native
+    return any(_as_published(result) for result in results) and not (native and table.kind == "recon")
 
 
 def corresponds(row: RowResults, quoted: QuotedRow) -> bool:

@@ -35,6 +35,7 @@ REASONS = {
     "count": "another number of images",
     "lpips-network": "another LPIPS network",
     "weights": "other weights",
+    "library": "another library of the codec",
     "budget": "another training budget",
     "counting": "another way of counting",
     "unknown": "the cause is not known",
