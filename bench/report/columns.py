@@ -251,6 +251,7 @@ QUOTED: dict[str, TableSpec] = {
             ColumnSpec("recon", "psim", "PSIM", fixed(2)),
             BITS,
             *_distances("recon", "r"),
+            BITS,
         ),
     ),
     "gen": SPECS["generation"],

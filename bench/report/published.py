@@ -27,6 +27,9 @@ EQUIVALENT: Mapping[str, tuple[str, ...]] = {"lpips": ("lpips-alex", "lpips-vgg"
 PUBLISHED_WEIGHTS = re.compile(r"@[^/\\:]+(?=:|$)")
 """In a label: ``@name``. ``@path/to/run`` are the weights of one's own run."""
 
+LIBRARY = "library"
+"""The fact by which a codec of a library is told: its files follow from its options, whatever the preset."""
+
 PARAMETERS = ("decoder-parameters", "decoder-grid-parameters", "encoder-parameters", "codebook-parameters")
 OPERATIONS = ("decoder-gmac", "decoder-gmac-fvcore", "encoder-gmac", "encoder-gmac-fvcore")
 COMPARED = ("decoder-parameters", "decoder-grid-parameters", "decoder-gmac-fvcore")
@@ -39,16 +42,17 @@ NATIVE = "native"
 def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) -> tuple[Table, ...]:
     """One table per dataset and preset that has both; one row per method and metric.
 
-    Only results in the published configuration take part: preset ``paper`` or published weights, and no stand-ins; or
-    nothing is trained and the images have their native size, as those of the source. Where the numbers differ by more
-    than the published rounding, a footnote gives a reason of :data:`bench.report.quoted.REASONS`.
+    Only results in the published configuration take part: preset ``paper``, published weights, or a codec of a library,
+    which its options alone configure; and no stand-ins.
+    Where the numbers differ by more than the published rounding, a footnote gives a reason of
+    :data:`bench.report.quoted.REASONS`.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
     trained = {_row_of(result) for result in results if (result.stage, result.status) == ("train", "ok")}
     for result in apart(results):
         if is_apart(result.method):
             continue
-        if _as_published(result) or (is_native(result) and _row_of(result) not in trained):
+        if result.preset == "paper" or PUBLISHED_WEIGHTS.search(result.method) or LIBRARY in result.facts:
             groups.setdefault((result.dataset, result.preset), []).append(result)
     made = (_table(dataset, preset, rows_of(members), quoted) for (dataset, preset), members in groups.items())
     return tuple(table for table in made if table.rows)

@@ -94,6 +94,11 @@ class RunConfig:
     debug: bool = field(default=False, metadata=flag("full tracebacks"))
 
     def __post_init__(self) -> None:
+        for known in dataclasses.fields(self):
+            if known.type.startswith("tuple[") and isinstance(value := getattr(self, known.name), str | int):
+                raise UsageError(f"{known.name}={value!r} is one value; give a tuple, {known.name}=({value!r},).")
+        if not isinstance(self.out, Path):
+            raise UsageError(f"out={self.out!r} is no path; give out=pathlib.Path({str(self.out)!r}).")
         for name, value in (("limit", self.limit), ("eval-limit", self.eval_limit), ("micro-batch", self.micro_batch)):
             if value is not None and value < 1:
                 raise UsageError(f"--{name} is {value}; it must be at least 1.")

@@ -1,40 +1,49 @@
-"""``coco-val2017``: the 5,000 validation images of COCO (Lin et al. 2014), about 640 x 480 pixels, JPEG."""
+"""``coco-val2017``: the 5,000 validation images of COCO 2017 (Lin et al. 2014), of many sizes up to 640 px."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
 
-from bench.core.fetch import File
-from bench.data import named_sets
+from bench.core.progress import Progress
+from bench.data import prepared
 from bench.data.dataset import Dataset, DatasetRequest
-from bench.data.named_sets import NamedSet
-
-if TYPE_CHECKING:
-    from bench.core.progress import Progress
+from bench.data.datasets import held_out
+from bench.data.datasets.held_out import HeldOut
 
 URL = "http://images.cocodataset.org/zips/val2017.zip"
-"""Served without encryption under its own name."""
+"""The publisher serves it without encryption."""
+FOLDER = "val2017"
 
-SET = NamedSet(
-    name="coco-val2017",
-    title="COCO's validation set of 2017",
-    site="https://cocodataset.org/#download",
-    licence="the terms of use of Flickr; each photograph has a licence of its own",
-    split="test images only: COCO's 5,000 validation images of 2017",
-    pattern=r"\d{12}\.jpg",
-    count=5_000,
-    folders=("val2017",),
-    downloads=(File("val2017.zip", URL, "none", "COCO publishes no digest"),),
-    size=1_000_000_000,
-)
+
+def about() -> HeldOut:
+    """The set as it is published."""
+    return HeldOut(
+        title="COCO's validation images of 2017",
+        count=5000,
+        licence="photographs under the terms of Flickr and of their owners; annotations (not read) CC BY 4.0",
+        urls=(URL,),
+        gigabytes=0.82,
+        layout="val2017.zip, the folder val2017 out of it, or a folder that holds one of them",
+        images="JPEG files in val2017",
+    )
 
 
 def open_coco(request: DatasetRequest) -> Dataset:
-    """The images as they were prepared, or from ``request.path``."""
-    return named_sets.opened(request, SET)
+    """COCO as it was prepared, or from ``request.path``; raises :class:`bench.errors.Missing` otherwise."""
+    return prepared.named(request, build, held_out.remedy(request, about()))
 
 
 def download(request: DatasetRequest, progress: Progress) -> Path:
-    """Brings ``val2017.zip`` into the cache."""
-    return named_sets.download(request, progress, SET)
+    """Brings the archive into the cache; see :func:`bench.data.datasets.held_out.download`."""
+    return held_out.download(request, progress, about())
+
+
+def build(request: DatasetRequest, path: Path) -> Dataset:
+    """Prepares the images of ``val2017``; those of other folders (``train2017``, ``test2017``) are left out."""
+    members = held_out.chosen(held_out.source(path, about()), known, about())
+    return held_out.dataset(request, members, about())
+
+
+def known(name: PurePosixPath) -> str | None:
+    """The name of a JPEG file in the folder or archive ``val2017``, None for others."""
+    return name.name if name.parent.name == FOLDER and name.suffix.lower() in (".jpg", ".jpeg") else None

@@ -1,38 +1,49 @@
-"""``div2k``: the 100 validation images of DIV2K (Agustsson and Timofte 2017), about 2040 pixels wide, 0801 to 0900."""
+"""``div2k``: the 100 validation images of DIV2K (Agustsson and Timofte 2017), 2,040 px on the long side."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
 
-from bench.core.fetch import File
-from bench.data import named_sets
+from bench.core.progress import Progress
+from bench.data import prepared
 from bench.data.dataset import Dataset, DatasetRequest
-from bench.data.named_sets import NamedSet
+from bench.data.datasets import held_out
+from bench.data.datasets.held_out import HeldOut
 
-if TYPE_CHECKING:
-    from bench.core.progress import Progress
+URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_valid_HR.zip"
+FIRST, LAST = 801, 900
 
-SITE = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
-SET = NamedSet(
-    name="div2k",
-    title="DIV2K's validation set",
-    site=SITE,
-    licence="for academic research only; the photographs belong to their authors",
-    split="test images only: DIV2K's 100 validation images of full size",
-    pattern=r"0(80[1-9]|8[1-9]\d|900)\.png",
-    count=100,
-    folders=("DIV2K_valid_HR",),
-    downloads=(File("DIV2K_valid_HR.zip", f"{SITE}DIV2K_valid_HR.zip", "none", "DIV2K publishes no digest"),),
-    size=450_000_000,
-)
+
+def about() -> HeldOut:
+    """The set as it is published."""
+    return HeldOut(
+        title="DIV2K's validation images at full resolution",
+        count=LAST - FIRST + 1,
+        licence="for academic research only; the images' rights stay with their owners",
+        urls=(URL,),
+        gigabytes=0.45,
+        layout="DIV2K_valid_HR.zip, the folder DIV2K_valid_HR out of it, or a folder that holds one of them",
+        images="0801.png to 0900.png",
+    )
 
 
 def open_div2k(request: DatasetRequest) -> Dataset:
-    """The images as they were prepared, or from ``request.path``."""
-    return named_sets.opened(request, SET)
+    """DIV2K as it was prepared, or from ``request.path``; raises :class:`bench.errors.Missing` otherwise."""
+    return prepared.named(request, build, held_out.remedy(request, about()))
 
 
 def download(request: DatasetRequest, progress: Progress) -> Path:
-    """Brings ``DIV2K_valid_HR.zip`` into the cache."""
-    return named_sets.download(request, progress, SET)
+    """Brings the archive into the cache; see :func:`bench.data.datasets.held_out.download`."""
+    return held_out.download(request, progress, about())
+
+
+def build(request: DatasetRequest, path: Path) -> Dataset:
+    """Prepares the images; training images and those of low resolution, which have other names, are left out."""
+    members = held_out.chosen(held_out.source(path, about()), known, about())
+    return held_out.dataset(request, members, about())
+
+
+def known(name: PurePosixPath) -> str | None:
+    """``0801`` to ``0900``, None for others; ``0801x2`` is one of low resolution."""
+    stem = name.stem
+    return stem if len(stem) == 4 and stem.isascii() and stem.isdigit() and FIRST <= int(stem) <= LAST else None

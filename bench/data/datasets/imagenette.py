@@ -1,78 +1,68 @@
-"""``imagenette``: ten easily told classes of ImageNet (Howard 2019), 9,469 + 3,925 images of a short side of 160 px.
-
-The smallest download of photographs with labels. Its second version divides each class anew, 70 to 30.
-"""
+"""``imagenette``: ten easy classes of ImageNet (Howard 2019), its smallest archive: 160 px on the short side."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
-from bench.core import fetch
-from bench.core.fetch import File
+from bench.core.progress import Progress
 from bench.data import prepare, prepared
 from bench.data.dataset import Dataset, DatasetRequest
-from bench.data.readers import files, splits, tgz
+from bench.data.datasets import held_out
+from bench.data.datasets.held_out import HeldOut
+from bench.data.readers import files, packed, splits
 from bench.errors import UsageError
-
-if TYPE_CHECKING:
-    from bench.core.progress import Progress
 
 URL = "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz"
 ARCHIVE = "imagenette2-160.tgz"
-SITE = "https://github.com/fastai/imagenette"
+LARGER = ("imagenette2", "imagenette2-320")
+"""The archives, and their folders, of the same images in other sizes."""
 COUNTS = (9_469, 3_925)
-CLASSES = (
-    *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
-    *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
-)
-"""Tench, English springer, cassette player, chain saw, church, French horn, garbage truck, gas pump, golf ball,
-parachute."""
+SPLIT = "Imagenette's own train and val"
+NO_TRAINING = "validation images only: Imagenette's val"
 
-SPLIT = "Imagenette's own train and val, version 2"
-LICENCE = "ImageNet's terms of access: for research that is not commercial"
+
+def about() -> HeldOut:
+    """The archive as it is published."""
+    return HeldOut(
+        title="Imagenette of 160 px",
+        count=COUNTS[1],
+        licence="the selection Apache 2.0; the images are ImageNet's, for non-commercial research and education",
+        urls=(URL,),
+        gigabytes=0.1,
+        layout=f"{ARCHIVE}, or the folder imagenette2-160 out of it with train/CLASS/ and val/CLASS/",
+        images="of train and val",
+    )
 
 
 def open_imagenette(request: DatasetRequest) -> Dataset:
     """Imagenette as it was prepared, or from ``request.path``; raises :class:`bench.errors.Missing` otherwise."""
-    return prepared.named(request, build, remedy(request))
-
-
-def remedy(request: DatasetRequest) -> str:
-    """What to do where the data are not there."""
-    return "\n".join(
-        (
-            f"Imagenette is not prepared at {request.resolution} px with the protocol {request.protocol}. Run",
-            f"  python -m bench data prepare imagenette --resolution {request.resolution} "
-            f"--protocol {request.protocol}",
-            f"    to download {ARCHIVE} (about 100 MB) from {SITE}, or the same with",
-            "  --from PATH",
-            f"    where PATH is {ARCHIVE} or the folder out of it, with train/CLASS/ and val/CLASS/.",
-            f"Terms: {LICENCE}.",
-        )
-    )
+    return prepared.named(request, build, held_out.remedy(request, about()))
 
 
 def download(request: DatasetRequest, progress: Progress) -> Path:
-    """Brings the archive into the cache; no digest is published, so that the first download records it."""
-    file = File(ARCHIVE, URL, "none", f"{SITE} publishes no digest")
-    return fetch.obtain(file, request.cache / "downloads" / "imagenette", progress)
+    """Brings the archive into the cache; see :func:`bench.data.datasets.held_out.download`."""
+    return held_out.download(request, progress, about()) / ARCHIVE
 
 
 def build(request: DatasetRequest, path: Path) -> Dataset:
-    """Prepares Imagenette from its archive or the folder out of it; labels are the order of :data:`CLASSES`."""
-    source = files.open_path(tgz.unpacked(path, request.cache) if path.suffix in (".tgz", ".gz") else path)
+    """Prepares Imagenette; labels are the order of the class folders. Without training images it is a test set."""
+    source = files.open_path(packed.as_zip(path, request.cache) if packed.is_tar(path) else path)
+    source = replace(source, origin=str(path))
+    larger = {path.name.partition(".")[0], PurePosixPath(source.names[0]).parts[0]} & set(LARGER)
+    if larger:
+        raise UsageError(f"{path} is {larger.pop()}, Imagenette in another size; give {about().layout}.")
     pair = splits.train_and_val(source)
-    if pair is None or pair[0].classes != CLASSES:
-        raise UsageError(
-            f"{path} has no train and val folders with Imagenette's ten classes; give {ARCHIVE} or the folder out of "
-            f"it, or take these images as --dataset folder:{path}."
-        )
-    found = (len(pair[0].names), len(pair[1].names))
+    val = splits.only_val(source) if pair is None else pair[1]
+    if val is None:
+        raise UsageError(f"{path} has no train and val folders as Imagenette has; give {about().layout}.")
+    found = (len(pair[0].names) if pair else 0, len(val.names))
     facts = {
-        "licence": LICENCE,
         "counts": {"train": found[0], "val": found[1]},
         "published_counts": {"train": COUNTS[0], "val": COUNTS[1]},
         "complete": found == COUNTS,
+        "licence": about().licence,
     }
-    return prepare.dataset(request, "imagenette", *pair, split=SPLIT, facts=facts)
+    return prepare.dataset(
+        request, "imagenette", pair[0] if pair else None, val, split=SPLIT if pair else NO_TRAINING, facts=facts
+    )
