@@ -249,7 +249,6 @@ QUOTED: dict[str, TableSpec] = {
             LPIPS,
             ColumnSpec("recon", "lpips", "LPIPS (network not said)", fixed(4)),
             ColumnSpec("recon", "psim", "PSIM", fixed(2)),
-            BITS,
             *_distances("recon", "r"),
             BITS,
         ),

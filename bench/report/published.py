@@ -35,8 +35,6 @@ OPERATIONS = ("decoder-gmac", "decoder-gmac-fvcore", "encoder-gmac", "encoder-gm
 COMPARED = ("decoder-parameters", "decoder-grid-parameters", "decoder-gmac-fvcore")
 """What papers print; their "GFlops" are fvcore's total, in 10^9 multiply-accumulates."""
 PUBLISHED = "published "
-NATIVE = "native"
-"""Of a result's data protocol and of a published table's images: neither cropped nor resized."""
 
 
 def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) -> tuple[Table, ...]:
@@ -48,7 +46,6 @@ def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) 
     :data:`bench.report.quoted.REASONS`.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
-    trained = {_row_of(result) for result in results if (result.stage, result.status) == ("train", "ok")}
     for result in apart(results):
         if is_apart(result.method):
             continue
@@ -60,40 +57,17 @@ def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) 
 
 def _table(dataset: str, preset: str, rows: Sequence[RowResults], quoted: Sequence[QuotedTable]) -> Table:
     notes = Notes()
-    name_of_dataset = dataset.partition(",")[0]
     made = [
         _row(row, name, quote, (table, quoted_row), notes)
         for row in rows
         for table in quoted
-        if not table.superseded and table.dataset in (name_of_dataset, None) and _alike(row, table)
+        if not table.superseded and table.dataset in (dataset, None)
         for quoted_row in table.rows
         if corresponds(row, quoted_row)
         for name, quote in quoted_row.values.items()
     ]
     kept = tuple(row for row in made if row is not None)
     return Table("published", "Published and measured", dataset, preset, COLUMNS, kept, notes.texts())
-
-
-def _as_published(result: Result) -> bool:
-    return result.preset == "paper" or PUBLISHED_WEIGHTS.search(result.method) is not None
-
-
-def is_native(result: Result) -> bool:
-    """Whether a result's images were neither cropped nor resized."""
-    return result.facts.get("protocol") == NATIVE
-
-
-def _row_of(result: Result) -> tuple[str, str, str]:
-    return result.dataset, result.preset, result.method
-
-
-def _alike(row: RowResults, table: QuotedTable) -> bool:
-    """Whether the images of a row have the sizes of the table's: native ones in both, or in neither."""
-    results = [result for members in row.stages.values() for result in members]
-    native = any(is_native(result) for result in results)
-    if table.protocol.get("size") == NATIVE:
-        return native
-    return any(_as_published(result) for result in results) and not (native and table.kind == "recon")
 
 
 def corresponds(row: RowResults, quoted: QuotedRow) -> bool:

@@ -36,7 +36,6 @@ REASONS = {
     "count": "another number of images",
     "lpips-network": "another LPIPS network",
     "weights": "other weights",
-    "library": "another library of the codec",
     "budget": "another training budget",
     "counting": "another way of counting",
     "library": "another release of a library",

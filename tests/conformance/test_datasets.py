@@ -10,7 +10,6 @@ from bench.core import images
 from bench.core.registry import load
 from bench.data import frozen
 from bench.data.datasets import DATASETS
-from bench.data.datasets.imagenette import CLASSES
 from bench.errors import Missing, UsageError
 from tests import sources
 
@@ -27,9 +26,6 @@ def prepared(tmp_path, name):
         "ffhq": lambda: sources.folder(tmp_path / "data", sources.pictures(["00001.png", "59999.png", "60000.png"])),
         "imagenette": lambda: sources.folder(tmp_path / "data", sources.pictures(["train/n1/a.png", "val/n1/b.png"])),
         "imagenet": lambda: sources.folder(tmp_path / "data", sources.pictures(["train/n1/a.png", "val/n1/b.png"])),
-        "imagenette": lambda: sources.folder(
-            tmp_path / "data", sources.pictures(f"{part}/{c}/a.png" for part in ("train", "val") for c in CLASSES)
-        ),
         "cifar10": lambda: sources.cifar(tmp_path / "data"),
         "church": lambda: sources.lsun(tmp_path / "data", "church_outdoor"),
         "church-rqvae": lambda: sources.lsun(tmp_path / "data", "church_outdoor"),

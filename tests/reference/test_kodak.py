@@ -7,10 +7,7 @@ of the same length to 0.3 % and decodes them a little nearer to the original: 0.
 libwebp has written and decoded the same since.
 """
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest

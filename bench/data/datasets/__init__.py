@@ -18,9 +18,6 @@ _CLIC, _CLIC_FILES = "bench.data.datasets.clic2020:open_clic2020", "bench.data.d
 _IMAGENETTE = "bench.data.datasets.imagenette:open_imagenette"
 _COCO_FILES, _IMAGENETTE_FILES = "bench.data.datasets.coco:download", "bench.data.datasets.imagenette:download"
 _CHURCH = ("church_outdoor", "church-brics")
-_KODAK, _DIV2K, _COCO, _CLIC2020, _IMAGENETTE = (
-    f"bench.data.datasets.{name}:" for name in ("kodak", "div2k", "coco", "clic2020", "imagenette")
-)
 
 _ENTRIES = (
     DatasetEntry("photos", "Embedded photographs", "bench.data.datasets.photos:open_photos"),

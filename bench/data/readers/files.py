@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -210,35 +210,3 @@ def _nvidia_labels(origin: str, data: bytes) -> dict[str, int] | None:
 def subset(members: Members, names: Iterable[str], part: str) -> Members:
     """Some of the members; ``part`` says which, for the stamp."""
     return replace(members, names=tuple(names), stamp=digest.of_value([members.stamp, part]))
-
-
-def joined(origin: Path, parts: Sequence[Members]) -> Members:
-    """The images of several folders or archives as one source, each named ``PART/NAME`` after where it lies.
-
-    Labels are left away: their numbers differ from part to part.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    places = {f"{Path(part.origin).name}/{name}": (part, name) for part in parts for name in part.names}
-
-    def read(name: str) -> bytes:
-        part, own = places[name]
-        return part.read(own)
-
-    def check() -> None:
-        for part in parts:
-            part.check()
-
-    left_out: Counter[str] = Counter()
-    for part in parts:
-        left_out.update(part.left_out)
-    stamp = digest.of_value(["joined", [part.stamp for part in parts]])
-    return Members(
-        str(origin),
-        tuple(sorted(places)),
-        stamp,
-        read,
-        changed=max(part.changed for part in parts),
-        left_out=left_out,
-        check=check,
-    )

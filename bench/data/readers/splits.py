@@ -52,19 +52,6 @@ def only_val(members: Members) -> Members | None:
     return subset(members, members.names, "val") if len(tops) == 1 and usual(tops[0]) in VALIDATION_NAMES else None
 
 
-def in_class_folders(members: Members) -> Members:
-    """With the folders that the images lie in as classes, numbered in the order of their names, where all lie in one.
-
-    Folders around the class folders that hold everything are looked through.
-    """
-    parts = [PurePosixPath(name).parts[:-1] for name in members.names]
-    depth = len(parts[0]) - 1 if parts else -1
-    if depth < 0 or any(len(part) != depth + 1 or part[:depth] != parts[0][:depth] for part in parts):
-        return members
-    classes = tuple(sorted({part[depth] for part in parts}))
-    return _labelled(members, classes, depth) if len(classes) > 1 else members
-
-
 def _by_top(members: Members) -> tuple[dict[str, list[str]], int]:
     """The names by the folder that they lie in, and how deep that folder is; "" for images in none."""
     inside = len(_common_folder(members.names))

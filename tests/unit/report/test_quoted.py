@@ -50,8 +50,6 @@ def quote(quoted, source, table, row, metric):
         ("dctransformer", "generation-church", "ProGAN", "recall", "0.38"),
         ("dctransformer", "generation-openimages-colorization", "DCTransformer", "fid", "22.52"),
         ("adm", "generation-bedroom", "DCTransformer", "sfid", "6.66"),
-        ("compressai", "jpeg-kodak", "JPEG, quality 50", "bits-per-pixel", "0.9060"),
-        ("compressai", "webp-kodak", "WebP, quality 95", "psnr", "41.759"),
         ("official-code", "decoders", "VQGAN f16 16×16", "decoder-gmac-fvcore", "126.789"),
         ("official-code", "decoders", "LDM kl-f8 32×32×4", "total-parameters", "83.654M"),
         ("compressai", "reconstruction-kodak-jpeg", "JPEG, quality 50", "psnr", "32.059"),
@@ -186,41 +184,6 @@ def test_what_is_not_the_published_configuration_is_not_held_against_it(quoted):
     of_a_run = recon("vqgan@results/local/church-small/vqgan/seed0", 22.0, dataset="church", preset="small")
     assert against_published([of_a_run], quoted) == ()
     assert against_published([paper("kitten", "cost", [number("decoder-gmac", 1.0)])], quoted) == ()
-
-
-def whole(method, psnr, protocol="native", preset="small"):
-    measured = recon(method, psnr, bits=0.2212, dataset="kodak, 512x768 to 768x512", preset=preset)
-    return replace(measured, facts={"protocol": protocol})
-
-
-def test_codecs_stand_beside_published_curves_at_native_size_alone(quoted):
-    (table,) = against_published([whole("jpeg:q=5", 23.85), whole("webp:q=5", 28.328)], quoted)
-    published, ours, difference = row_of(table, "jpeg:q=5 · PSNR").cells
-    assert (published.text, ours.text, difference.text) == ("23.780", "23.85", "+0.070")
-    assert "libjpeg-turbo lies 0.07 to 0.13 dB above" in notes(table, difference)
-    assert not row_of(table, "jpeg:q=5 · bits per pixel").cells[2].notes
-    assert not row_of(table, "webp:q=5 · PSNR").cells[2].notes
-    for cropped in ("ldm", "native:384"):
-        assert against_published([whole("jpeg:q=5", 23.85, cropped)], quoted) == ()
-    assert against_published([whole("jpeg:q=5", 23.85, "ldm", "paper")], quoted) == ()
-    assert against_published([whole("jpeg:q=7", 23.85)], quoted) == ()
-
-
-def test_what_was_trained_here_is_not_held_against_a_table_of_native_size(quoted):
-    renamed = [
-        replace(table, rows=tuple(replace(row, bench="vqgan") for row in table.rows))
-        for table in quoted
-        if table.id == "jpeg-kodak"
-    ]
-    trained = result("vqgan", "train", dataset="kodak, 512x768 to 768x512", preset="small")
-    assert against_published([whole("vqgan", 23.85)], renamed) != ()
-    assert against_published([whole("vqgan", 23.85), trained], renamed) == ()
-
-
-def test_crops_of_a_paper_are_not_compared_with_native_images(quoted):
-    cropped = recon("vqgan:32x32", 19.0, dataset="church", preset="paper")
-    assert against_published([cropped], quoted) != ()
-    assert against_published([replace(cropped, facts={"protocol": "native"})], quoted) == ()
 
 
 @pytest.mark.parametrize(
