@@ -52,14 +52,15 @@ def score(
     from bench.core.registry import lookup
     from bench.data import image_sets, set_pairing
     from bench.data.dataset import bad_images
-    from bench.metrics import METRICS, expand
+    from bench.metrics import expand
+    from bench.metrics import measured as usual
     from bench.metrics.features import FEATURES
     from bench.metrics.measure import measure
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
     from bench.pretrained.networks import FOLDER, Pretrained
 
     chosen = lookup(PROTOCOLS, protocol or DEFAULT_PROTOCOL, "metric protocol")
-    entries = expand(metrics) if metrics else list(METRICS.values())
+    entries = expand(metrics) if metrics else list(usual(chosen).values())
     progress = on_stderr()
     cropped = image_sets.parse_crop(crop)
     cache = cache_root()

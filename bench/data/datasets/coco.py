@@ -9,6 +9,7 @@ from bench.data import prepared
 from bench.data.dataset import Dataset, DatasetRequest
 from bench.data.datasets import held_out
 from bench.data.datasets.held_out import HeldOut
+from bench.errors import UsageError
 
 URL = "http://images.cocodataset.org/zips/val2017.zip"
 """The publisher serves it without encryption."""
@@ -34,8 +35,11 @@ def open_coco(request: DatasetRequest) -> Dataset:
 
 
 def download(request: DatasetRequest, progress: Progress) -> Path:
-    """Brings the archive into the cache; see :func:`bench.data.datasets.held_out.download`."""
-    return held_out.download(request, progress, about())
+    """Raises :class:`bench.errors.UsageError`: what comes unencrypted, and has no digest, could be anything."""
+    raise UsageError(
+        f"{URL} is served without encryption and its publisher names no digest; download it yourself and name it: "
+        f"python -m bench data prepare {request.name} --from val2017.zip"
+    )
 
 
 def build(request: DatasetRequest, path: Path) -> Dataset:

@@ -66,7 +66,8 @@ def download(request: DatasetRequest, progress: Progress, about: HeldOut) -> Pat
         require_space(folder, int(about.gigabytes * 1e9))
     for url in about.urls:
         file = File(_file_name(url), url, "none", "its publisher names no digest")
-        fetch.obtain(file, folder, progress, Limits(plain=url.startswith("http:")))
+        here = url.startswith("http://127.0.0.1:")  # what this machine serves itself needs no encryption
+        fetch.obtain(file, folder, progress, Limits(plain=here))
     return folder
 
 

@@ -13,9 +13,10 @@ import pytest
 from bench.core import images
 from bench.core.registry import load
 from bench.data import manifest, mixed
-from bench.data.datasets import DATASETS, clic2020, coco, div2k, imagenette, kodak
+from bench.data.datasets import DATASETS, clic2020, div2k, imagenette, kodak
 from bench.data.frozen import SOURCES
 from bench.errors import IntegrityError, Missing, UsageError
+from bench.run import checks
 from tests import sources
 
 KODAK = [f"kodim{i:02d}.png" for i in range(1, 25)]
@@ -48,7 +49,7 @@ def served(tmp_path, monkeypatch):
     address = f"http://127.0.0.1:{server.server_port}/"
     monkeypatch.setattr(kodak, "URL", address)
     monkeypatch.setattr(clic2020, "URL", address)
-    for module, file in ((div2k, "DIV2K_valid_HR.zip"), (coco, "val2017.zip"), (imagenette, imagenette.ARCHIVE)):
+    for module, file in ((div2k, "DIV2K_valid_HR.zip"), (imagenette, imagenette.ARCHIVE)):
         monkeypatch.setattr(module, "URL", address + file)
     yield root
     server.shutdown()
@@ -145,6 +146,7 @@ def test_the_validation_images_are_found_among_others(tmp_path, name, wanted, ot
     assert made.train is None
     assert made.facts["complete"] is False
     assert made.facts["published_counts"] == {"train": 0, "val": published}
+    assert any(f"{name} is not the whole published dataset" in said for said in checks.remarks(made))
     assert made.facts["not_among_the_images"] == {"images of other names or folders": len(others)}
     assert len(made.facts["licence"]) > 20
     first = sorted({name.partition("/")[0] for name in wanted})
@@ -159,10 +161,8 @@ def test_the_validation_images_are_found_among_others(tmp_path, name, wanted, ot
 
 def test_the_archives_are_downloaded_and_their_digest_recorded(tmp_path, served):
     sources.zipped(served / "DIV2K_valid_HR.zip", pictures(DIV2K))
-    sources.zipped(served / "val2017.zip", pictures(COCO))
     sources.zipped(served / "professional_valid_2020.zip", {"valid/": b"", **pictures({"valid/a.png": 0})})
     sources.zipped(served / "mobile_valid_2020.zip", pictures({"valid/a.png": 2, "valid/c.png": 3}))
-    assert names(fetched(tmp_path, "coco-val2017")) == sorted(COCO)
     assert names(fetched(tmp_path, "div2k")) == sorted(DIV2K)
     both = fetched(tmp_path, "clic2020")
     assert names(both) == ["mobile_valid_2020/valid/a.png", "mobile_valid_2020/valid/c.png",
@@ -176,11 +176,17 @@ def test_the_archives_are_downloaded_and_their_digest_recorded(tmp_path, served)
         "DIV2K_valid_HR.zip.sha256",
         "mobile_valid_2020.zip.sha256",
         "professional_valid_2020.zip.sha256",
-        "val2017.zip.sha256",
     ]
-    (tmp_path / "cache" / "downloads" / "coco-val2017" / "val2017.zip").write_bytes(b"another file")
-    with pytest.raises(IntegrityError, match=r"val2017\.zip is not the pinned file"):
+    (tmp_path / "cache" / "downloads" / "div2k" / "DIV2K_valid_HR.zip").write_bytes(b"another file")
+    with pytest.raises(IntegrityError, match=r"DIV2K_valid_HR\.zip is not the pinned file"):
+        fetched(tmp_path, "div2k")
+
+
+def test_coco_comes_unencrypted_and_is_fetched_by_hand(tmp_path):
+    with pytest.raises(UsageError, match=r"without encryption.*data prepare coco-val2017 --from val2017\.zip"):
         fetched(tmp_path, "coco-val2017")
+    path = sources.zipped(tmp_path / "val2017.zip", pictures(COCO))
+    assert names(opened(tmp_path, "coco-val2017", path)) == sorted(COCO)
 
 
 # -------------------------------------------------------------------------------------------------------- Imagenette

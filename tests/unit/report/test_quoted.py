@@ -84,7 +84,7 @@ def test_the_literature_of_a_dataset_needs_no_run(quoted):
     for expected in ("StyleGAN2", "ProGAN", "Projected GAN", "DCTransformer", "BRICS b+d", "LDM-8 (KL) 32×32×4"):
         assert expected in labels
     assert "earlier" not in " ".join(made["generation"].notes)
-    with pytest.raises(UsageError, match="church, ffhq"):
+    with pytest.raises(UsageError, match="church, coco-2017, ffhq"):
         literature(quoted, "kittens")
     datasets = {table.dataset for table in literature(quoted, None)}
     assert {"church", "ffhq", "imagenet", "bedroom", "tower"} <= datasets
