@@ -18,6 +18,12 @@ ARCHIVE = "imagenette2-160.tgz"
 LARGER = ("imagenette2", "imagenette2-320")
 """The archives, and their folders, of the same images in other sizes."""
 COUNTS = (9_469, 3_925)
+CLASSES = (
+    *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
+    *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
+)
+"""Tench, English springer, cassette player, chain saw, church, French horn, garbage truck, gas pump, golf ball and
+parachute: a label is a place in this list."""
 SPLIT = "Imagenette's own train and val"
 NO_TRAINING = "validation images only: Imagenette's val"
 
@@ -56,6 +62,10 @@ def build(request: DatasetRequest, path: Path) -> Dataset:
     val = splits.only_val(source) if pair is None else pair[1]
     if val is None:
         raise UsageError(f"{path} has no train and val folders as Imagenette has; give {about().layout}.")
+    if {PurePosixPath(name).parent.name for name in val.names} != set(CLASSES):
+        raise UsageError(
+            f"{path} does not have Imagenette's ten classes, whose order is the labels; give {about().layout}."
+        )
     found = (len(pair[0].names) if pair else 0, len(val.names))
     facts = {
         "counts": {"train": found[0], "val": found[1]},

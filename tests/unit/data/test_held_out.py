@@ -194,8 +194,8 @@ def test_coco_comes_unencrypted_and_is_fetched_by_hand(tmp_path):
 
 NETTE = {
     f"imagenette2-160/{part}/{wnid}/{part}_{i}.JPEG": 10 * i + k
-    for part, count in (("train", 3), ("val", 2))
-    for k, wnid in enumerate(("n01440764", "n03888257"))
+    for part, count in (("train", 2), ("val", 1))
+    for k, wnid in enumerate(imagenette.CLASSES)
     for i in range(count)
 }
 
@@ -213,9 +213,9 @@ def nette(tmp_path):
 def test_imagenette_is_the_same_from_its_archive_its_folder_and_its_download(tmp_path, nette, served):
     folder, archive = nette
     made = opened(tmp_path, "imagenette", folder, protocol="adm")
-    assert (len(made.train), len(made.val)) == (6, 4)
-    assert sorted(made.train.labels.tolist()) == [0, 0, 0, 1, 1, 1]
-    assert made.train.manifest["classes"] == ["n01440764", "n03888257"]
+    assert (len(made.train), len(made.val)) == (20, 10)
+    assert sorted(made.train.labels.tolist()) == sorted([*range(10)] * 2)
+    assert made.train.manifest["classes"] == list(imagenette.CLASSES)
     assert made.facts["complete"] is False
     packed = opened(tmp_path, "imagenette", archive, protocol="adm")
     assert (packed.train.digest, packed.val.digest) == (made.train.digest, made.val.digest)
@@ -223,7 +223,10 @@ def test_imagenette_is_the_same_from_its_archive_its_folder_and_its_download(tmp
     assert fetched(tmp_path, "imagenette", protocol="adm").val.digest == made.val.digest
     shutil.rmtree(folder / "train")
     alone = opened(tmp_path, "imagenette", folder, protocol="native")
-    assert (alone.train, len(alone.val)) == (None, 4)
+    assert (alone.train, len(alone.val)) == (None, 10)
+    shutil.rmtree(folder / "val" / imagenette.CLASSES[3])
+    with pytest.raises(UsageError, match="ten classes, whose order is the labels"):
+        opened(tmp_path, "imagenette", folder, protocol="native")
 
 
 def test_imagenette_of_another_size_is_refused(tmp_path, nette):
