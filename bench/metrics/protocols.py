@@ -8,6 +8,7 @@ from bench.metrics.entries import MetricProtocol
 from bench.results.record import Measurement
 
 DEFAULT_PROTOCOL = "clean"
+EVERY_CAMP = "every-camp"
 
 
 def _inception(name: str, prdc: str = "") -> dict[str, str]:
@@ -31,6 +32,9 @@ _ADM = MetricProtocol(
     source="Dhariwal and Nichol 2021 and their released evaluator; its reference batches are made by ADM and are not "
     "the data themselves",
 )
+
+USUAL_PAIRS = ("psnr", "ssim", "lpips-alex", "lpips-vgg")
+"""This program's own metric of each family that a camp measures otherwise."""
 
 CLEAN = MetricProtocol(
     name="clean",
@@ -147,9 +151,9 @@ PROTOCOLS: dict[str, MetricProtocol] = {
         *CAMPS,
         replace(
             CLEAN,
-            name="every-camp",
+            name=EVERY_CAMP,
             title="the metrics of pairs of every camp's protocol, set metrics as in clean",
-            pairs=tuple(dict.fromkeys(name for camp in CAMPS for name in camp.pairs)),
+            pairs=tuple(dict.fromkeys((*USUAL_PAIRS, *(name for camp in CAMPS for name in camp.pairs)))),
         ),
     )
 }

@@ -11,7 +11,7 @@ import bench
 from bench.core.files import folder_name, write_bytes
 from bench.core.visible import encoded
 from bench.errors import UsageError
-from bench.report import choice, figures, plots
+from bench.report import choice, figures, plots, rulers
 from bench.report.columns import SPECS
 from bench.report.contradictions import contradictions
 from bench.report.gallery import Gallery, galleries
@@ -94,7 +94,9 @@ def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: O
         f"{_many(len(plain), 'result')} of {_many(len({r.method for r in plain}), 'method')} on {_images(plain)}, "
         f"made with image-tokenizer-bench {bench.__version__}."
     )
-    made = own if options.columns else (*own, *against_published(plain, quoted), *_once(beside))
+    made = (
+        own if options.columns else (*own, *rulers.of_results(plain), *against_published(plain, quoted), *_once(beside))
+    )
     return Content(lead, made, tuple(figures.plans(results)), galleries(results), options)
 
 
