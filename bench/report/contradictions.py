@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from bench.errors import UsageError
-from bench.report.causes import CAUSES, NOT_NAMED
+from bench.report.causes import CAUSES
 from bench.report.columns import QUOTED
-from bench.report.copies import Place, Twins, mislabelled
+from bench.report.copies import Twins
+from bench.report.disputes import Member, causes_of, counted, half_unit, members
 from bench.report.numbers import exactly
 from bench.report.published import PUBLISHED_WEIGHTS, corresponds
-from bench.report.quoted import HIGHER_IS_BETTER, Quote, QuotedRow, QuotedTable
+from bench.report.quoted import HIGHER_IS_BETTER, Quote, QuotedTable
 from bench.report.rows import RowResults, rows_of
 from bench.report.stand_ins import apart, is_apart
 from bench.report.table import Cell, Column, Notes, Row, Source, Table
@@ -25,45 +25,11 @@ SUMMARY = (
     Column("spread", "spread", exactly),
     Column("causes", "causes", exactly),
 )
-FIELDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "reference-split": ("reference", ("rfid", "fid")),
-    "ssim-range": ("ssim_range", ("ssim",)),
-    "ssim-window": ("ssim_window", ("ssim",)),
-    "crop": ("crop", ()),
-    "rounding": ("rounding", ("psnr", "ssim", "lpips")),
-}
-"""By cause, the field of a table's protocol that tells it, and the families of metrics that it changes; (): all."""
 REMARK = (
     "A cause is given where the sources' protocols are known to differ in it, or where one number is suspect; what a "
     "source does not say counts for nothing. The spread leaves mislabelled numbers out. Nothing is ranked."
 )
 ALONE = "Each value stands under its source's own protocol. Nothing is ranked."
-
-
-@dataclass(frozen=True)
-class Member:
-    """One source's row of a tokenizer, and with which lines of another tokenizer it shares its numbers."""
-
-    table: QuotedTable
-    row: QuotedRow
-    twins: tuple[Twins, ...] = ()
-
-    def is_copied(self, metric: str) -> bool:
-        """Whether the number is one of those that belong to another tokenizer."""
-        place: Place = (self.table.dataset, metric)
-        return any(place in pair.equal for pair in self.twins)
-
-
-def members(quoted: Sequence[QuotedTable]) -> dict[tuple[str, str], list[Member]]:
-    """By tokenizer and dataset, the rows of all sources; those that one row alone is of are left out."""
-    wrong = mislabelled(quoted)
-    found: dict[tuple[str, str], list[Member]] = {}
-    for table in quoted:
-        for row in () if table.superseded or table.dataset is None else table.rows:
-            if row.tokenizer is not None and table.dataset is not None:
-                member = Member(table, row, wrong.get((table.source, row.tokenizer), ()))
-                found.setdefault((row.tokenizer, table.dataset), []).append(member)
-    return {key: rows for key, rows in sorted(found.items()) if len(rows) > 1}
 
 
 def contradictions(
@@ -110,7 +76,7 @@ def _summary(dataset: str, groups: Mapping[str, Sequence[Member]]) -> Table:
     rows = []
     for tokenizer, found in groups.items():
         for column in _columns(groups):
-            quotes = _quotes(column.name, found)
+            quotes = counted(column.name, found)
             printed = [member for member in found if column.name in member.row.values]
             if len(printed) > 1:
                 cells = (*_extent(len(printed), quotes), _causes(column.name, printed, notes))
@@ -183,9 +149,11 @@ def _published(metric: str, member: Member, notes: Notes) -> Cell:
 # Spread and causes ------------------------------------------------------------------------------------------------
 
 
-def _quotes(metric: str, found: Sequence[Member]) -> list[Quote]:
-    """The numbers that count: those that are not another tokenizer's."""
-    return [m.row.values[metric] for m in found if metric in m.row.values and not m.is_copied(metric)]
+def _causes(metric: str, found: Sequence[Member], notes: Notes) -> Cell:
+    """The codes of all causes that apply to a metric, each explained in a footnote."""
+    causes = causes_of(metric, found)
+    texts = tuple(notes.add(f"{code}: {text}.") for code, text in causes.items())
+    return Cell(text=", ".join(causes) or "agree", notes=texts)
 
 
 def _extent(count: int, quotes: Sequence[Quote]) -> tuple[Cell, ...]:
@@ -195,64 +163,6 @@ def _extent(count: int, quotes: Sequence[Quote]) -> tuple[Cell, ...]:
         return (*cells, Cell(), Cell(), Cell())
     low, high = min(quote.number for quote in quotes), max(quote.number for quote in quotes)
     return (*cells, *(Cell(float(number), text=f"{number:f}") for number in (low, high, high - low)))
-
-
-def half_unit(quote: Quote) -> Decimal:
-    """Half a unit of the last digit that the source prints."""
-    return Decimal(1).scaleb(int(quote.number.as_tuple().exponent)) / 2
-
-
-def agree(quotes: Sequence[Quote]) -> bool:
-    """Whether all numbers may be roundings of one."""
-    low = max(quote.number - half_unit(quote) for quote in quotes)
-    return low <= min(quote.number + half_unit(quote) for quote in quotes)
-
-
-def _causes(metric: str, found: Sequence[Member], notes: Notes) -> Cell:
-    """The codes of all causes that apply to a metric, each explained in a footnote."""
-    copied = any(member.is_copied(metric) for member in found)
-    if not copied and agree(_quotes(metric, found)):
-        return Cell(text="agree")
-    causes = dict(_known(metric, found))
-    for member in found:
-        if metric in member.row.suspect:
-            causes.setdefault(member.row.suspect[metric][0], CAUSES[member.row.suspect[metric][0]])
-    if copied:
-        causes["mislabelled"] = CAUSES["mislabelled"]
-    if not causes:
-        causes["unknown"] = CAUSES["unknown"]
-    ordered = [code for code in CAUSES if code in causes]
-    texts = tuple(notes.add(f"{code}: {causes[code]}.") for code in ordered)
-    return Cell(text=", ".join(ordered), notes=texts)
-
-
-def _known(metric: str, found: Sequence[Member]) -> Iterator[tuple[str, str]]:
-    """What the sources say differently, as cause and sentence."""
-    family = metric.partition("-")[0]
-    for cause, (field, families) in FIELDS.items():
-        said = _by_value((member.table.protocol.get(field), member.table.source) for member in found)
-        if (not families or family in families) and len(said) > 1:
-            yield cause, _against(CAUSES[cause], said)
-    sizes = _by_value((m.table.resolution or "the images' own", m.table.source) for m in found)
-    if len(sizes) > 1:
-        yield "resolution", _against(CAUSES["resolution"], sizes)
-    weights = _by_value((member.row.weights, member.table.source) for member in found)
-    if NOT_NAMED in weights or len(weights) > 1:
-        yield "weights-not-named", _against(CAUSES["weights-not-named"], weights)
-
-
-def _by_value(pairs: Iterator[tuple[object, str]]) -> dict[str, list[str]]:
-    """The sources by what they say; those that say nothing are left out."""
-    found: dict[str, list[str]] = {}
-    for value, source in pairs:
-        if value is not None and source not in found.setdefault(str(value), []):
-            found[str(value)].append(source)
-    return {value: sources for value, sources in found.items() if sources}
-
-
-def _against(title: str, said: Mapping[str, Sequence[str]]) -> str:
-    parts = [f"{value} in {' and '.join(sources)}" for value, sources in said.items()]
-    return f"{title} ({'; '.join(parts)})"
 
 
 # What was measured here ---------------------------------------------------------------------------------------------
