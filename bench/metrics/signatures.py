@@ -32,6 +32,9 @@ EXACT = "8-bit values, said to be exact"
 PASS = "bench.metrics.image_pass"
 """The code that feeds images to metrics and networks."""
 
+SUMMARY = "bench.metrics.measure"
+"""The code that makes numbers of per-image values and of features."""
+
 
 class ImageSet:
     """Arrays or statistics under one interface."""
@@ -109,12 +112,9 @@ class Planner:
         signature = self._signature(entry, feature, needs)
         modules = [entry.function.__module__, *([] if feature is None else [self._extractor(feature).build])]
         function = f"{entry.function.__module__}:{entry.function.__name__}"
-        recipe = {"function": function, "candidate": self._candidate.digest, "code": self._code(*modules)}
+        code = self._sources.digest([*modules, PASS], [SUMMARY])
+        recipe = {"function": function, "candidate": self._candidate.digest, "code": code}
         return PlannedMetric(entry, feature, signature, of_value({**signature, **recipe}), None)
-
-    def _code(self, *functions: str) -> str:
-        """The digest of the code of a number or of features, from the images on."""
-        return self._sources.digest([*functions, PASS])
 
     def _absent(self, feature: str | None, needs: Sequence[str]) -> str | None:
         """What has to be installed or fetched."""
@@ -183,7 +183,7 @@ class Planner:
         """The key of one set's features: images, extractor with code, convention, weights and backend."""
         extractor = self._extractor(feature)
         recipe = {
-            "code": self._code(extractor.build),
+            "code": code_of_features(extractor, self._sources),
             "images": images.digest,
             "features": feature,
             "version": extractor.version,
@@ -204,6 +204,11 @@ def _too_large(entry: MetricEntry, pixels: int) -> str | None:
         f"{entry.title} is measured on images of at most {most:.1f} million pixels, which bounds its memory; one here "
         f"has {pixels / 1e6:.1f} million: reduce them, in a run with --protocol native:{int(entry.largest_pixels**0.5)}"
     )
+
+
+def code_of_features(extractor: FeatureEntry, sources: Sources) -> str:
+    """The digest of the code behind an extractor's features, from the images on."""
+    return sources.digest([extractor.build, PASS])
 
 
 def needed(metric: MetricEntry, features: Mapping[str, FeatureEntry], protocol: MetricProtocol) -> tuple[str, ...]:

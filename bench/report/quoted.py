@@ -38,6 +38,7 @@ REASONS = {
     "weights": "other weights",
     "budget": "another training budget",
     "counting": "another way of counting",
+    "library": "another release of a library",
     "unknown": "the cause is not known",
 }
 """Why a measurement differs from a published number; nothing else may be given as a reason."""

@@ -43,9 +43,13 @@ def validate(config: RunConfig, progress: Progress = silent) -> Findings:
 def execute(prepared: Prepared, with_floor: bool = True) -> list[Result]:
     """The results of a run that was prepared, with the very cells and images that were checked."""
     from bench.core import devices
-    from bench.run import runner
+    from bench.run import parts, runner
+    from bench.run.config import part_of
 
     prepared.findings.complete()
     devices.make_deterministic(prepared.config.deterministic)
-    floor = prepared.jobs[0].session.tables.methods.get(FLOOR) if with_floor and prepared.jobs else None
-    return runner.run(prepared.jobs, floor)
+    everything, part = prepared.jobs, part_of(prepared.config.part)
+    jobs = parts.dealt(everything, part)
+    results = runner.run(jobs)
+    floor = jobs[0].session.tables.methods.get(FLOOR) if with_floor and jobs else None
+    return results if floor is None else results + runner.run_floors(everything, results, floor)

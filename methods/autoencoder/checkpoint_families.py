@@ -22,6 +22,7 @@ class Family:
     - ``ignored``: beginnings of keys that are no weights of the tokenizer; ``frozen``: keys that training leaves as
       they are, of which a file therefore has no averages.
     - ``renamed``: from an official key to ours, given the state that it is in.
+    - ``split``: takes weights apart that are several of ours, before they are renamed.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Family:
     ignored: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     renamed: Callable[[str, State], str] | None = None
+    split: Callable[[State], dict[str, Tensor]] | None = None
 
 
 def arrange(family: Family, raw: State | None, averaged: State | None, origin: str) -> Layout:
@@ -63,5 +65,7 @@ def _own(family: Family, state: State, origin: str, dropped: Counter[str]) -> di
 
 
 def _named(family: Family, state: State) -> dict[str, Tensor]:
+    if family.split is not None:
+        state = family.split(state)
     rename = family.renamed
     return dict(state) if rename is None else {rename(key, state): value for key, value in state.items()}

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from torch import nn
 
 from methods.autoencoder.checkpoint_files import Foreign, chosen
 from methods.autoencoder.checkpoint_widths import check_size, load, variant, widths
-from methods.autoencoder.code_tokenizer import CodeTokenizer
-from methods.autoencoder.lookup_model import LookupModel
+from methods.autoencoder.code_tokenizer import CodeModel, CodeTokenizer
 from methods.autoencoder.model import place
 from methods.autoencoder.settings import PUBLISHED, Architecture, LookupSettings, published_architecture
 
 if TYPE_CHECKING:
     from bench.contract import Build
 
-Make = Callable[[Architecture, LookupSettings], LookupModel]
+Make = Callable[[Architecture, LookupSettings], CodeModel]
 
 
 def identify(
@@ -38,6 +39,6 @@ def checkpoint(settings: LookupSettings, build: Build, foreign: Foreign, make: M
     own, _ = identify(settings, build.size, foreign, {})
     architecture = published_architecture(own, build.size)
     model = make(architecture, own)
-    load(model, chosen(foreign, settings.ema).state, foreign.origin)
+    load(cast(nn.Module, model), chosen(foreign, settings.ema).state, foreign.origin)
     place(model, build)
     return CodeTokenizer(model, (own, architecture))

@@ -84,6 +84,16 @@ def check_images(images: Tensor, stride: int) -> None:
         )
 
 
+def check_built_for(images: Tensor, size: tuple[int, int]) -> None:
+    """Raises :class:`BenchError` for images of another (height, width) than a tokenizer was built for."""
+    height, width = images.shape[-2:]
+    if (height, width) != size:
+        raise BenchError(
+            f"These images are {height} x {width} pixels and this tokenizer is built for {size[0]} x {size[1]} alone; "
+            "resize them."
+        )
+
+
 def parameters(*modules: nn.Module) -> int:
     """How many values the modules' parameters have."""
     return sum(p.numel() for module in modules for p in module.parameters())

@@ -9,6 +9,8 @@ import torch
 
 from bench.core import devices
 from bench.core.fetch import File
+from bench.core.files import cache_root
+from bench.core.source import Sources
 from bench.errors import NotComparable, UsageError
 from bench.metrics import METRICS, reference_statistics
 from bench.metrics.feature_cache import Features, Moments
@@ -61,7 +63,18 @@ def test_statistics_of_an_older_extractor_exit_4(real, fake, monkeypatch):
     monkeypatch.setitem(FEATURES, "r64", replace(FEATURES["r64"], version=2))
     code, _, err = bench("score", "--real", "mine", "--fake", fake, "--metrics", "fd-r64")
     assert code == 4
-    assert "another version or other weights of r64" in err
+    assert "other code or other weights of r64" in err
+
+
+def test_statistics_hold_the_code_of_their_network(real):
+    bench("stats", "build", "mine", "--images", real, *BUILD)
+    kept = reference_statistics.find("mine", cache_root())
+    reference_statistics.check_current(kept, FEATURES)
+    stated = kept.manifest["conventions"]["r64"]
+    edited = {**kept.manifest, "conventions": {"r64": {**stated, "code": Sources().digest(["bench.errors"])}}}
+    with pytest.raises(NotComparable, match="other code"):
+        reference_statistics.check_current(replace(kept, manifest=edited), FEATURES)
+    assert stated["code"] == Sources().digest([FEATURES["r64"].build, "bench.metrics.image_pass"])
 
 
 def test_statistics_made_with_other_weights_are_not_comparable(tmp_path, monkeypatch):
