@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.core import digest, documents
 from bench.core.files import expanded, write_file
+from bench.core.source import Sources
 from bench.core.visible import in_short
 from bench.errors import IntegrityError, Missing, NotComparable, UsageError
 from bench.metrics import held_arrays, signatures
@@ -139,11 +140,13 @@ def statistics(kept: Kept) -> Statistics:
 
 
 def conventions(extractors: Iterable[str], entries: Mapping[str, FeatureEntry]) -> dict[str, Any]:
-    """What decides the features of these extractors beside the images, by extractor: convention, versions, weights."""
+    """What decides the features of these extractors beside the images, by extractor: convention, code, weights."""
+    sources = Sources()
     return {
         name: {
             **entries[name].convention,
             "version": entries[name].version,
+            "code": signatures.code_of_features(entries[name], sources),
             "backend": signatures.backends(entries[name]),
             "weights": [weights.identity(need) for need in entries[name].needs],
         }
@@ -152,7 +155,7 @@ def conventions(extractors: Iterable[str], entries: Mapping[str, FeatureEntry]) 
 
 
 def check_current(kept: Kept, entries: Mapping[str, FeatureEntry]) -> None:
-    """Raises :class:`NotComparable` where an extractor has changed since, or has other weights on this machine.
+    """Raises :class:`NotComparable` where an extractor has other code than then, or other weights on this machine.
 
     What another tool computed is believed as it was stated; weights that are not here are not compared.
     """
@@ -160,7 +163,7 @@ def check_current(kept: Kept, entries: Mapping[str, FeatureEntry]) -> None:
         here = name in entries and all(weights.available(need) for need in entries[name].needs)
         if recorded != AS_STATED and here and recorded != conventions([name], entries)[name]:
             raise NotComparable(
-                f"The statistics '{kept.path.stem}' were made with another version or other weights of {name} than "
+                f"The statistics '{kept.path.stem}' were made with other code or other weights of {name} than "
                 "this program has now; build them again."
             )
 

@@ -26,8 +26,14 @@ DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
 Images = sized.Images | Sequence[sized.Images] | Statistics
 """An image set: images of one size or of several, or a row of such; or, as a reference only, features' statistics."""
 
+EXACT = "8-bit values, said to be exact"
+"""What the signature says of a number of unrounded values that was measured on 8-bit images."""
+
 PASS = "bench.metrics.image_pass"
 """The code that feeds images to metrics and networks."""
+
+SUMMARY = "bench.metrics.measure"
+"""The code that makes numbers of per-image values and of features."""
 
 
 class ImageSet:
@@ -85,7 +91,9 @@ class Planner:
         precision: Precision = "float32",
         pretrained: Pretrained | None = None,
         sources: Sources | None = None,
+        exact: bool = False,
     ) -> None:
+        self._exact = exact
         self._reference = reference
         self._candidate = candidate
         self._entries = entries
@@ -104,12 +112,9 @@ class Planner:
         signature = self._signature(entry, feature, needs)
         modules = [entry.function.__module__, *([] if feature is None else [self._extractor(feature).build])]
         function = f"{entry.function.__module__}:{entry.function.__name__}"
-        recipe = {"function": function, "candidate": self._candidate.digest, "code": self._code(*modules)}
+        code = self._sources.digest([*modules, PASS], [SUMMARY])
+        recipe = {"function": function, "candidate": self._candidate.digest, "code": code}
         return PlannedMetric(entry, feature, signature, of_value({**signature, **recipe}), None)
-
-    def _code(self, *functions: str) -> str:
-        """The digest of the code of a number or of features, from the images on."""
-        return self._sources.digest([*functions, PASS])
 
     def _absent(self, feature: str | None, needs: Sequence[str]) -> str | None:
         """What has to be installed or fetched."""
@@ -134,6 +139,11 @@ class Planner:
             if entry.reads == "both" and feature not in one.statistics.features:
                 kept = ", ".join(one.statistics.features)
                 return f"{one.name} holds statistics of {kept}, not of {feature}; choose the protocol they belong to"
+        if entry.scores != "rounded" and not self._exact:
+            return (
+                f"{entry.title} scores {entry.scores} values of the reconstruction, and images are of 8 bits, rounded "
+                "before; if they are exact, as a codec's are, say so with: bench score --exact"
+            )
         if entry.kind == "pair" and one.count != other.count:
             return f"{one.name} holds {one.count} images and {other.name} {other.count}; pairs need equal counts"
         if entry.kind == "pair" and not np.array_equal(one.sizes, other.sizes):
@@ -152,6 +162,8 @@ class Planner:
                 signature["backend"] = backends(extractor)
             if self._precision != "float32":
                 signature["precision"] = self._precision
+        if entry.scores != "rounded":
+            signature["reconstruction"] = EXACT
         if needs:
             signature["weights"] = ", ".join(self._pretrained.identity(name) for name in needs)
         settings = {name: self._setting(name) for name in entry.settings}
@@ -171,7 +183,7 @@ class Planner:
         """The key of one set's features: images, extractor with code, convention, weights and backend."""
         extractor = self._extractor(feature)
         recipe = {
-            "code": self._code(extractor.build),
+            "code": code_of_features(extractor, self._sources),
             "images": images.digest,
             "features": feature,
             "version": extractor.version,
@@ -192,6 +204,11 @@ def _too_large(entry: MetricEntry, pixels: int) -> str | None:
         f"{entry.title} is measured on images of at most {most:.1f} million pixels, which bounds its memory; one here "
         f"has {pixels / 1e6:.1f} million: reduce them, in a run with --protocol native:{int(entry.largest_pixels**0.5)}"
     )
+
+
+def code_of_features(extractor: FeatureEntry, sources: Sources) -> str:
+    """The digest of the code behind an extractor's features, from the images on."""
+    return sources.digest([extractor.build, PASS])
 
 
 def needed(metric: MetricEntry, features: Mapping[str, FeatureEntry], protocol: MetricProtocol) -> tuple[str, ...]:

@@ -109,6 +109,11 @@ class RunConfig:
     debug: bool = field(default=False, metadata=flag("full tracebacks"))
 
     def __post_init__(self) -> None:
+        for known in dataclasses.fields(self):
+            if known.type.startswith("tuple[") and isinstance(value := getattr(self, known.name), str | int):
+                raise UsageError(f"{known.name}={value!r} is one value; give a tuple, {known.name}=({value!r},).")
+        if not isinstance(self.out, Path):
+            raise UsageError(f"out={self.out!r} is no path; give out=pathlib.Path({str(self.out)!r}).")
         for name in ("limit", "eval_limit", "micro_batch", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,8 @@ class Mine:
     def decode(self, codes, noise=None):
         return torch.nn.functional.interpolate(codes.tensor, scale_factor=SIDE)
 """
+
+SCALE = "SIDE = 4\n"
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     for package in ("bench", "methods"):
         shutil.copytree(ROOT / package, home / package, ignore=shutil.ignore_patterns("__pycache__"))
     (home / "mine_plugin.py").write_text(PLUGIN)
-    (home / "fk_scale.py").write_text("SIDE = 4\n")
+    (home / "fk_scale.py").write_text(SCALE)
     bench = Bench(home)
     for method in ("mine", "vqgan", "jpeg:q=50"):
         bench.run(method, f"out-{method[:4]}")
@@ -100,18 +103,32 @@ def test_nothing_is_done_again_for_comments_docstrings_and_formatting(program: B
     assert "cell 1 of 1)" not in said
 
 
+NEIGHBOURS = '(precision and recall on Inception)",', '(precision and recall on Inception)", neighbours=1,'
+
 CASES = {
     "the plug-in's file": ("mine", "psnr", "mine_plugin.py", "codes.tensor, scale", "1 - codes.tensor, scale"),
     "what the plug-in imports": ("mine", "psnr", "fk_scale.py", "SIDE = 4", "SIDE = 8"),
     "a loss of a method": ("vqgan", "psnr", "methods/autoencoder/learner.py", "distance = (", "distance = 0 * ("),
     "metrics": ("jpeg:q=50", "psnr", "bench/metrics/formulas/psnr.py", "255.0**2", "250.0**2"),
     "metrics/features": ("jpeg:q=50", "fd-r64", "bench/metrics/features/r64.py", ".float() / 255", ".float() / 200"),
+    "metrics/measure": ("jpeg:q=50", "psnr", "bench/metrics/measure.py", "(values.mean())}", "(values.max())}"),
+    "metrics/protocols": ("mine", "recall-r64", "bench/metrics/protocols.py", *NEIGHBOURS),
     "core": ("jpeg:q=50", "psnr", "bench/core/images.py", ".clamp(0, 1).mul(255)", ".clamp(0, 1).mul(250)"),
-    "data": ("jpeg:q=50", "psnr", "bench/data/prepare.py", "(decoded.pixels, name)", "(decoded.pixels // 2, name)"),
-    "evaluate": ("jpeg:q=50", "bits-per-pixel", "bench/evaluate/rate.py", "mean / pixels", "mean / pixels * 2"),
+    "data": ("jpeg:q=50", "psnr", "bench/data/producing.py", "(decoded.pixels, title)", "(decoded.pixels // 2, title)"),
+    "evaluate": ("jpeg:q=50", "bits-per-pixel", "bench/evaluate/rate.py", "mean / int(each[0])", "mean * 2"),
     "train": ("vqgan", "psnr", "bench/train/phases.py", "= rate * scale", "= rate * scale * 30"),
+    "run/session": ("vqgan", "psnr", "bench/run/session.py", "= self.preset.precision if", "= 'bf16-mixed' if"),
     "run": ("vqgan", "psnr", "bench/run/stages/fit.py", '"initialisation")', '"another")'),
 }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_line_that_a_case_changes_is_there(case: str) -> None:
+    _, _, file, old, _ = CASES[case]
+    text = {"mine_plugin.py": PLUGIN, "fk_scale.py": SCALE}.get(file) or (ROOT / file).read_text()
+    assert text.count(old) == 1
+
+
 FAST = ("what the plug-in imports", "metrics")
 """The others take a minute together; the gate's test below switches off a loss."""
 
@@ -136,6 +153,31 @@ def test_the_gate_of_a_warm_cache_catches_a_loss_that_was_switched_off(program: 
     program.edit("methods/autoencoder/learner.py", "distance = (", "distance = 0 * (")
     program.run("vqgan", "changed")
     assert "psnr" in program.command(*asked[:2], "changed", *asked[3:], code=1)
+
+
+@pytest.mark.slow
+def test_an_edited_sampler_draws_anew(program: Bench) -> None:
+    asked = ("--stages", "gen", "--set", "prior_images_seen=32", "--set", "samples=16")
+    program.run("vqgan", "drawn", *asked)
+    before = program.number("drawn", "fd-r64", "gen")
+    program.edit("methods/priors/choosing.py", "(kept + gumbel)", "(kept - gumbel)")
+    program.run("vqgan", "drawn", *asked)
+    assert program.number("drawn", "fd-r64", "gen") != before
+
+
+@pytest.mark.slow
+def test_statistics_of_an_edited_network_are_refused_until_they_are_built_again(program: Bench) -> None:
+    for seed in (0, 1):
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 32, 32, 3), np.uint8)
+        np.savez(program.home / f"{seed}.npz", arr_0=pixels)
+    build = ("stats", "build", "mine", "--images", "0.npz", "--features", "r64.fc2")
+    score = ("score", "--real", "mine", "--fake", "1.npz", "--metrics", "fd-r64")
+    program.command(*build)
+    before = program.command(*score)
+    program.edit("bench/metrics/features/r64.py", ".float() / 255", ".float() / 200")
+    assert "other code or other weights of r64" in program.command(*score, code=4)
+    program.command(*build)
+    assert program.command(*score) != before
 
 
 def test_overwrite_computes_again_training_too(seen: Bench, program: Bench) -> None:

@@ -9,13 +9,15 @@ import torch
 
 from bench.core import devices
 from bench.core.fetch import File
+from bench.core.files import cache_root
+from bench.core.source import Sources
 from bench.errors import NotComparable, UsageError
 from bench.metrics import METRICS, reference_statistics
 from bench.metrics.feature_cache import Features, Moments
 from bench.metrics.features import FEATURES
 from bench.metrics.formulas.kid import kid
 from bench.metrics.formulas.prdc import density_coverage, precision_recall
-from bench.metrics.protocols import PROTOCOLS, counted
+from bench.metrics.protocols import CAMPS, PROTOCOLS, counted
 from bench.metrics.signatures import ImageSet, Planner
 from bench.pretrained.table import WEIGHTS
 from bench.results.record import Measurement
@@ -61,7 +63,18 @@ def test_statistics_of_an_older_extractor_exit_4(real, fake, monkeypatch):
     monkeypatch.setitem(FEATURES, "r64", replace(FEATURES["r64"], version=2))
     code, _, err = bench("score", "--real", "mine", "--fake", fake, "--metrics", "fd-r64")
     assert code == 4
-    assert "another version or other weights of r64" in err
+    assert "other code or other weights of r64" in err
+
+
+def test_statistics_hold_the_code_of_their_network(real):
+    bench("stats", "build", "mine", "--images", real, *BUILD)
+    kept = reference_statistics.find("mine", cache_root())
+    reference_statistics.check_current(kept, FEATURES)
+    stated = kept.manifest["conventions"]["r64"]
+    edited = {**kept.manifest, "conventions": {"r64": {**stated, "code": Sources().digest(["bench.errors"])}}}
+    with pytest.raises(NotComparable, match="other code"):
+        reference_statistics.check_current(replace(kept, manifest=edited), FEATURES)
+    assert stated["code"] == Sources().digest([FEATURES["r64"].build, "bench.metrics.image_pass"])
 
 
 def test_statistics_made_with_other_weights_are_not_comparable(tmp_path, monkeypatch):
@@ -182,10 +195,11 @@ def test_protocols_share_a_signature_only_where_they_agree(tmp_path, monkeypatch
         monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], files=(File(name, None, "none", "the test"),)))
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
     one = ImageSet("a set", images(0))
+    camps = {"every-camp", *(camp.name for camp in CAMPS)}
 
     def groups(metric):
         found = {}
-        for name, protocol in PROTOCOLS.items():
+        for name, protocol in ((n, p) for n, p in PROTOCOLS.items() if n not in camps):
             signature = Planner(one, one, FEATURES, protocol).plan(METRICS[metric]).signature
             found.setdefault(json.dumps(signature, sort_keys=True), set()).add(name)
         return sorted(map(sorted, found.values()))

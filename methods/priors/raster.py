@@ -1,4 +1,4 @@
-"""VQGAN's prior: a GPT over the codes in raster order (Esser et al. 2021, section 3.2). No torch until it is built."""
+"""A GPT over the codes in raster order (Esser et al. 2021, section 3.2). No torch until it is built."""
 
 from __future__ import annotations
 
