@@ -100,6 +100,9 @@ class RunConfig:
         default=(), metadata=flag("a Python file that defines METHOD = MethodEntry(...)", repeated=True)
     )
     set: tuple[str, ...] = field(default=(), metadata=flag("KEY=VALUE of the preset (marks the row)", repeated=True))
+    workers: int | None = field(
+        default=None, metadata=flag("processes that execute cells side by side; default none but this", placing=True)
+    )
     part: str | None = field(
         default=None, metadata=flag("only part I of N of the cells, for example 2/3", once=True, placing=True)
     )
@@ -111,7 +114,7 @@ class RunConfig:
                 raise UsageError(f"{known.name}={value!r} is one value; give a tuple, {known.name}=({value!r},).")
         if not isinstance(self.out, Path):
             raise UsageError(f"out={self.out!r} is no path; give out=pathlib.Path({str(self.out)!r}).")
-        for name in ("limit", "eval_limit", "micro_batch"):
+        for name in ("limit", "eval_limit", "micro_batch", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1.")

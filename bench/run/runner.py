@@ -55,6 +55,11 @@ def failed(results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.status == "failed"]
 
 
+def lost(job: Job, sentence: str) -> Result:
+    """The failure of a job whose process gave no result, under the first stage that was asked for."""
+    return _failure(_first_asked(job.cell, job.session.config.stages), job, BenchError(sentence))
+
+
 def run_job(job: Job, place: str) -> list[Result]:
     """The cell's stages in order, with one tokenizer; after a failure the later ones are not tried.
 
