@@ -29,11 +29,27 @@ LAYOUTS: Mapping[str, str] = {
     "open-magvit2": "open_magvit2_f16_2e18",
     "simvq": "simvq_1024",
     "var": "var_vae_ch160v4096z32",
+    "maskgit-vq": "maskgit_vqgan",
+    "titok": "titok_s128",
+    "bsq-vit": "bsqvit_b18g18",
 }
 """One published layout of every method that loads weights alone."""
 NARROWER = {"var": 5}
 """By how much, where not by 4: GroupNorm has 32 groups."""
 WIDE = 128
+OF_32_PIXELS: Mapping[str, Shapes] = {
+    "titok": {f"{side}.positional_embedding": (1 + 4, 128) for side in ("encoder", "decoder")},
+    "bsq-vit": {
+        **{f"{side}.positional_embedding": (4 * 4, 192) for side in ("encoder", "decoder")},
+        "encoder.conv1.weight": (192, 192),
+        "decoder.conv_out.weight": (192, 768),
+        "decoder.conv_out.bias": (192,),
+    },
+}
+"""What has the length of an image in patches, of the narrow weights: they are for images of 32 pixels.
+
+In BSQ-ViT also what has the length of a patch in values.
+"""
 
 
 def narrowed(shapes: Shapes, narrower: int = 4) -> dict[str, tuple[int, ...]]:
@@ -50,7 +66,8 @@ def with_averages(raw: State, averaged: State) -> dict[str, Tensor]:
 @cache
 def narrow_state(method: str, seed: int = 0) -> State:
     """The narrow weights under the official names; another ``seed`` gives others."""
-    state = weights(narrowed(learnable(LAYOUTS[method]), NARROWER.get(method, 4)))
+    shapes = narrowed(learnable(LAYOUTS[method]), NARROWER.get(method, 4)) | OF_32_PIXELS.get(method, {})
+    state = weights(shapes)
     return {name: value.roll(seed) for name, value in state.items()}
 
 

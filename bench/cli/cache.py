@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.examples import epilog
 from bench.core.visible import visible
 
 app = typer.Typer(help="Show, verify or empty the cache (BENCH_CACHE).", no_args_is_help=True)
 
 
-@app.command("ls")
+@app.command("ls", epilog=epilog("cache ls"))
 def ls() -> None:
     """List the kinds of cached things with their number and size."""
     from bench.core.files import cache_root
@@ -26,7 +27,7 @@ def ls() -> None:
         typer.echo(f"  {kind.name:<12} {len(list(kind.iterdir())):>6} entries {size / 1e6:>10.1f} MB")
 
 
-@app.command("verify")
+@app.command("verify", epilog=epilog("cache verify"))
 def verify() -> None:
     """Compare everything in the cache that carries a digest with it; exits 5 where something is damaged."""
     from bench.core.files import cache_root
@@ -76,7 +77,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
 """By kind of cached thing, what raises :class:`bench.errors.IntegrityError` for a damaged one."""
 
 
-@app.command("clean")
+@app.command("clean", epilog=epilog("cache clean"))
 def clean(
     kinds: Annotated[list[str] | None, typer.Argument(help="kinds shown by `cache ls`; none: all but weights")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.examples import epilog
 from bench.core.visible import visible
 from bench.errors import IntegrityError, UsageError
 
@@ -26,7 +27,7 @@ OnBad = Annotated[str, typer.Option("--on-bad", help="skip or fail when an image
 SplitName = Annotated[str, typer.Option("--split", help="train or val")]
 
 
-@app.command("prepare")
+@app.command("prepare", epilog=epilog("data prepare"))
 def prepare(
     name: Name,
     source: Annotated[Path | None, typer.Option("--from", help="the data as they were downloaded")] = None,
@@ -47,7 +48,7 @@ def prepare(
         typer.echo(visible(line))
 
 
-@app.command("verify")
+@app.command("verify", epilog=epilog("data verify"))
 def verify(
     name: Annotated[str | None, typer.Argument(help="what `data list` names; none: every frozen set")] = None,
 ) -> None:
@@ -66,7 +67,7 @@ def verify(
         raise IntegrityError(f"{len(damaged)} frozen sets are damaged; running or preparing again makes them anew.")
 
 
-@app.command("list")
+@app.command("list", epilog=epilog("data list"))
 def list_() -> None:
     """List what is prepared: by name, and every frozen set."""
     from bench.core.files import cache_root
@@ -84,7 +85,7 @@ def list_() -> None:
         typer.echo(visible(_set_line(folder)))
 
 
-@app.command("show")
+@app.command("show", epilog=epilog("data show"))
 def show(
     name: Name,
     out: Annotated[Path, typer.Option("--out", "-o", help="the PNG file to write")] = Path("sheet.png"),
@@ -103,7 +104,7 @@ def show(
     typer.echo(f"{out}: {min(count, len(frozen))} of {len(frozen)} images of {name}, {split}")
 
 
-@app.command("export")
+@app.command("export", epilog=epilog("data export"))
 def export_(
     name: Name,
     out: Annotated[Path, typer.Option("--out", "-o", help="the file to write")],
@@ -239,5 +240,8 @@ def _described(dataset: Dataset) -> Iterator[str]:
     if facts["duplicates"]["count"]:
         names = ", ".join(facts["duplicates"]["examples"][:3])
         yield f"  {facts['duplicates']['count']} validation images are also in training, for example {names}"
-    if facts.get("complete") is False:
-        yield f"  not the whole published dataset: {facts.get('counts')} of {facts.get('published_counts', 'more')}"
+    yield from (f"  {text}" for text in (manifest.incomplete(facts), _licence(facts)) if text)
+
+
+def _licence(facts: Mapping[str, Any]) -> str | None:
+    return f"licence: {facts['licence']}" if "licence" in facts else None

@@ -32,6 +32,18 @@ EXAMPLES: Mapping[str, str] = {
     "compare": "compare results/baseline results/local --gate gates.yaml",
     "reproduce": "reproduce results/local/photos-small/vqgan/seed0/recon.json",
     "fetch": "fetch vgg16 inception-2015-12-05",
+    "cache ls": "cache ls",
+    "cache verify": "cache verify",
+    "cache clean": "cache clean features",
+    "data prepare": "data prepare church --from church_outdoor_lmdb --resolution 256",
+    "data verify": "data verify",
+    "data list": "data list",
+    "data show": "data show photos --resolution 64 --out sheet.png",
+    "data export": "data export photos --resolution 64 --out photos.zip",
+    "stats build": "stats build church-train --images church --split train --crop ldm:256 --features fid,sfid",
+    "stats list": "stats list",
+    "stats verify": "stats verify church-train",
+    "stats import": "stats import VIRTUAL_imagenet256_labeled.npz --name imagenet-adm --extractor inception-tf1",
 }
 """One for every command, without the ``python -m bench`` before it."""
 

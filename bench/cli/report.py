@@ -29,6 +29,7 @@ Out = Annotated[Path, typer.Option(help="folder for the files")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", "-d", help="only this dataset")]
 Quoted = Annotated[Path, typer.Option(help="folder of published numbers", show_default=False)]
 QuotedOnly = Annotated[bool, typer.Option("--quoted-only", help="print the literature's tables; needs no results")]
+Contradictions = Annotated[bool, typer.Option("--contradictions", help="print what sources print differently, and why")]
 Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 1 unless --out follows from the results")]
 Formats = Annotated[str | None, typer.Option("--format", help="of md,latex,csv,json,html,figures,model-index; all")]
 Intervals = Annotated[bool, typer.Option("--intervals", help="bootstrap intervals beside pair metrics")]
@@ -48,6 +49,7 @@ def report(
     dataset: DatasetName = None,
     quoted: Quoted = QUOTED_FOLDER,
     quoted_only: QuotedOnly = False,
+    contradictions: Contradictions = False,
     check: Check = False,
     formats: Formats = None,
     intervals: Intervals = False,
@@ -76,10 +78,15 @@ def report(
         raise UsageError("--hub-dataset says what the files of --hub are about; add --hub FOLDER.")
     if columns and hub is not None:
         raise UsageError("--hub writes whole tables; leave it or --columns away.")
-    if quoted_only and (columns or methods or sort or digits is not None):
+    alone = "--contradictions" if contradictions else "--quoted-only" if quoted_only else ""
+    if quoted_only and contradictions:
+        raise UsageError("--contradictions and --quoted-only are two reports; leave one of them away.")
+    if alone and (columns or methods or sort or digits is not None):
         raise UsageError(
-            "--columns, --methods, --sort and --digits are for what was measured; leave them or --quoted-only away."
+            f"--columns, --methods, --sort and --digits are for what was measured; leave them or {alone} away."
         )
+    if contradictions and (readme is not None or hub is not None):
+        raise UsageError("--readme and --hub are for what was measured; leave them or --contradictions away.")
     options = replace(
         _options(formats, intervals, title),
         columns=tuple(name.strip() for name in (columns or "").split(",") if name.strip()),
@@ -87,11 +94,11 @@ def report(
         sort=sort or "",
         decimals=digits,
     )
-    made = _content(results, dataset, quoted, quoted_only, options)
+    made = _content(results, dataset, quoted, alone, options)
     if check:
         _verify([*build.check(made, out), *_stale(made, out, readme)], out)
         return 0
-    if quoted_only:
+    if alone:
         for table in made.shown:
             typer.echo(to_text(table))
         if out == REPORTS:
@@ -135,15 +142,15 @@ def _options(formats: str | None, intervals: bool, title: str | None) -> Options
     return Options(title or TITLE, wanted, intervals)
 
 
-def _content(
-    results: list[Path] | None, dataset: str | None, quoted: Path, quoted_only: bool, options: Options
-) -> Content:
+def _content(results: list[Path] | None, dataset: str | None, quoted: Path, alone: str, options: Options) -> Content:
     from bench.report import build
     from bench.report.load import load
     from bench.report.quoted import load_quoted
 
-    if quoted_only:
+    if alone == "--quoted-only":
         return build.published_only(load_quoted(quoted), dataset, options)
+    if alone:
+        return build.contradictions_only(load(results) if results else (), load_quoted(quoted), dataset, options)
     found = [item for item in load(results or [RESULTS]) if dataset in (None, item.result.dataset)]
     if not found:
         raise UsageError(f"There are no results on '{dataset}' there; leave --dataset away to see all.")

@@ -73,6 +73,8 @@ def _execute(flags: Flags, file: Path | None, json: bool) -> int:
     for note in [*prepared.findings.notes, *rehearsing.offer(settings)]:
         say(f"note: {note}")
     results = experiment.execute(prepared)
+    if not results:
+        say(f"part {settings.part} has no cell: the run has fewer than that many trainings and rows without one")
     show(settings, results, json)
     return 3 if any(result.status == "failed" for result in results) else 0
 

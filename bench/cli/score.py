@@ -33,6 +33,10 @@ def score(
     fake: Annotated[Path, typer.Option(help=f"candidate: {SETS}")],
     metrics: Annotated[list[str] | None, typer.Option(help="names or groups, comma-separated; default: all")] = None,
     protocol: Annotated[str | None, typer.Option(help="metric protocol (list protocols)")] = None,
+    all_protocols: Annotated[
+        bool, typer.Option("--all-protocols", help="pairs by every camp's ruler, one table")
+    ] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="the 8-bit values are exact, as a codec's are")] = False,
     crop: Annotated[str | None, typer.Option(help="crop and resize both sets first, for example ldm:256")] = None,
     split: Annotated[str, typer.Option(help="train or val, where --real is a dataset")] = "val",
     pair: Annotated[str, typer.Option(help="pair images by name, or in the natural order of names: order")] = "name",
@@ -52,14 +56,17 @@ def score(
     from bench.core.registry import lookup
     from bench.data import image_sets, set_pairing
     from bench.data.dataset import bad_images
-    from bench.metrics import METRICS, expand
+    from bench.metrics import expand
+    from bench.metrics import measured as usual
     from bench.metrics.features import FEATURES
     from bench.metrics.measure import measure
-    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.metrics.protocols import DEFAULT_PROTOCOL, EVERY_CAMP, PROTOCOLS
     from bench.pretrained.networks import FOLDER, Pretrained
 
-    chosen = lookup(PROTOCOLS, protocol or DEFAULT_PROTOCOL, "metric protocol")
-    entries = expand(metrics) if metrics else list(METRICS.values())
+    if all_protocols and (metrics or protocol):
+        raise UsageError("--all-protocols chooses metrics and protocol; leave it, or --metrics and --protocol away.")
+    chosen = lookup(PROTOCOLS, EVERY_CAMP if all_protocols else protocol or DEFAULT_PROTOCOL, "metric protocol")
+    entries = expand(metrics or chosen.pairs) if metrics or all_protocols else list(usual(chosen).values())
     progress = on_stderr()
     cropped = image_sets.parse_crop(crop)
     cache = cache_root()
@@ -88,14 +95,16 @@ def score(
     found = Pretrained(cache / FOLDER if stand_in else None)
     fit = [entry for entry in entries if obstacle is None or entry.kind != "pair"]
     measured = measure(
-        images, candidate.images, fit, FEATURES, chosen, device, cache, batch, progress, precision, found
+        images, candidate.images, fit, FEATURES, chosen, device, cache, batch, progress, precision, found, exact=exact
     )
     measured = _with_absent(measured, entries, obstacle)
     rule = pairs.rule if isinstance(pairs, Pairing) and measured.per_image else None
     rate = scored.file_rate(candidate)
-    typer.echo(
-        scored.as_json(measured, chosen, rule, remarks, rate) if json else scored.as_text(measured, chosen, rule, rate)
-    )
+    if all_protocols and not json:
+        typer.echo(scored.as_rulers(measured, candidate.origin), nl=False)
+    else:
+        text = scored.as_json if json else scored.as_text
+        typer.echo(text(measured, chosen, rule, remarks, rate))
     if per_image is not None:
         scored.write_values(per_image, candidate, measured)
     return _verdict(measured, explicit=bool(metrics), strict=strict)

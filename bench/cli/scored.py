@@ -35,7 +35,18 @@ def file_rate(files: ImageFiles) -> Measurement | None:
     return Measurement(FILE_RATE, value, "bits per pixel", False, count, signature=signature)
 
 
-def as_text(measured: Measured, protocol: MetricProtocol, rule: Rule | None, rate: Measurement | None) -> str:
+def as_rulers(measured: Measured, name: str) -> str:
+    """One table of all camps' numbers of pairs."""
+    from bench.report import rulers
+    from bench.report.writers.text import to_text
+
+    found = {measurement.name: measurement for measurement in measured.measurements}
+    return to_text(rulers.rulers([rulers.Measured(Path(name).name, found)]))
+
+
+def as_text(
+    measured: Measured, protocol: MetricProtocol, rule: Rule | None, remarks: Sequence[str], rate: Measurement | None
+) -> str:
     """A line for every value, its protocol, how images were paired, and why values are absent."""
     found = [m for m in (*measured.measurements, rate) if m is not None and m.value is not None]
     names = [_label(m, protocol) for m in found]

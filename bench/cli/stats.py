@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.cli.examples import epilog
 from bench.core.visible import visible
 from bench.errors import IntegrityError, Missing, UsageError
 
@@ -16,7 +17,7 @@ Name = Annotated[str, typer.Argument(help="what they are called from now on, for
 Protocol = Annotated[str | None, typer.Option(help="metric protocol (list protocols)")]
 
 
-@app.command("build")
+@app.command("build", epilog=epilog("stats build"))
 def build(
     name: Name,
     images: Annotated[str, typer.Option(help="folder, zip, .npz, .npy, frozen array, or dataset")],
@@ -65,7 +66,7 @@ def build(
     typer.echo(f"{kept.path}: {kept.manifest['count']} images, {', '.join(kept.manifest['features'])}")
 
 
-@app.command("list")
+@app.command("list", epilog=epilog("stats list"))
 def list_() -> None:
     """List what is kept."""
     from bench.core.files import cache_root
@@ -85,7 +86,7 @@ def list_() -> None:
         typer.echo(visible(line))
 
 
-@app.command("verify")
+@app.command("verify", epilog=epilog("stats verify"))
 def verify(name: Annotated[str | None, typer.Argument(help="name or file; none: all")] = None) -> None:
     """Compare every array with its digest; exits 5 where one is damaged."""
     from bench.core.files import cache_root
@@ -103,7 +104,7 @@ def verify(name: Annotated[str | None, typer.Argument(help="name or file; none: 
         raise IntegrityError(f"Damaged statistics: {', '.join(damaged)}; build or import them again.")
 
 
-@app.command("import")
+@app.command("import", epilog=epilog("stats import"))
 def import_(
     file: Annotated[Path, typer.Argument(help="an .npz with mu and sigma (pytorch-fid, clean-fid, TTUR, ADM)")],
     name: Annotated[str, typer.Option(help="what they are called from now on")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,11 @@ def processes(device: torch.device) -> int:
     import torch
 
     return torch.cuda.device_count() if device.type == "cuda" and device.index is None else 1
+
+
+def first_process(environment: Mapping[str, str]) -> bool:
+    """Whether this is the first process of a training, or its only one, by what Fabric and torchrun say to each."""
+    return all(environment.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
 
 
 def check_compiler(device: torch.device) -> None:

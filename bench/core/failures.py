@@ -48,6 +48,14 @@ _REFUSALS = {
 }
 
 
+VOCAB = "Indices.__init__() got an unexpected keyword argument 'vocab'"
+LEVELS = (
+    "it is written for version 0.1: codes now name the levels of a cell's symbols along a last axis, "
+    "Indices(t[..., None], levels=(8,)) in the place of Indices(t, vocab=8)"
+)
+"""What changed for index codes that were written for 0.1."""
+
+
 def told(error: BaseException) -> str:
     """The message of our own errors; of any other its type, text, and the file and line that it comes from."""
     if isinstance(error, BenchError):
@@ -55,6 +63,8 @@ def told(error: BaseException) -> str:
     said = " ".join(str(error).split()) or "no message"
     if isinstance(error, SystemExit):
         said = f"it asked the whole program to end, with code {error.code}"
+    if isinstance(error, TypeError) and said == VOCAB:
+        said = f"{said}; {LEVELS}"
     return f"{type(error).__name__}: {said} ({_place(error)}); --debug shows all of it."
 
 

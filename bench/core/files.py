@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
+import socket
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +17,13 @@ from typing import Protocol
 from urllib.parse import quote
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from bench.errors import BenchError, UsageError
 
 CACHE_VARIABLE = "BENCH_CACHE"
+LOCK = ".lock"
+"""How the names of lock files end."""
 CLOCK_TICK, COARSE_TICK = 100_000_000, 2_000_000_000
 """Nanoseconds within which two changes of a file may carry one time; the second where times are whole seconds."""
 
@@ -48,7 +52,29 @@ def locked(path: Path) -> AbstractContextManager[object]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
             raise PermissionError(13, "it is read-only", str(path.parent))
-    return FileLock(path.with_name(path.name + ".lock"))
+    return FileLock(path.with_name(path.name + LOCK))
+
+
+@contextmanager
+def alone(path: Path, wait: Callable[[], object]) -> Iterator[None]:
+    """The lock between processes for work on ``path``; ``wait`` is called once where another process has it.
+
+    Its file is removed at the end, and a process that dies lets it go. Raises :class:`bench.errors.BenchError` where no
+    file can be made there.
+    """
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(path.name + LOCK))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            wait()
+            lock.acquire()
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def require_space(folder: Path, needed: int) -> None:
@@ -69,7 +95,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """
     if path.exists() and not path.is_file():
         raise UsageError(f"{path} is not a file but a device, a pipe or a folder; name a file that may be replaced.")
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = unique(path, ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
@@ -81,6 +107,12 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary.exists():
             temporary.unlink()
+
+
+def unique(path: Path, suffix: str) -> Path:
+    """A name beside ``path`` that no other process takes, on any host that shares the folder, nor this one twice."""
+    host = quote(socket.gethostname(), safe="")[:HOST_LETTERS]
+    return path.with_name(f"{path.name}.{host}-{os.getpid()}-{secrets.token_hex(4)}{suffix}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -148,6 +180,9 @@ def expanded(path: str | Path) -> Path:
         raise UsageError(f"{path}: the home folder behind ~ is not known here; write the whole path.") from error
 
 
+HOST_LETTERS = 24
+"""Letters of a host's name in a temporary one; what follows them is random in any case."""
+
 LONGEST_NAME = 100
 """Bytes of a label in a folder's name; file systems take 255, and several labels make one name."""
 
@@ -207,7 +242,7 @@ def to_the_end(stream: Stream | None) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raises :class:`UsageError` when files cannot be created in ``folder`` (which is made if need be)."""
-    probe = folder / f".probe.{os.getpid()}"
+    probe = unique(folder / ".probe", "")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 GROUP = Path("/sys/fs/cgroup/cpu.max")
@@ -31,3 +31,12 @@ def settle(environment: MutableMapping[str, str], processes: int = 1) -> None:
     """
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     environment.setdefault("OMP_NUM_THREADS", str(max(1, allowed() // processes)))
+
+
+def divided(environment: Mapping[str, str], processes: int) -> dict[str, str]:
+    """The environment of each of ``processes`` that work side by side on the threads which this process may use."""
+    shared = dict(environment)
+    settle(shared)
+    if shared["OMP_NUM_THREADS"].isdecimal():
+        shared["OMP_NUM_THREADS"] = str(max(1, int(shared["OMP_NUM_THREADS"]) // processes))
+    return shared

@@ -120,6 +120,13 @@ def ignored(facts: Mapping[str, Any]) -> str | None:
     return f"{sum(counts.values())} files of {facts['origin']} are not among the images: {counted(counts)}"
 
 
+def incomplete(facts: Mapping[str, Any]) -> str | None:
+    """That a published dataset is not here as a whole, with its counts; None where it is, or where none is known."""
+    if facts.get("complete") is not False:
+        return None
+    return f"not the whole published dataset: {facts.get('counts')} of {facts.get('published_counts', 'more')}"
+
+
 def oddities(facts: Mapping[str, Any]) -> str | None:
     """What the images had that was not applied or was converted (orientation, alpha, ...), of both splits together."""
     total: Counter[str] = Counter()

@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 
 from bench.core.registry import lookup
 from bench.metrics import formulas
-from bench.metrics.entries import MetricEntry
+from bench.metrics.entries import MetricEntry, MetricProtocol
 
 
 def _rows() -> Iterator[MetricEntry]:
@@ -24,6 +24,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "lpips": ("lpips-alex", "lpips-vgg", "lpips-squeeze"),
 }
 """Short names for several metrics at once."""
+
+
+def measured(protocol: MetricProtocol) -> dict[str, MetricEntry]:
+    """The metrics that are measured under a protocol where none is asked for by name."""
+    return {name: row for name, row in METRICS.items() if not row.named_only or name in protocol.pairs}
 
 
 def expand(texts: Iterable[str]) -> list[MetricEntry]:

@@ -32,6 +32,10 @@ class MetricEntry:
     ``version`` is part of the signature; raise it when the number changes.
     Tables print it with ``decimals``, or else with at least ``significant`` digits; rows of a lower ``place`` come
     first in lists, a new one last.
+    ``named_only``: measured where a protocol has it among its ``pairs`` or a person names it, and nowhere else.
+    ``scores`` says which values of the reconstruction the convention scores: those rounded to 8 bits, or what the
+    network gave, "truncated" to 8 bits or "unrounded"; the last two have no value on images of 8 bits, unless these are
+    said to be exact. The value is the mean of the means of ``batch`` images at a time.
     ``needs`` names the weights of :mod:`bench.pretrained.weights`. Sets with an image that has fewer pixels a side than
     ``smallest_side``, or more in all than ``largest_pixels``, have no value.
     """
@@ -54,6 +58,9 @@ class MetricEntry:
     decimals: int | None = None
     significant: int = 4
     place: int = 1000
+    named_only: bool = False
+    scores: Literal["rounded", "truncated", "unrounded"] = "rounded"
+    batch: int = 1
     convention: Mapping[str, str | int | float] = field(default_factory=dict)
     """What the signature says of this metric beyond its name: window, covariance, range, k."""
 
@@ -67,6 +74,7 @@ class MetricProtocol:
     - ``neighbours`` is the k of precision and recall; their ``distances`` are exact, or those of a tool ("float16").
     - ``splits`` and ``shuffled`` belong to IS, or ``split_size``: parts of that many images, the last one shorter.
     - ``subsets`` and ``subset_size`` belong to KID (a smaller set is used whole).
+    - ``pairs`` are the metrics of image pairs that the protocol's script measures, by name.
     - ``candidates`` is the number of images the convention asks for, ``reference`` the split they are compared to;
       None: the source does not say.
     """
@@ -84,6 +92,7 @@ class MetricProtocol:
     candidates: int | None = None
     reference: str | None = None
     source: str = ""
+    pairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

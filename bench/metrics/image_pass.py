@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -126,12 +126,25 @@ def run(
                     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                         one_pass.extract(*found)
                     advance(len(found[0]))
+            found = _once(work.pairs.values(), one, other, device, tools) if work.pairs else {}
             for name, function in work.pairs.items():
-                values[name][one[0]] = function(one[1].to(device), other[1].to(device), tools)
+                values[name][one[0]] = found[function]
         for one_pass in passes:
             for writer in one_pass.writers():
                 writer.finish()
     return values
+
+
+def _once(
+    formulas: Iterable[PairFormula],
+    one: tuple[np.ndarray, Tensor],
+    other: tuple[np.ndarray, Tensor],
+    device: torch.device,
+    tools: Networks,
+) -> dict[PairFormula, np.ndarray]:
+    """Each formula's values of a batch, once for all metrics that share it."""
+    reference, candidate = one[1].to(device), other[1].to(device)
+    return {formula: formula(reference, candidate, tools) for formula in dict.fromkeys(formulas)}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ No torch is imported unless something has to be computed.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ def measure(
     pretrained: Pretrained | None = None,
     sources: Sources | None = None,
     renews: Callable[[Path], bool] = lambda place: False,
+    exact: bool = False,
 ) -> Measured:
     """Measures ``candidate`` against ``reference``.
 
@@ -62,10 +64,11 @@ def measure(
     given by name ("auto", "cpu", "cuda:1") is looked for only when something has to be computed. ``precision``
     "bfloat16" is for feature extractors alone, and stands in their signatures. ``pretrained`` finds and names the
     networks, by default the pinned files alone. ``sources`` is what the caller has read of the program's code.
-    What is kept is computed again where ``renews(place)`` says so.
+    What is kept is computed again where ``renews(place)`` says so. ``exact`` says that the candidate's 8-bit values
+    are what its maker gave, not rounded ones: then metrics of unrounded values have a number, too.
     """
     one, other = ImageSet("the reference", reference), ImageSet("the candidate", candidate)
-    planner = Planner(one, other, features, protocol, precision, pretrained, sources)
+    planner = Planner(one, other, features, protocol, precision, pretrained, sources, exact)
     scorer = _Scorer(one, other, planner, protocol, cache, renews)
     asked = [planner.plan(entry) for entry in metrics]
     lacking = [metric for metric in asked if metric.reason is None and scorer.known(metric) is None]
@@ -130,21 +133,23 @@ class _Scorer:
 
     # -- what is kept -----------------------------------------------------------------------------------------
 
-    def known(self, metric: PlannedMetric) -> Mapping[str, float] | None:
+    def known(self, metric: PlannedMetric) -> Mapping[str, float | None] | None:
         """The numbers, when they are in the cache and whole."""
         if metric.key not in self._kept:
             kept = None if _removed(self._file(metric), self._renews) else _read(self._file(metric), metric.key)
             if kept is None:
                 return None
             self._kept[metric.key] = kept
-        numbers: Mapping[str, float] = self._kept[metric.key]["numbers"]
+        numbers: Mapping[str, float | None] = self._kept[metric.key]["numbers"]
         return numbers
 
     def values(self, metric: PlannedMetric) -> np.ndarray:
         """The per-image values of a pair metric that is known."""
         return np.array(self._kept[metric.key]["values"], dtype=np.float64)
 
-    def _keep(self, metric: PlannedMetric, numbers: Mapping[str, float], values: Sequence[float] = ()) -> None:
+    def _keep(
+        self, metric: PlannedMetric, numbers: Mapping[str, float | None], values: Sequence[float | None] = ()
+    ) -> None:
         content = {"key": metric.key, "numbers": dict(numbers), "values": list(values)}
         text = json.dumps({**content, "sha256": of_value(content)})
         write_file(self._file(metric), lambda temporary: temporary.write_text(text))
@@ -178,7 +183,8 @@ class _Scorer:
         arrays = self._reference.arrays, self._candidate.arrays
         found = image_pass.run(*arrays, work, entries, device, batch, progress, precision, pretrained)
         for key, values in found.items():
-            self._keep(pairs[key], {"value": float(values.mean())}, values.tolist())
+            numbers = {"value": _or_none(_average(values, pairs[key].entry.batch))}
+            self._keep(pairs[key], numbers, [_or_none(value) for value in values.tolist()])
 
     def absent(self, images: ImageSet, features: Iterable[str]) -> dict[str, dict[str, Path]]:
         """For each extractor, the folders of the outputs that have to be computed for this set."""
@@ -217,6 +223,8 @@ class _Scorer:
                 self._keep(metric, numbers)
             except UsageError as error:
                 reason = str(error)
+        if numbers is not None and numbers[entry.number] is None:
+            numbers, reason = None, f"{entry.title} is not defined for {_undefined(self.values(metric))}"
         return Measurement(
             name=entry.name,
             value=None if numbers is None else numbers[entry.number],
@@ -240,6 +248,22 @@ class _Scorer:
             assert candidate is not None, "features are computed or found before numbers are asked for"
             self._computed[formula] = cast("SetFormula", metric.entry.function)(reference, candidate, self._protocol)
         return self._computed[formula]
+
+
+def _average(values: np.ndarray, batch: int) -> float:
+    """The mean of the means of consecutive batches, the last of which may be smaller."""
+    parts = [values[start : start + batch] for start in range(0, len(values), batch)] if batch > 1 else [values]
+    return float(np.mean([part.mean() for part in parts]))
+
+
+def _or_none(value: float) -> float | None:
+    """NaN as JSON can say it."""
+    return None if math.isnan(value) else value
+
+
+def _undefined(values: np.ndarray) -> str:
+    broken = np.flatnonzero(np.isnan(values))
+    return f"{len(broken)} of {len(values)} images, the first of which is number {broken[0]}"
 
 
 def _removed(place: Path, renews: Callable[[Path], bool]) -> bool:

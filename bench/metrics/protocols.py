@@ -8,6 +8,7 @@ from bench.metrics.entries import MetricProtocol
 from bench.results.record import Measurement
 
 DEFAULT_PROTOCOL = "clean"
+EVERY_CAMP = "every-camp"
 
 
 def _inception(name: str, prdc: str = "") -> dict[str, str]:
@@ -32,15 +33,85 @@ _ADM = MetricProtocol(
     "the data themselves",
 )
 
+USUAL_PAIRS = ("psnr", "ssim", "lpips-alex", "lpips-vgg")
+"""This program's own metric of each family that a camp measures otherwise."""
+
+CLEAN = MetricProtocol(
+    name="clean",
+    title="clean-fid: antialiased bicubic resize without quantisation (precision and recall on Inception)",
+    features=_inception("clean"),
+    source="Parmar et al. 2022; it defines no precision and recall, those are on the same features, k = 3",
+)
+
+CAMPS: tuple[MetricProtocol, ...] = (
+    replace(
+        _ADM,
+        name="llamagen",
+        title="LlamaGen: SSIM by scikit-image's 7 x 7 window with the range 2 for images in [0, 1], on rounded 8 bits; "
+        "set metrics by ADM's evaluator",
+        pairs=("psnr", "ssim-uniform7-range2"),
+        source="FoundationVision/LlamaGen ce98ec4, reconstruction_vq_ddp.py; GigaTok, UniTok and MAETok took it over",
+    ),
+    MetricProtocol(
+        name="seed-voken",
+        title="SEED-Voken (Open-MAGVIT2, IBQ): PSNR and SSIM, 7 x 7 window, of both images truncated to 8 bits, means "
+        "of batches of 4; LPIPS of unrounded values; its FID is of unrounded values, here of 8 bits",
+        features=_inception("pytorch"),
+        pairs=(
+            "psnr-truncated-batches4",
+            "ssim-uniform7-truncated-batches4",
+            "lpips-alex-unrounded",
+            "lpips-vgg-unrounded",
+        ),
+        source="TencentARC/SEED-Voken b9a17ea, evaluation_image.py, batch size 4 by default",
+    ),
+    MetricProtocol(
+        name="lightningdit",
+        title="LightningDiT (VA-VAE): SSIM and LPIPS of unrounded values in [-1, 1], means of batches of 8; PSNR and "
+        "FID of rounded 8 bits",
+        features=_inception("pytorch"),
+        pairs=("psnr", "ssim-signed-reflected-batches8", "lpips-vgg-unrounded-batches8"),
+        source="hustvl/LightningDiT 2725fed, evaluate_tokenizer.py",
+    ),
+    MetricProtocol(
+        name="eq-vae",
+        title="EQ-VAE: as LightningDiT one image at a time, and SSIM with the range of each pair of images",
+        features=_inception("pytorch"),
+        pairs=("psnr", "ssim-signed-reflected-own-range", "lpips-vgg-unrounded"),
+        source="zelaki/eqvae 708ad80, eval.py, batch size 1",
+    ),
+    MetricProtocol(
+        name="bsq-vit",
+        title="BSQ-ViT: PSNR, SSIM by pytorch_msssim and LPIPS of unrounded values; its FID is of unrounded values, "
+        "here of 8 bits",
+        features=_inception("pytorch"),
+        pairs=("psnr-unrounded", "ssim-unrounded", "lpips-alex-unrounded"),
+        source="zhaoyue-zephyrus/bsq-vit 37d212d, main_image_tokenizer.py; it does not clamp",
+    ),
+    MetricProtocol(
+        name="titok",
+        title="1d-tokenizer (TiTok): FID and IS of 8 bits alone, by a port of TensorFlow 1's Inception; "
+        "no metric of pairs",
+        features=_inception("tf1"),
+        splits=1,
+        shuffled=False,
+        source="bytedance/1d-tokenizer 942a96f, evaluator.py",
+    ),
+    MetricProtocol(
+        name="rae",
+        title="RAE: PSNR, SSIM by torchmetrics with range 1 and LPIPS of the reconstruction truncated to 8 bits; FID "
+        "by torch-fidelity, in its script of truncated values, here of rounded ones",
+        features=_inception("tf1"),
+        pairs=("psnr-truncated", "ssim-reflected-truncated", "lpips-vgg-truncated"),
+        source="bytetriper/RAE a4d18c4, src/eval",
+    ),
+)
+"""The conventions of released evaluation code for tokenizers."""
+
 PROTOCOLS: dict[str, MetricProtocol] = {
     protocol.name: protocol
     for protocol in (
-        MetricProtocol(
-            name="clean",
-            title="clean-fid: antialiased bicubic resize without quantisation (precision and recall on Inception)",
-            features=_inception("clean"),
-            source="Parmar et al. 2022; it defines no precision and recall, those are on the same features, k = 3",
-        ),
+        CLEAN,
         _ADM,
         replace(
             _ADM,
@@ -76,6 +147,13 @@ PROTOCOLS: dict[str, MetricProtocol] = {
             candidates=50_000,
             reference="train",
             source="Rombach et al. 2022, appendix E.3.1",
+        ),
+        *CAMPS,
+        replace(
+            CLEAN,
+            name=EVERY_CAMP,
+            title="the metrics of pairs of every camp's protocol, set metrics as in clean",
+            pairs=tuple(dict.fromkeys((*USUAL_PAIRS, *(name for camp in CAMPS for name in camp.pairs)))),
         ),
     )
 }

@@ -26,6 +26,9 @@ DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
 Images = sized.Images | Sequence[sized.Images] | Statistics
 """An image set: images of one size or of several, or a row of such; or, as a reference only, features' statistics."""
 
+EXACT = "8-bit values, said to be exact"
+"""What the signature says of a number of unrounded values that was measured on 8-bit images."""
+
 PASS = "bench.metrics.image_pass"
 """The code that feeds images to metrics and networks."""
 
@@ -88,7 +91,9 @@ class Planner:
         precision: Precision = "float32",
         pretrained: Pretrained | None = None,
         sources: Sources | None = None,
+        exact: bool = False,
     ) -> None:
+        self._exact = exact
         self._reference = reference
         self._candidate = candidate
         self._entries = entries
@@ -134,6 +139,11 @@ class Planner:
             if entry.reads == "both" and feature not in one.statistics.features:
                 kept = ", ".join(one.statistics.features)
                 return f"{one.name} holds statistics of {kept}, not of {feature}; choose the protocol they belong to"
+        if entry.scores != "rounded" and not self._exact:
+            return (
+                f"{entry.title} scores {entry.scores} values of the reconstruction, and images are of 8 bits, rounded "
+                "before; if they are exact, as a codec's are, say so with: bench score --exact"
+            )
         if entry.kind == "pair" and one.count != other.count:
             return f"{one.name} holds {one.count} images and {other.name} {other.count}; pairs need equal counts"
         if entry.kind == "pair" and not np.array_equal(one.sizes, other.sizes):
@@ -152,6 +162,8 @@ class Planner:
                 signature["backend"] = backends(extractor)
             if self._precision != "float32":
                 signature["precision"] = self._precision
+        if entry.scores != "rounded":
+            signature["reconstruction"] = EXACT
         if needs:
             signature["weights"] = ", ".join(self._pretrained.identity(name) for name in needs)
         settings = {name: self._setting(name) for name in entry.settings}

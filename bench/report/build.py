@@ -11,8 +11,9 @@ import bench
 from bench.core.files import folder_name, write_bytes
 from bench.core.visible import encoded
 from bench.errors import UsageError
-from bench.report import choice, figures, plots
+from bench.report import choice, figures, plots, rulers
 from bench.report.columns import SPECS
+from bench.report.contradictions import contradictions
 from bench.report.gallery import Gallery, galleries
 from bench.report.load import Loaded
 from bench.report.published import against_published
@@ -93,7 +94,9 @@ def content(results: Sequence[Loaded], quoted: Sequence[QuotedTable], options: O
         f"{_many(len(plain), 'result')} of {_many(len({r.method for r in plain}), 'method')} on {_images(plain)}, "
         f"made with image-tokenizer-bench {bench.__version__}."
     )
-    made = own if options.columns else (*own, *against_published(plain, quoted), *_once(beside))
+    made = (
+        own if options.columns else (*own, *rulers.of_results(plain), *against_published(plain, quoted), *_once(beside))
+    )
     return Content(lead, made, tuple(figures.plans(results)), galleries(results), options)
 
 
@@ -109,6 +112,15 @@ def published_only(quoted: Sequence[QuotedTable], dataset: str | None, options: 
     """The content of a report that quotes and measures nothing."""
     made = literature(quoted, dataset)
     return Content("Published numbers only: nothing here was measured by this program.", made, options=options)
+
+
+def contradictions_only(
+    results: Sequence[Loaded], quoted: Sequence[QuotedTable], dataset: str | None, options: Options
+) -> Content:
+    """The content of a report on what sources print differently, with what was measured here beside it."""
+    made = contradictions(quoted, [loaded.result for loaded in results], dataset)
+    lead = "What sources print of the same tokenizer on the same dataset, how far apart it is, and the known causes."
+    return Content(lead, made, options=options)
 
 
 def texts(content: Content) -> dict[str, str]:

@@ -250,6 +250,7 @@ QUOTED: dict[str, TableSpec] = {
             ColumnSpec("recon", "lpips", "LPIPS (network not said)", fixed(4)),
             ColumnSpec("recon", "psim", "PSIM", fixed(2)),
             *_distances("recon", "r"),
+            BITS,
         ),
     ),
     "gen": SPECS["generation"],

@@ -27,6 +27,9 @@ EQUIVALENT: Mapping[str, tuple[str, ...]] = {"lpips": ("lpips-alex", "lpips-vgg"
 PUBLISHED_WEIGHTS = re.compile(r"@[^/\\:]+(?=:|$)")
 """In a label: ``@name``. ``@path/to/run`` are the weights of one's own run."""
 
+LIBRARY = "library"
+"""The fact by which a codec of a library is told: its files follow from its options, whatever the preset."""
+
 PARAMETERS = ("decoder-parameters", "decoder-grid-parameters", "encoder-parameters", "codebook-parameters")
 OPERATIONS = ("decoder-gmac", "decoder-gmac-fvcore", "encoder-gmac", "encoder-gmac-fvcore")
 COMPARED = ("decoder-parameters", "decoder-grid-parameters", "decoder-gmac-fvcore")
@@ -37,7 +40,8 @@ PUBLISHED = "published "
 def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) -> tuple[Table, ...]:
     """One table per dataset and preset that has both; one row per method and metric.
 
-    Only results in the published configuration take part: preset ``paper`` or published weights, and no stand-ins.
+    Only results in the published configuration take part: preset ``paper``, published weights, or a codec of a library,
+    which its options alone configure; and no stand-ins.
     Where the numbers differ by more than the published rounding, a footnote gives a reason of
     :data:`bench.report.quoted.REASONS`.
     """
@@ -45,7 +49,7 @@ def against_published(results: Sequence[Result], quoted: Sequence[QuotedTable]) 
     for result in apart(results):
         if is_apart(result.method):
             continue
-        if result.preset == "paper" or PUBLISHED_WEIGHTS.search(result.method):
+        if result.preset == "paper" or PUBLISHED_WEIGHTS.search(result.method) or LIBRARY in result.facts:
             groups.setdefault((result.dataset, result.preset), []).append(result)
     made = (_table(dataset, preset, rows_of(members), quoted) for (dataset, preset), members in groups.items())
     return tuple(table for table in made if table.rows)

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.core import documents
 from bench.errors import UsageError
+from bench.report.causes import CAUSES
 from bench.report.columns import QUOTED, ColumnSpec
 from bench.report.numbers import exactly
 from bench.report.table import Cell, Column, Notes, Row, Table
@@ -37,6 +38,7 @@ REASONS = {
     "weights": "other weights",
     "budget": "another training budget",
     "counting": "another way of counting",
+    "library": "another release of a library",
     "unknown": "the cause is not known",
 }
 """Why a measurement differs from a published number; nothing else may be given as a reason."""
@@ -67,7 +69,9 @@ class Quote:
 class QuotedRow:
     """``bench`` is the corresponding method of this harness, with its variant where ``code`` does not name it.
 
-    ``differs`` maps a metric to (reason, explanation).
+    ``differs`` maps a metric to (reason, explanation). ``tokenizer`` is one name for what several sources print
+    numbers of, ``weights`` the file as the source names it; ``suspect`` maps a metric to the likely (cause,
+    explanation) of a value that other sources contradict.
     """
 
     method: str
@@ -76,6 +80,9 @@ class QuotedRow:
     bench: str | None = None
     notes: tuple[str, ...] = ()
     differs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    tokenizer: str | None = None
+    weights: str | None = None
+    suspect: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -141,6 +148,9 @@ class _RowAsRead:
     bench: str | None = None
     notes: tuple[str, ...] = ()
     differs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    tokenizer: str | None = None
+    weights: str | None = None
+    suspect: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -203,8 +213,10 @@ def _table(raw: Mapping[str, Any], table: Mapping[str, Any]) -> QuotedTable:
 
 def _row(raw: Mapping[str, Any]) -> QuotedRow:
     values = {k: _quote(v) for k, v in raw["values"].items()}
-    differs = {k: (v[0], v[1]) for k, v in raw.get("differs", {}).items()}
-    return QuotedRow(raw["method"], values, raw.get("code"), raw.get("bench"), tuple(raw.get("notes", ())), differs)
+    differs, suspect = ({k: (v[0], v[1]) for k, v in raw.get(name, {}).items()} for name in ("differs", "suspect"))
+    code, bench, tokenizer, weights = (raw.get(name) for name in ("code", "bench", "tokenizer", "weights"))
+    notes = tuple(raw.get("notes", ()))
+    return QuotedRow(raw["method"], values, code, bench, notes, differs, tokenizer, weights, suspect)
 
 
 def _quote(raw: Any) -> Quote:
@@ -222,6 +234,11 @@ def _check(table: QuotedTable, file: Path) -> None:
         for reason, _ in row.differs.values():
             if reason not in REASONS:
                 raise UsageError(f"{file}: '{reason}' is no reason; use one of {', '.join(REASONS)}.")
+        for cause, _ in row.suspect.values():
+            if cause not in CAUSES:
+                raise UsageError(f"{file}: '{cause}' is no cause; use one of {', '.join(CAUSES)}.")
+        if (row.tokenizer is None) != (row.weights is None):
+            raise UsageError(f"{file}: {row.method} names a tokenizer or its weights; say both, or 'not named'.")
         unknown = [name for name in row.values if not _spec(table.kind, name)]
         if unknown:
             raise UsageError(f"{file}: no column of '{table.kind}' is called '{unknown[0]}'.")

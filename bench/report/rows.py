@@ -48,14 +48,15 @@ class RowResults:
     def grid(self) -> tuple[int, int] | None:
         """Rows and columns of the grid of codes, where the method has one.
 
-        The reconstruction's fact ``grid``, or else the first two equal neighbours in its fact ``code_shape``: the
-        harness measures square images, and so do all grids of codes have equal sides.
+        The reconstruction's fact ``grid``, None for a list of codes, or where there is no such fact the first two equal
+        neighbours in its fact ``code_shape``: the harness measures square images, and so do all grids of codes have
+        equal sides.
         """
         for result in self.stages.get("recon", ()) + self.stages.get("cost", ()):
             if result.facts.get("grid"):
                 height, width = result.facts["grid"]
                 return int(height), int(width)
-            shape = result.facts.get("code_shape") or ()
+            shape = () if "grid" in result.facts else result.facts.get("code_shape") or ()
             for one, other in pairwise(shape):
                 if one == other:
                     return int(one), int(other)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.files import files_below, folder_name, joined_name, write_file
+from bench.core.files import LOCK, files_below, folder_name, joined_name, write_file
 from bench.errors import UsageError
 from bench.results.record import Result, from_json, to_json
 
@@ -78,7 +78,7 @@ class Place:
         if previous == key:
             return None
         for file in sorted(self.folder.glob(f"{stage}.*")):
-            if file.suffix not in (SUPERSEDED, ".tmp"):
+            if file.suffix not in (SUPERSEDED, LOCK, ".tmp"):
                 file.replace(file.with_name(f"{file.name}.{previous[:8]}{SUPERSEDED}"))
         return path.with_name(f"{path.name}.{previous[:8]}{SUPERSEDED}")
 

@@ -205,6 +205,8 @@ def remarks(dataset: Dataset) -> list[str]:
         absent = manifest.left_out(dataset.facts.get(split) or {}, name, dataset.resolution)
         said += [absent] if absent else []
     said += [text for text in (manifest.ignored(dataset.facts), manifest.oddities(dataset.facts)) if text]
+    lacking = manifest.incomplete(dataset.facts)
+    said += [f"{dataset.name} is {lacking}"] if lacking else []
     if dataset.facts.get("split") == CONTENT_SPLIT:
         said.append(f"{dataset.name} has no parts named after training and validation: split {CONTENT_SPLIT}")
     if dataset.facts.get("prepared_by"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import reprlib
 import typing
 from collections.abc import Mapping, Sequence
@@ -20,15 +21,23 @@ MOST_SEEDS = 1000
 
 
 def flag(
-    text: str, *, short: str | None = None, measuring: bool = False, repeated: bool = False, once: bool = False
+    text: str,
+    *,
+    short: str | None = None,
+    measuring: bool = False,
+    repeated: bool = False,
+    once: bool = False,
+    placing: bool = False,
 ) -> Mapping[str, Any]:
     """What is known of a flag beyond its name, type and default: its help, and a letter for it.
 
     ``measuring`` flags say what becomes of a tokenizer after its training; a command that only trains has none of
     them. A ``repeated`` flag is given once for each value, another list as one text with commas.
     A flag that may be given ``once`` is refused the second time, where the last would win without a word.
+    ``placing`` flags say which process does what: no recipe and no result knows them.
     """
-    return {"help": text, "short": short, "measuring": measuring, "repeated": repeated, "once": once}
+    marks = {"measuring": measuring, "repeated": repeated, "once": once, "placing": placing}
+    return {"help": text, "short": short, **marks}
 
 
 @dataclass(frozen=True)
@@ -91,16 +100,53 @@ class RunConfig:
         default=(), metadata=flag("a Python file that defines METHOD = MethodEntry(...)", repeated=True)
     )
     set: tuple[str, ...] = field(default=(), metadata=flag("KEY=VALUE of the preset (marks the row)", repeated=True))
+    workers: int | None = field(
+        default=None, metadata=flag("processes that execute cells side by side; default none but this", placing=True)
+    )
+    part: str | None = field(
+        default=None, metadata=flag("only part I of N of the cells, for example 2/3", once=True, placing=True)
+    )
     debug: bool = field(default=False, metadata=flag("full tracebacks"))
 
     def __post_init__(self) -> None:
-        for name, value in (("limit", self.limit), ("eval-limit", self.eval_limit), ("micro-batch", self.micro_batch)):
+        for known in dataclasses.fields(self):
+            if known.type.startswith("tuple[") and isinstance(value := getattr(self, known.name), str | int):
+                raise UsageError(f"{known.name}={value!r} is one value; give a tuple, {known.name}=({value!r},).")
+        if not isinstance(self.out, Path):
+            raise UsageError(f"out={self.out!r} is no path; give out=pathlib.Path({str(self.out)!r}).")
+        for name in ("limit", "eval_limit", "micro_batch", "workers"):
+            value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"--{name} is {value}; it must be at least 1.")
+                raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1.")
         if len(self.seeds) > MOST_SEEDS:
             raise UsageError(f"--seeds names {len(self.seeds):,} training seeds; a run takes at most {MOST_SEEDS:,}.")
         if not self.seeds or len(set_of(self.seeds)) < len(self.seeds):
             raise UsageError(f"--seeds {','.join(map(str, self.seeds))} must name at least one seed, each once.")
+        part_of(self.part)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """By field what a result keeps of the configuration: all but which process did it."""
+        fields = {field.name: field.metadata["placing"] for field in dataclasses.fields(self)}
+        return {name: value for name, value in dataclasses.asdict(self).items() if not fields[name]}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The ``number``-th of ``count`` parts of a run's cells, from 1."""
+
+    number: int = 1
+    count: int = 1
+
+
+def part_of(text: str | None) -> Part:
+    """The part that ``--part I/N`` names; the whole where nothing does. Raises :class:`UsageError` for no part."""
+    if text is None:
+        return Part()
+    found = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(f"--part {text} is not a part; write I/N with I from 1 to N, for example 2/3.")
+    return Part(int(found[1]), int(found[2]))
 
 
 def set_of(values: Sequence[int]) -> frozenset[int]:

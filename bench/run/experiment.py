@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.core.progress import Progress
     from bench.results.record import Result
     from bench.run.config import RunConfig
+    from bench.run.executors import Backend
 
 FLOOR = "downsample"
 """The untrained method whose reconstruction at the same grid stands beside every tokenizer's."""
@@ -43,9 +44,21 @@ def validate(config: RunConfig, progress: Progress = silent) -> Findings:
 def execute(prepared: Prepared, with_floor: bool = True) -> list[Result]:
     """The results of a run that was prepared, with the very cells and images that were checked."""
     from bench.core import devices
-    from bench.run import runner
+    from bench.run import executors, parts, runner
+    from bench.run.config import part_of
 
     prepared.findings.complete()
     devices.make_deterministic(prepared.config.deterministic)
-    floor = prepared.jobs[0].session.tables.methods.get(FLOOR) if with_floor and prepared.jobs else None
-    return runner.run(prepared.jobs, floor)
+    everything, part = prepared.jobs, part_of(prepared.config.part)
+    jobs = parts.dealt(everything, part)
+    results = executors.execute(jobs, _backend(prepared) if jobs else None)
+    floor = jobs[0].session.tables.methods.get(FLOOR) if with_floor and jobs else None
+    return results if floor is None else results + runner.run_floors(everything, results, floor)
+
+
+def _backend(prepared: Prepared) -> Backend | None:
+    """The workers of ``--workers``; None where the run has none but this process."""
+    from bench.run.processes import LocalProcesses
+
+    workers = prepared.config.workers
+    return None if workers is None else LocalProcesses(workers, prepared.jobs[0].session.cache / "logs")

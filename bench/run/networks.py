@@ -53,13 +53,13 @@ def source_of(config: RunConfig) -> Pretrained:
 def measured_networks(config: RunConfig) -> list[str]:
     """The networks that the metrics need under the run's protocol, sorted."""
     from bench.core.registry import lookup
-    from bench.metrics import METRICS
+    from bench.metrics import measured
     from bench.metrics.features import FEATURES
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
     from bench.metrics.signatures import needed
 
     protocol = lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol")
-    return sorted({name for metric in METRICS.values() for name in needed(metric, FEATURES, protocol)})
+    return sorted({name for metric in measured(protocol).values() for name in needed(metric, FEATURES, protocol)})
 
 
 def required_networks(cell: Cell) -> tuple[str, ...]:

@@ -60,18 +60,19 @@ def session_of(
     from bench.core.files import cache_root
     from bench.core.readings import Readings
     from bench.core.registry import lookup
-    from bench.metrics import METRICS
+    from bench.metrics import measured
     from bench.metrics.features import FEATURES
     from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
     from bench.run.cells import preset_of
     from bench.run.session import Session, Tables
 
+    protocol = lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol")
     return Session(
         config=config,
         preset=preset_of(config),
         dataset=dataset,
-        tables=Tables(methods_table(config.plugin), METRICS, FEATURES),
-        protocol=lookup(PROTOCOLS, config.metric_protocol or DEFAULT_PROTOCOL, "metric protocol"),
+        tables=Tables(methods_table(config.plugin), measured(protocol), FEATURES),
+        protocol=protocol,
         cache=cache_root(),
         progress=progress,
         say=say,

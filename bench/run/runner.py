@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from bench.contract import MethodEntry
-from bench.core import digest
+from bench.core import devices, digest
 from bench.core.failures import contained
-from bench.core.files import write_bytes
+from bench.core.files import alone, write_bytes
 from bench.data.dataset import Dataset
 from bench.errors import AdapterError, BenchError
 from bench.results.provenance import provenance
@@ -24,20 +26,28 @@ from bench.run.settings import resolve
 from bench.run.stages import Stage, stage
 
 
-def run(jobs: Sequence[Job], floor: MethodEntry | None = None) -> list[Result]:
+def run(jobs: Sequence[Job]) -> list[Result]:
     """All results of the jobs of one session, stage by stage; a failing one does not stop the others unless
     ``fail_fast`` is on.
-
-    ``floor`` is the method whose reconstruction at a tokenizer's own grid is measured beside it.
     """
     results: list[Result] = []
     for number, job in enumerate(jobs, 1):
-        results += _run_job(job, f"cell {number} of {len(jobs)}")
-    if floor is not None and jobs:
-        floors = _floors([job.cell for job in jobs], results, floor, jobs[0].session.preset.resolution)
-        for number, cell in enumerate(floors, 1):
-            results += _run_job(job_of(cell, jobs[0].session), f"floor {number} of {len(floors)}")
+        results += run_job(job, f"cell {number} of {len(jobs)}")
     return results
+
+
+def run_floors(everything: Sequence[Job], results: Sequence[Result], floor: MethodEntry) -> list[Result]:
+    """The results of ``floor``, the method whose reconstruction at a tokenizer's own grid is measured beside it.
+
+    ``everything`` is all jobs of the run, ``results`` those of some: where each process has a part of the jobs, each
+    sees to the floors at its own grids, under the first seed of the whole, and one that another process makes is
+    waited for.
+    """
+    session, found = everything[0].session, list[Result]()
+    floors = _floors([job.cell for job in everything], results, floor, session.preset.resolution)
+    for number, cell in enumerate(floors, 1):
+        found += run_job(job_of(cell, session), f"floor {number} of {len(floors)}")
+    return found
 
 
 def failed(results: Sequence[Result]) -> list[Result]:
@@ -45,7 +55,12 @@ def failed(results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.status == "failed"]
 
 
-def _run_job(job: Job, place: str) -> list[Result]:
+def lost(job: Job, sentence: str) -> Result:
+    """The failure of a job whose process gave no result, under the first stage that was asked for."""
+    return _failure(_first_asked(job.cell, job.session.config.stages), job, BenchError(sentence))
+
+
+def run_job(job: Job, place: str) -> list[Result]:
     """The cell's stages in order, with one tokenizer; after a failure the later ones are not tried.
 
     ``place`` is the cell's in the run.
@@ -119,13 +134,37 @@ def _run_stage(name: str, work: Stage, job: Job, here: str) -> Result:
 
 
 def _done_or_run(name: str, work: Stage, job: Job, here: str) -> Result:
-    place, cell, session = job.place, job.cell, job.session
     reason = not_applicable(name, job)
-    key = work.key(job) if reason is None else digest.of_value([name, cell.label, reason])
-    done = place.done(name, key)
-    if done is not None and not session.config.overwrite:
-        session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
+    key = work.key(job) if reason is None else digest.of_value([name, job.cell.label, reason])
+    done = _done_before(name, key, job)
+    if done is not None:
         return done
+    with _alone(name, job):  # another process may have made it while this one waited
+        return _done_before(name, key, job) or _run_new(name, key, reason, work, job, here)
+
+
+def _alone(name: str, job: Job) -> AbstractContextManager[None]:
+    """Held while a stage's result is made: another process that wants the same one waits, and finds it done.
+
+    The further processes of a training have no part in that, for the first one waits for them meanwhile.
+    """
+    if not devices.first_process(os.environ):
+        return nullcontext()
+    place, cell, say = job.place, job.cell, job.session.say
+    said = f"{cell.label} seed {cell.seed}, {name}: another process is at it; waiting for it to end"
+    return alone(place.file(name), lambda: say(f"{said} ({place.file(name)})"))
+
+
+def _done_before(name: str, key: str, job: Job) -> Result | None:
+    place, cell, session = job.place, job.cell, job.session
+    done = None if session.config.overwrite else place.done(name, key)
+    if done is not None:
+        session.say(f"{cell.label} seed {cell.seed}, {name}: done before ({place.file(name)})")
+    return done
+
+
+def _run_new(name: str, key: str, reason: str | None, work: Stage, job: Job, here: str) -> Result:
+    place, cell, session = job.place, job.cell, job.session
     blank = _blank(name, cell, session, key)
     if reason is not None:
         result = dataclasses.replace(blank, status="not-applicable", error=reason)
@@ -144,7 +183,7 @@ def _failure(name: str, job: Job, error: BenchError) -> Result:
 
 def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
     """The result before it has numbers."""
-    config = dataclasses.asdict(session.config)
+    config = session.config.arguments
     return Result(
         stage=name,
         status="ok",

@@ -30,7 +30,7 @@ from methods.autoencoder.checkpoint_layouts import Layout, State, tokenizer_layo
 if TYPE_CHECKING:
     from torch import Tensor
 
-WEIGHTS = (".ckpt", ".pt", ".pth", ".safetensors", ".ckpt.tar", ".pt.tar", ".pth.tar")
+WEIGHTS = (".ckpt", ".pt", ".pth", ".bin", ".safetensors", ".ckpt.tar", ".pt.tar", ".pth.tar")
 """``.pth.tar`` is what many trainers call a file of weights; no archive is meant."""
 CONFIGURATIONS = (".yaml", ".yml")
 PREFERRED = ("model.ckpt", "model.pt")

@@ -16,6 +16,9 @@ OTHERS = (
     ("decoder.adaptive.0.gamma.weight", "an Open-MAGVIT2 tokenizer", "open-magvit2@PATH"),
     ("quantize.embedding_proj.weight", "a SimVQ tokenizer", "simvq@PATH"),
     ("quantize.quant_resi.qresi_ls.0.weight", "a VAR tokenizer", "var@PATH"),
+    ("encoder.latent_token_positional_embedding", "a TiTok tokenizer", "titok@PATH"),
+    ("quant_embed.weight", "a BSQ-ViT tokenizer", "bsq-vit@PATH"),
+    ("decoder.up.1.upsample_conv.weight", "a MaskGIT-VQGAN, VQGAN+ or MaskBit tokenizer", "maskgit-vq@PATH"),
     (
         "decoder.mid_block.resnets.0.conv1.weight",
         "a tokenizer in the format of diffusers",

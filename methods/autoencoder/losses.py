@@ -23,6 +23,22 @@ def straight_through(z: Tensor, code: Tensor) -> Tensor:
     return z + (code - z).detach()
 
 
+def rotated(z: Tensor, code: Tensor) -> Tensor:
+    """The value of ``code`` with the gradient of ``z`` turned and scaled from the one to the other, ``[N, D, ...]``.
+
+    The rotation trick (Fifty et al. 2025, section 4.2): the linear map that takes z to its code, a product of two
+    reflections and a scaling, counts as constant.
+    """
+    with torch.no_grad():
+        z_length = torch.linalg.vector_norm(z, dim=1, keepdim=True).clamp_min(1e-6)
+        code_length = torch.linalg.vector_norm(code, dim=1, keepdim=True).clamp_min(1e-6)
+        start, end = z / z_length, code / code_length
+        between = F.normalize(start + end, dim=1)
+        scale = code_length / z_length
+    along, across = (z * between).sum(1, keepdim=True), (z * start).sum(1, keepdim=True)
+    return scale * (z - 2 * along * between + 2 * across * end)
+
+
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL divergence of a diagonal Gaussian from N(0, I) (Kingma & Welling 2014, appendix B), summed: ``[N]``."""
     terms = mean.square() + log_variance.exp() - 1 - log_variance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -14,10 +15,13 @@ from methods.autoencoder.autoencoder import Decoder, Encoder
 from methods.autoencoder.learner import AutoencoderLearner
 from methods.autoencoder.model import Pass, check_images, conv1x1, place
 from methods.autoencoder.model import parts as autoencoder_parts
-from methods.autoencoder.quantised_settings import QuantisedSettings, RQSettings, VQSettings
+from methods.autoencoder.quantised_settings import BitSettings, FSQSettings, QuantisedSettings, RQSettings, VQSettings
+from methods.autoencoder.quantizers.bits import BitQuantizer
 from methods.autoencoder.quantizers.codebook import used_share
+from methods.autoencoder.quantizers.fsq import FiniteScalarQuantizer
 from methods.autoencoder.quantizers.quantizer import Quantizer
 from methods.autoencoder.quantizers.rq import ResidualQuantizer
+from methods.autoencoder.quantizers.simvq import ProjectedQuantizer
 from methods.autoencoder.quantizers.vq import VectorQuantizer
 from methods.autoencoder.settings import Architecture
 
@@ -27,8 +31,10 @@ if TYPE_CHECKING:
     from bench.contract import Build, Codes, Comm, Part, Seeds
 
 QUANTIZERS: Mapping[type[object], Callable[[Any, int], Quantizer]] = {
-    VQSettings: VectorQuantizer,
+    VQSettings: lambda s, seed: (ProjectedQuantizer if s.codebook == "projected" else VectorQuantizer)(s, seed),
     RQSettings: ResidualQuantizer,
+    FSQSettings: FiniteScalarQuantizer,
+    BitSettings: BitQuantizer,
 }
 """The quantiser that settings ask for, from them and the training seed."""
 
@@ -41,15 +47,15 @@ class QuantisedModel(nn.Module):
 
     def __init__(self, architecture: Architecture, settings: QuantisedSettings, seed: int) -> None:
         super().__init__()
-        self.architecture, self.codes = architecture, settings.n_embed
+        self.architecture = architecture
         # In this order, as published, so that one seed gives one initialisation.
         self.encoder = Encoder(architecture)
         self.decoder = Decoder(architecture)
         quantizer = QUANTIZERS[type(settings)](settings, seed)
         self.key = quantizer.key
         self.add_module(quantizer.key, cast(nn.Module, quantizer))
-        self.quant_conv = conv1x1(architecture.z_channels, settings.embed_dim)
-        self.post_quant_conv = conv1x1(settings.embed_dim, architecture.z_channels)
+        self.quant_conv = conv1x1(architecture.z_channels, quantizer.dim)
+        self.post_quant_conv = conv1x1(quantizer.dim, architecture.z_channels)
 
     @property
     def bottleneck(self) -> Quantizer:
@@ -71,7 +77,7 @@ class QuantisedModel(nn.Module):
             quantised = self.bottleneck(latents.float(), step, gather)
         parts = {self.bottleneck.loss_name: quantised.loss.detach()}
         if quantised.indices is not None:
-            parts["codebook-use"] = used_share(quantised.indices, self.codes)
+            parts["codebook-use"] = share_of_codes(quantised.indices, self.bottleneck)
         return Pass(self.images(quantised.latents), quantised.loss, parts)
 
     def after_step(self, step: int, comm: Comm) -> None:
@@ -81,6 +87,19 @@ class QuantisedModel(nn.Module):
     def settle(self) -> None:
         """Starts codebooks that training was too short to start."""
         self.bottleneck.settle()
+
+
+def share_of_codes(indices: Tensor, quantizer: Quantizer) -> Tensor:
+    """The share of all codes that occur in ``indices`` of a training pass, a scalar.
+
+    Of the values of a symbol where a code is one symbol or the symbols are alike; otherwise of whole cells, without a
+    table of their number.
+    """
+    levels = quantizer.levels
+    if quantizer.pooled or len(levels) == 1:
+        return used_share(indices, levels[0])
+    cells = indices.flatten(0, -2).unique(dim=0)
+    return torch.tensor(len(cells) / math.prod(levels), device=indices.device)
 
 
 class QuantisedTokenizer:

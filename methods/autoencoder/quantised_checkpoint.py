@@ -10,14 +10,14 @@ from methods.autoencoder.checkpoint_files import Foreign, chosen
 from methods.autoencoder.checkpoint_widths import check_size, count, expect, load, variant, widths
 from methods.autoencoder.model import place
 from methods.autoencoder.quantised import QuantisedModel, QuantisedTokenizer
-from methods.autoencoder.quantised_settings import QuantisedSettings, RQSettings, VQSettings
+from methods.autoencoder.quantised_settings import CodebookSettings, RQSettings, VQSettings
 from methods.autoencoder.settings import PUBLISHED
 
 if TYPE_CHECKING:
     from bench.contract import Build
 
 
-def checkpoint(settings: QuantisedSettings, build: Build, foreign: Foreign) -> QuantisedTokenizer:
+def checkpoint(settings: CodebookSettings, build: Build, foreign: Foreign) -> QuantisedTokenizer:
     """Official or foreign weights, loaded strictly; their own widths replace those of ``settings``."""
     foreign = chosen(foreign, settings.ema)
     check(settings, foreign, build.size)
@@ -28,13 +28,13 @@ def checkpoint(settings: QuantisedSettings, build: Build, foreign: Foreign) -> Q
     return QuantisedTokenizer(model, own)
 
 
-def check(settings: QuantisedSettings, foreign: Foreign, size: tuple[int, int]) -> None:
+def check(settings: CodebookSettings, foreign: Foreign, size: tuple[int, int]) -> None:
     """Raises :class:`UsageError` for anything but a tokenizer with that quantiser for that image size."""
     expect("vq" if isinstance(settings, VQSettings) else "rq", foreign.state, foreign.origin)
     check_size(foreign.resolution, size, foreign.origin)
 
 
-def as_settings(settings: QuantisedSettings, foreign: Foreign, resolution: int) -> QuantisedSettings:
+def as_settings(settings: CodebookSettings, foreign: Foreign, resolution: int) -> CodebookSettings:
     """``settings`` with the widths and the codebooks of foreign weights."""
     own = widths(settings, foreign.state, resolution, foreign.origin)
     return _one_codebook(own, foreign) if isinstance(own, VQSettings) else _residual(own, foreign)
@@ -54,8 +54,8 @@ def _residual(settings: RQSettings, foreign: Foreign) -> RQSettings:
 
 
 def identify(
-    settings: QuantisedSettings, size: tuple[int, int], foreign: Foreign, table: Mapping[str, QuantisedSettings]
-) -> tuple[QuantisedSettings, str | None]:
+    settings: CodebookSettings, size: tuple[int, int], foreign: Foreign, table: Mapping[str, CodebookSettings]
+) -> tuple[CodebookSettings, str | None]:
     """``settings`` with the checkpoint's widths and codebooks, and the variant of ``table`` that it holds."""
     foreign = chosen(foreign, settings.ema)
     check(settings, foreign, size)

@@ -53,14 +53,17 @@ class MovingAverage:
 class VQSettings(AutoencoderSettings):
     """A codebook of ``n_embed`` vectors of ``embed_dim`` values.
 
-    - ``codebook``: trained by "gradient", as published, or as a moving "average".
+    - ``codebook``: trained by "gradient", as published, as a moving "average", or "projected": frozen behind a linear
+      layer that is trained by gradient (SimVQ).
+    - ``rotation``: the gradient passes the codebook by the rotation trick and not straight through.
     - ``codebook_weight`` times the codebook loss; ``beta`` and ``legacy`` as in
       :func:`methods.autoencoder.losses.codebook_loss`. A moving average needs only the commitment term.
     - ``decay``, ``restart_below``, ``kmeans_at``: :class:`methods.autoencoder.quantizers.codebook.MovingAverage`.
     """
 
     n_embed: int = 1024
-    codebook: Literal["gradient", "average"] = "gradient"
+    codebook: Literal["gradient", "average", "projected"] = "gradient"
+    rotation: bool = False
     codebook_weight: float = 1.0
     beta: float = 0.25
     legacy: bool = True
@@ -70,16 +73,52 @@ class VQSettings(AutoencoderSettings):
 
     def moving(self) -> MovingAverage | None:
         """The moving average's parameters, None where the codebook is trained by gradient."""
-        if self.codebook == "gradient":
+        if self.codebook != "average":
             return None
         return MovingAverage(self.decay, self.restart_below, self.kmeans_at)
 
     def codebook_values(self) -> int:
-        """How many values the codebook has."""
-        return self.n_embed * self.embed_dim
+        """How many values the codebook has, the layer in front of it included."""
+        layer = self.embed_dim * (self.embed_dim + 1) if self.codebook == "projected" else 0
+        return self.n_embed * self.embed_dim + layer
 
 
-QuantisedSettings = VQSettings | RQSettings
+@dataclass(frozen=True)
+class FSQSettings(AutoencoderSettings):
+    """Channels that are rounded to ``levels`` values each; ``embed_dim`` is their number."""
+
+    levels: tuple[int, ...] = (8, 5, 5, 5)
+
+    def codebook_values(self) -> int:
+        """There is no codebook."""
+        return 0
+
+
+@dataclass(frozen=True)
+class BitSettings(AutoencoderSettings):
+    """A bit per channel, ``embed_dim`` bits; ``spherical``: of latents of unit length.
+
+    - ``entropy_weight`` times (mean entropy of a vector's code, minus ``diversity`` times the entropy of the mean over
+      the images of a forward pass), at ``temperature``; taken over groups of at most ``group`` bits.
+    - ``commitment`` times the squared distance to the code.
+    """
+
+    spherical: bool = False
+    entropy_weight: float = 0.1
+    diversity: float = 1.0
+    temperature: float = 0.01
+    group: int = 9
+    commitment: float = 0.25
+
+    def codebook_values(self) -> int:
+        """There is no codebook."""
+        return 0
+
+
+CodebookSettings = VQSettings | RQSettings
+"""Those of published checkpoints."""
+
+QuantisedSettings = CodebookSettings | FSQSettings | BitSettings
 
 
 def kmeans_codebook(settings: VQSettings, kmeans_at: int) -> VQSettings:

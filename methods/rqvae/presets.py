@@ -46,7 +46,9 @@ TABLE = {
         for grid, stem in SMOKE.items()
     },
     "small": {
-        f"{grid}x4": _ours(short_recipe(RQSettings(z_channels=32, embed_dim=32, n_embed=1024), stem), 64)
+        f"{grid}x4": replace(
+            _ours(short_recipe(RQSettings(z_channels=32, embed_dim=32, n_embed=1024), stem), 64), lr=1.5e-3
+        )
         for grid, stem in SMALL.items()
     },
     "medium": {

@@ -9,11 +9,11 @@ from methods.vq_ldm.presets import TABLE
 
 if TYPE_CHECKING:
     from methods.autoencoder.checkpoint_files import Foreign
-    from methods.autoencoder.quantised_settings import QuantisedSettings
+    from methods.autoencoder.quantised_settings import CodebookSettings
 
 
 def identify(
-    settings: QuantisedSettings, size: tuple[int, int], foreign: Foreign
-) -> tuple[QuantisedSettings, str | None]:
+    settings: CodebookSettings, size: tuple[int, int], foreign: Foreign
+) -> tuple[CodebookSettings, str | None]:
     """The settings of a file or run folder, and which published variant it holds, None for none."""
     return quantised_checkpoint.identify(settings, size, foreign, TABLE["paper"])

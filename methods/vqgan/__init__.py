@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bench.contract import MethodEntry
 from methods.autoencoder.settings import networks, takes
-from methods.vqgan import presets, prior
+from methods.priors import raster
+from methods.vqgan import presets
 
 ENTRY = MethodEntry(
     name="vqgan",
@@ -12,7 +13,7 @@ ENTRY = MethodEntry(
     summary="Convolutional autoencoder with a codebook (Esser et al. 2021)",
     code="methods.vqgan.method:METHOD",
     settings=presets.settings,
-    prior_settings=prior.settings,
+    prior_settings=raster.settings,
     networks=networks,
     takes=takes,
     source="methods.vqgan",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bench.contract import Checkpoint, Method, PriorMethod
 from methods.autoencoder import quantised, quantised_checkpoint
 from methods.autoencoder.checkpoint_files import read
-from methods.autoencoder.quantised_settings import QuantisedSettings
-from methods.vqgan import checkpoint, prior
+from methods.autoencoder.quantised_settings import CodebookSettings
+from methods.priors import raster
+from methods.vqgan import checkpoint
 
-METHOD: Method[QuantisedSettings] = Method(
+METHOD: Method[CodebookSettings] = Method(
     learner=quantised.learner,
     checkpoint=Checkpoint(read, quantised_checkpoint.checkpoint, checkpoint.identify),
-    prior=PriorMethod(prior.learner),
+    prior=PriorMethod(raster.learner),
     parts=quantised.parts,
 )

@@ -79,8 +79,8 @@ def test_imports_go_leftwards_only(name: str) -> None:
         ("bench.metrics.measure", "bench.run.session"),
         ("bench.evaluate.cost", "methods"),
         ("bench.run.runner", "methods.vqgan"),
-        ("methods.vqgan.prior", "methods.brics.model"),
-        ("methods.vqgan.prior", "bench.evaluate.rate"),
+        ("methods.vqgan.checkpoint", "methods.brics.model"),
+        ("methods.vqgan.checkpoint", "bench.evaluate.rate"),
         ("methods.priors.gpt", "methods.rqvae.prior"),
     ],
 )

@@ -24,6 +24,7 @@ def prepared(tmp_path, name):
         "wds": lambda: sources.shard(tmp_path / "data.tar", sources.pictures(f"{i}.png" for i in range(30))),
         "hf": lambda: sources.hugging_face(tmp_path / "data"),
         "ffhq": lambda: sources.folder(tmp_path / "data", sources.pictures(["00001.png", "59999.png", "60000.png"])),
+        "imagenette": lambda: sources.folder(tmp_path / "data", sources.pictures(["train/n1/a.png", "val/n1/b.png"])),
         "imagenet": lambda: sources.folder(tmp_path / "data", sources.pictures(["train/n1/a.png", "val/n1/b.png"])),
         "cifar10": lambda: sources.cifar(tmp_path / "data"),
         "church": lambda: sources.lsun(tmp_path / "data", "church_outdoor"),
@@ -41,8 +42,8 @@ def batch(path):
 
 BY_LISTS = {"church-ldm", "bedroom-ldm"}
 """These need the published lists; their readers are tested with lists of their own in the unit tests."""
-UNTRAINED = {"testset"}
-"""These have no training images."""
+UNTRAINED = {"testset", "kodak", "clic2020", "clic2020-mobile", "clic2020-professional", "div2k", "coco-val2017"}
+"""These have no training images; the named ones are tested in ``tests/unit/data/test_held_out.py``."""
 
 
 @pytest.mark.parametrize("name", sorted(DATASETS.keys() - BY_LISTS - UNTRAINED))

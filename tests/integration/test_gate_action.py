@@ -61,6 +61,16 @@ def test_the_gate_passes_equal_results_and_fails_worse_ones(
     assert "decoder-parameters" in worse.stdout
 
 
+def test_the_workflow_of_its_readme_gives_the_action_what_it_takes(action: dict[str, Any]) -> None:
+    text = ACTION.with_name("README.md").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    checkout, gate = workflow["jobs"]["gate"]["steps"]
+    assert checkout["uses"].startswith("actions/checkout@"), "the action and the baseline lie in the checkout"
+    assert (ACTION.parents[3] / gate["uses"]).resolve() == ACTION.parent
+    assert gate["with"].keys() <= action["inputs"].keys()
+    assert {name for name, about in action["inputs"].items() if about.get("required")} <= gate["with"].keys()
+
+
 def test_only_what_was_asked_for_is_a_flag(action: dict[str, Any]) -> None:
     measured = action["runs"]["steps"][2]["run"]
     assert '${PLUGIN:+--plugin "$PLUGIN"}' in measured

@@ -52,6 +52,7 @@ FAULTS = {
     "revision-number": ("REVISION", "3", "revision"),
     "encode-raises": ("ENCODED", "{}['codes']", "KeyError"),
     "encode-ends": ("ENCODED", "exit()", "SystemExit"),
+    "encode-first-version": ("ENCODED", f"Indices({INDEX}[..., 0], vocab=8)", "written for version 0.1"),
     "encode-none": ("ENCODED", "None", "returned NoneType"),
     "encode-list": ("ENCODED", "[1, 2]", "returned list"),
     "encode-tensor": ("ENCODED", "half", "returned Tensor"),

@@ -18,11 +18,14 @@ BITS = {
     "ibq": 4 * 8,
     "open-magvit2": 4 * 18,
     "simvq": 16 * 8,
+    "maskgit-vq": 4 * 8,
+    "titok": 32 * 10,
+    "bsq-vit": 16 * 18,
     "var": (1 + 4) * math.log2(819),
 }
 """Bits per image of 32 pixels: 2x2 or 4x4 cells, of codebooks a quarter as large as published; None for no rate.
 
-VAR has scales of 1x1 and 2x2 codes, and a codebook a fifth as large.
+VAR has scales of 1x1 and 2x2 codes, and a codebook a fifth as large; TiTok has a quarter of its 128 tokens.
 """
 
 

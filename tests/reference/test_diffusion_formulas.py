@@ -47,7 +47,7 @@ def test_gpt_has_the_published_size(settings, published):
 
     positions = 512 if settings is VQGAN_FACESHQ else 256
     with torch.device("meta"):
-        assert parameters(GPTModel(settings, positions, 1024, "t")) == published + settings.width
+        assert parameters(GPTModel(settings, positions, ((1024,),), "t")) == published + settings.width
 
 
 @pytest.mark.parametrize(("vocab", "published", "difference"), [(16384, 370_088_000, 960), (2048, 355_394_000, 560)])

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from methods.autoencoder.quantised_settings import RQSettings, VQSettings
+from methods.autoencoder.quantised_settings import BitSettings, FSQSettings, RQSettings, VQSettings
 from methods.autoencoder.settings import AutoencoderSettings
 from methods.brics.presets import Settings as BricsSettings
 from methods.brics.prior import BricsPrior, diffusion
@@ -69,6 +69,8 @@ def _brics_total(s: BricsSettings, point: Point, values: int) -> float:
 PARTS: Mapping[type, Callable[[Any, int], Names]] = {
     VQSettings: _vq,
     RQSettings: _rq,
+    FSQSettings: lambda s, step: _autoencoder(s, step, {"no-loss", "codebook-use"}),
+    BitSettings: lambda s, step: _autoencoder(s, step, {"entropy", "codebook-use"}),
     KLSettings: lambda s, step: _autoencoder(s, step, {"kl"}),
     BricsSettings: _brics,
     GPT: lambda s, step: {"prior/total", "prior/bits-per-code"},
@@ -84,6 +86,8 @@ PARTS: Mapping[type, Callable[[Any, int], Names]] = {
 TOTALS: Mapping[type, Callable[[Any, Point, int], float | None]] = {
     VQSettings: lambda s, point, values: _autoencoder_total(s, point, point["autoencoder/codebook"], values),
     RQSettings: lambda s, point, values: _autoencoder_total(s, point, point["autoencoder/commitment"], values),
+    FSQSettings: lambda s, point, values: _autoencoder_total(s, point, 0.0, values),
+    BitSettings: lambda s, point, values: _autoencoder_total(s, point, point["autoencoder/entropy"], values),
     KLSettings: lambda s, point, values: _autoencoder_total(s, point, s.kl_weight * point["autoencoder/kl"], values),
     BricsSettings: _brics_total,
     GPT: lambda s, point, values: point["prior/bits-per-code"] * math.log(2),

@@ -51,6 +51,11 @@ def _table(settings: Any, value: Any, factor: int) -> Any:
     return value - 3 * (factor.bit_length() - 1)
 
 
+def _levels(settings: Any, value: Any, factor: int) -> Any:
+    """Of feature grids. (Of a rounded channel they are the code, and small.)"""
+    return value if isinstance(value, tuple) else min(value, 3)
+
+
 SIZES: Mapping[str, Rule] = {
     "ch": _at_most(8),
     "norm_groups": _at_most(4),
@@ -65,7 +70,7 @@ SIZES: Mapping[str, Rule] = {
     "coarsest": _smaller,
     "finest": _smaller,
     "table_log2": _table,
-    "levels": _at_most(3),
+    "levels": _levels,
     "feature_channels": _at_most(32),
     "hidden": _at_most(8),
     "group_style": _at_most(8),

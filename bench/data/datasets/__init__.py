@@ -13,6 +13,10 @@ from bench.errors import UsageError
 _FOLDER, _LSUN = "bench.data.datasets.local:open_folder", "bench.data.datasets.lsun:open_lsun"
 _TESTSET = "bench.data.datasets.local:open_testset"
 _LSUN_FILES, _CIFAR10_FILES = "bench.data.datasets.lsun:download", "bench.data.datasets.cifar10:download"
+_KODAK_FILES, _DIV2K_FILES = "bench.data.datasets.kodak:download", "bench.data.datasets.div2k:download"
+_CLIC, _CLIC_FILES = "bench.data.datasets.clic2020:open_clic2020", "bench.data.datasets.clic2020:download"
+_IMAGENETTE = "bench.data.datasets.imagenette:open_imagenette"
+_COCO_FILES, _IMAGENETTE_FILES = "bench.data.datasets.coco:download", "bench.data.datasets.imagenette:download"
 _CHURCH = ("church_outdoor", "church-brics")
 
 _ENTRIES = (
@@ -31,6 +35,13 @@ _ENTRIES = (
     DatasetEntry("tower", "LSUN tower, official split", _LSUN, _LSUN_FILES),
     DatasetEntry("ffhq", "FFHQ", "bench.data.datasets.ffhq:open_ffhq", protocol="stylegan"),
     DatasetEntry("imagenet", "ImageNet (ILSVRC 2012)", "bench.data.datasets.imagenet:open_imagenet", protocol="adm"),
+    DatasetEntry("kodak", "Kodak's 24 photographs", "bench.data.datasets.kodak:open_kodak", _KODAK_FILES),
+    DatasetEntry("clic2020", "CLIC 2020, validation", _CLIC, _CLIC_FILES),
+    DatasetEntry("clic2020-professional", "CLIC 2020, validation, professional", _CLIC, _CLIC_FILES),
+    DatasetEntry("clic2020-mobile", "CLIC 2020, validation, mobile", _CLIC, _CLIC_FILES),
+    DatasetEntry("div2k", "DIV2K, validation", "bench.data.datasets.div2k:open_div2k", _DIV2K_FILES),
+    DatasetEntry("coco-val2017", "COCO 2017, validation", "bench.data.datasets.coco:open_coco", _COCO_FILES),
+    DatasetEntry("imagenette", "Imagenette, 160 px", _IMAGENETTE, _IMAGENETTE_FILES, protocol="adm"),
     DatasetEntry("cifar10", "CIFAR-10", "bench.data.datasets.cifar10:open_cifar10", _CIFAR10_FILES),
 )
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from bench.pretrained.lpips import Networks
 
+    Terms = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
 WINDOW = 11
 EDGE = WINDOW - 1
 SIGMA = 1.5
@@ -36,7 +38,7 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 def ssim(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
     """Float64 ``[N]`` in [-1, 1]; uint8 ``[N, 3, H, W]``, both sides at least 11 pixels."""
-    return _in_pieces(_ssim, reference, candidate)
+    return in_pieces(_ssim, reference, candidate)
 
 
 def ms_ssim(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray:
@@ -45,10 +47,10 @@ def ms_ssim(reference: Tensor, candidate: Tensor, tools: Networks) -> np.ndarray
     Contrast and structure at five scales, luminance at the last; negative terms count as 0. Each channel has its own
     product, and the mean over channels is taken of those, as pytorch-msssim does.
     """
-    return _in_pieces(_ms_ssim, reference, candidate)
+    return in_pieces(_ms_ssim, reference, candidate)
 
 
-def _in_pieces(formula: Callable[[Tensor, Tensor], Tensor], reference: Tensor, candidate: Tensor) -> np.ndarray:
+def in_pieces(formula: Callable[[Tensor, Tensor], Tensor], reference: Tensor, candidate: Tensor) -> np.ndarray:
     """Few images at a time, so that the float64 maps stay in the processor's cache."""
     import torch
 
@@ -58,20 +60,29 @@ def _in_pieces(formula: Callable[[Tensor, Tensor], Tensor], reference: Tensor, c
 
 
 def _ssim(one: Tensor, other: Tensor) -> Tensor:
+    return mean_over_places(one, other, _level_terms)
+
+
+def mean_over_places(one: Tensor, other: Tensor, terms: Terms, edge: int = EDGE) -> Tensor:
+    """``[N]``: the mean of the product of both maps that ``terms`` gives of two stacks of images."""
     if one.shape[2] * one.shape[3] <= STRIP:
-        luminance, contrast = _terms(_doubles(one), _doubles(other))
+        luminance, contrast = terms(one, other)
         return (luminance * contrast).mean(dim=(1, 2, 3))
-    return _means(one, other)[0].mean(dim=1)
+    return _means(one, other, terms, edge)[0].mean(dim=1)
 
 
-def _means(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+def _level_terms(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    return gaussian_terms(doubles(one), doubles(other))
+
+
+def _means(one: Tensor, other: Tensor, terms: Terms, edge: int = EDGE) -> tuple[Tensor, Tensor]:
     """Means ``[N, 3]`` over all places of SSIM and of contrast-structure, from strips of rows of large images."""
-    height, width = one.shape[2] - EDGE, one.shape[3] - EDGE
+    height, width = one.shape[2] - edge, one.shape[3] - edge
     rows = height if one.shape[2] * one.shape[3] <= STRIP else max(STRIP // one.shape[3], 1)
     sums: list[tuple[Tensor, Tensor]] = []
     for start in range(0, height, rows):
-        strip = slice(start, min(start + rows, height) + EDGE)
-        luminance, contrast = _terms(_doubles(one[:, :, strip]), _doubles(other[:, :, strip]))
+        strip = slice(start, min(start + rows, height) + edge)
+        luminance, contrast = terms(one[:, :, strip], other[:, :, strip])
         sums.append(((luminance * contrast).sum(dim=(2, 3)), contrast.sum(dim=(2, 3))))
     whole, contrasts = (sum(parts[1:], parts[0]) for parts in zip(*sums, strict=True))
     return whole / (height * width), contrasts / (height * width)
@@ -81,15 +92,15 @@ def _ms_ssim(one: Tensor, other: Tensor) -> Tensor:
     import torch
     from torch.nn.functional import avg_pool2d
 
-    one, other = _doubles(one), _doubles(other)
+    one, other = doubles(one), doubles(other)
     value = torch.ones(one.shape[:2], dtype=one.dtype, device=one.device)
     for scale, weight in enumerate(SCALE_WEIGHTS):
         last = scale == len(SCALE_WEIGHTS) - 1
         if one.shape[2] * one.shape[3] <= STRIP:
-            luminance, contrast = _terms(one, other)
+            luminance, contrast = gaussian_terms(one, other)
             term = (luminance * contrast if last else contrast).mean(dim=(2, 3))
         else:
-            term = _means(one, other)[0 if last else 1]
+            term = _means(one, other, gaussian_terms)[0 if last else 1]
         value = value * term.clamp(min=0) ** weight
         if not last:
             odd = [side % 2 for side in one.shape[2:]]
@@ -97,18 +108,34 @@ def _ms_ssim(one: Tensor, other: Tensor) -> Tensor:
     return value.mean(dim=1)
 
 
-def _doubles(images: Tensor) -> Tensor:
+def doubles(images: Tensor) -> Tensor:
     """float64, on the CPU where the device has none."""
     return (images.cpu() if images.device.type == "mps" else images).double()
 
 
-def _terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The luminance and the contrast-structure map, each ``[N, 3, H - 10, W - 10]``."""
-    mean_x, mean_y, squares, products = (_blur(plane) for plane in (x, y, x * x + y * y, x * y))
+def gaussian_terms(x: Tensor, y: Tensor, c1: float | Tensor = C1, c2: float | Tensor = C2) -> tuple[Tensor, Tensor]:
+    """The luminance and the contrast-structure map of float64 images, each ``[N, 3, H - 10, W - 10]``."""
+    means = _blur(x), _blur(y), _blur(x * x + y * y), _blur(x * y)
+    return maps(*means, c1, c2)
+
+
+def maps(
+    mean_x: Tensor,
+    mean_y: Tensor,
+    squares: Tensor,
+    products: Tensor,
+    c1: float | Tensor,
+    c2: float | Tensor,
+    correction: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Luminance and contrast-structure from the windows' means of x, y, x² + y² and xy.
+
+    ``correction`` makes sample covariances of those of the population.
+    """
     mean_products, mean_squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
-    luminance = (2 * mean_products + C1) / (mean_squares + C1)
-    contrast = (2 * (products - mean_products) + C2) / (squares - mean_squares + C2)
-    return luminance, contrast
+    luminance = (2 * mean_products + c1) / (mean_squares + c1)
+    covariance, variances = correction * (products - mean_products), correction * (squares - mean_squares)
+    return luminance, (2 * covariance + c2) / (variances + c2)
 
 
 def _blur(planes: Tensor) -> Tensor:

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from bench.data.frozen import Frozen
 
-EXAMPLES = 16
 MAKING = ("bench.evaluate.reconstruct", "bench.evaluate.rate", "bench.evaluate.usage")
 """The code between a tokenizer and its reconstructions with their rate."""
+FEWEST, MOST, EXAMPLE_PIXELS = 4, 16, 16 * 128 * 128
+"""How many examples are kept beside a result: 16 up to 128 px, 4 from 256 px on, so that a sweep stays small."""
 EXAMPLE_SIDE = 256
 """Pixels of a side of an example that is no square; a larger one is shown reduced."""
 
@@ -146,10 +147,14 @@ def shown(images: Images) -> np.ndarray:
     import numpy as np
 
     if not isinstance(images, Mixed) and images.pixels.shape[2] == images.pixels.shape[3]:
-        return images.pixels[:EXAMPLES]
-    first = sized.first(images, EXAMPLES)
-    side = min(int(sized.sizes(first).max()), EXAMPLE_SIDE)
+        return images.pixels[: _examples(images.pixels.shape[2])]
+    side = min(int(sized.sizes(images).max()), EXAMPLE_SIDE)
+    first = sized.first(images, _examples(side))
     return np.concatenate([boxed(sized.take(first, np.array([i]))[0], side)[None] for i in range(len(first))])
+
+
+def _examples(side: int) -> int:
+    return max(FEWEST, min(MOST, EXAMPLE_PIXELS // side**2))
 
 
 def reconstructions(job: Job) -> Frozen | Mixed:

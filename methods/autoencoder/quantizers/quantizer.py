@@ -39,6 +39,11 @@ class Quantizer(Protocol):
         ...
 
     @property
+    def dim(self) -> int:
+        """Channels D of the latents that it takes and gives."""
+        ...
+
+    @property
     def codebook(self) -> Tensor:
         """The code vectors, float32 ``[K, D]``; of several codebooks the first."""
         ...

@@ -52,6 +52,11 @@ class ResidualQuantizer(nn.Module):
         return (self.settings.n_embed,) * self.settings.depth
 
     @property
+    def dim(self) -> int:
+        """Of the code vectors."""
+        return self.settings.embed_dim
+
+    @property
     def codebook(self) -> Tensor:
         """The vectors of the first depth's codebook, shared by all depths as published: float32 ``[K, D]``."""
         return self.books[0].codes

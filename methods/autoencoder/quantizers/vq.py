@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.autoencoder.losses import codebook_loss, straight_through
+from methods.autoencoder.losses import codebook_loss, rotated, straight_through
 from methods.autoencoder.quantised_settings import VQSettings
 from methods.autoencoder.quantizers.codebook import Codebook
 from methods.autoencoder.quantizers.kmeans import KMeansStart, after_step
@@ -36,6 +36,11 @@ class VectorQuantizer(nn.Module):
         return (self.settings.n_embed,)
 
     @property
+    def dim(self) -> int:
+        """Of the code vectors."""
+        return self.settings.embed_dim
+
+    @property
     def codebook(self) -> Tensor:
         """The code vectors, float32 ``[K, D]``."""
         return self.embedding.codes
@@ -60,7 +65,8 @@ class VectorQuantizer(nn.Module):
         if gather:
             self.embedding.gather(vectors, indices)
         code = self.lookup(indices[..., None])
-        return Quantised(straight_through(z, code), self.settings.codebook_weight * self.loss(z, code), indices)
+        passed = rotated(z, code) if self.settings.rotation else straight_through(z, code)
+        return Quantised(passed, self.settings.codebook_weight * self.loss(z, code), indices)
 
     def after_step(self, step: int, comm: Comm) -> None:
         """Applies what was gathered; at the last step before quantisation, starts the codebook."""

@@ -217,8 +217,9 @@ def test_the_averages_are_taken_and_a_file_without_them_is_said_to_have_none(met
 @pytest.mark.parametrize("method", published.LAYOUTS)
 def test_a_file_that_lacks_a_weight_is_refused_with_its_name(method: str) -> None:
     state = file_of(method)
-    del state["decoder.conv_out.bias"]
-    with pytest.raises(IntegrityError, match=r"1 missing \(decoder.conv_out.bias\)"):
+    lacking = "decoder.conv_out.bias" if "decoder.conv_out.bias" in state else min(state)
+    del state[lacking]
+    with pytest.raises(IntegrityError, match=rf"1 missing \({lacking}\)"):
         published.loaded(method, {"state_dict": published.with_averages(state, state)}, (32, 32))
 
 

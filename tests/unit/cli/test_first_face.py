@@ -24,17 +24,28 @@ def test_without_a_command_the_three_that_most_people_need(command: Command) -> 
     ]
 
 
+GROUPS = {info.name: info.typer_instance for info in app.registered_groups}
+
+
+def test_there_is_an_example_for_every_command() -> None:
+    inner = {f"{group} {one.name}" for group, below in GROUPS.items() for one in below.registered_commands}
+    assert set(examples.EXAMPLES) == {*COMMANDS, *inner}
+
+
 def parsed(arguments: list[str]) -> None:
     """Parses a command's arguments without running it; raises for what it does not know."""
     group = typer.main.get_command(app)
     context = group.make_context("bench", list(arguments), resilient_parsing=True)
     name, found, rest = group.resolve_command(context, arguments)  # type: ignore[attr-defined]
+    if arguments[0] in GROUPS:
+        context = found.make_context(name, list(rest), resilient_parsing=True)
+        name, found, rest = found.resolve_command(context, rest)
     found.make_context(name, list(rest))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", examples.EXAMPLES)
 def test_the_help_of_every_command_ends_with_an_example_that_parses(name: str, command: Command) -> None:
-    said = "".join(command(name, "--help").out.split())
+    said = "".join(command(*name.split(), "--help").out.split())
     assert said.endswith("".join(f"Example: python -m bench {examples.EXAMPLES[name]}".split()))
     parsed(shlex.split(examples.EXAMPLES[name]))
 

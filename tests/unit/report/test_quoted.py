@@ -52,6 +52,8 @@ def quote(quoted, source, table, row, metric):
         ("adm", "generation-bedroom", "DCTransformer", "sfid", "6.66"),
         ("official-code", "decoders", "VQGAN f16 16×16", "decoder-gmac-fvcore", "126.789"),
         ("official-code", "decoders", "LDM kl-f8 32×32×4", "total-parameters", "83.654M"),
+        ("compressai", "reconstruction-kodak-jpeg", "JPEG, quality 50", "psnr", "32.059"),
+        ("compressai", "reconstruction-kodak-webp", "WebP, quality 5", "bits-per-pixel", "0.2344"),
     ],
 )
 def test_numbers_are_printed_with_the_digits_of_the_source(quoted, source, table, row, metric, printed):
@@ -82,7 +84,7 @@ def test_the_literature_of_a_dataset_needs_no_run(quoted):
     for expected in ("StyleGAN2", "ProGAN", "Projected GAN", "DCTransformer", "BRICS b+d", "LDM-8 (KL) 32×32×4"):
         assert expected in labels
     assert "earlier" not in " ".join(made["generation"].notes)
-    with pytest.raises(UsageError, match="church, ffhq"):
+    with pytest.raises(UsageError, match="church, coco-2017, ffhq"):
         literature(quoted, "kittens")
     datasets = {table.dataset for table in literature(quoted, None)}
     assert {"church", "ffhq", "imagenet", "bedroom", "tower"} <= datasets
@@ -142,6 +144,24 @@ def test_a_row_of_the_default_variant_is_known_by_its_fact(quoted):
     (wider,) = against_published([paper("kl-ldm", "cost", counted, facts={"variant": "f4"})], quoted)
     assert row_of(wider, "kl-ldm · decoder GMAC (fvcore)").cells[0].text == "335.913"
     assert against_published([paper("vqgan", "cost", counted)], quoted) == ()
+
+
+def test_a_codec_is_held_against_its_published_curve_at_native_size_under_every_preset(quoted):
+    def measured(dataset, **facts):
+        numbers = [number("psnr", 32.17), number("ms-ssim", 0.977), number("bits-per-pixel", 0.906, False)]
+        return result("jpeg:q=50", "recon", numbers, dataset=dataset, preset="small", facts=facts)
+
+    native = "kodak, 512x768 to 768x512"
+    (table,) = against_published([measured(native, library="libjpeg-turbo 3.1")], quoted)
+    published, _, difference = row_of(table, "jpeg:q=50 · PSNR").cells
+    assert (published.text, difference.text) == ("32.059", "+0.111")
+    assert "library: another release of a library" in notes(table, difference)
+    assert "CompressAI" in notes(table, published)
+    assert not row_of(table, "jpeg:q=50 · bits per pixel").cells[2].notes, "0.906 is 0.9060 as rounded"
+    assert against_published([measured("kodak", library="libjpeg-turbo 3.1")], quoted) == (), (
+        "cropped images are others"
+    )
+    assert against_published([measured(native)], quoted) == (), "what is trained has a budget"
 
 
 def test_reasons_are_told_from_the_protocols(quoted):

@@ -78,6 +78,13 @@ def test_the_grid_is_read_from_the_code_shape_where_no_fact_names_it():
     assert cell(made, "rq", "psnr-over-downsample").value == pytest.approx(4)
 
 
+def test_a_list_of_codes_has_no_grid_even_where_its_axes_are_equal():
+    listed = replace(recon("titok", 24.0), facts={"grid": None, "code_shape": [16, 16]})
+    (made,) = comparison([recon("downsample:16", 20.0, grid=16), recon("vqgan", 22, grid=16), listed])
+    assert cell(made, "vqgan", "psnr-over-downsample").value == pytest.approx(2)
+    assert cell(made, "titok", "psnr-over-downsample").value is None
+
+
 def test_no_distance_across_signatures():
     other = replace(recon("x", 1), metrics=(number("psnr", 24, signature={"n": 5}),), facts={"grid": [16, 16]})
     (made,) = comparison([recon("downsample:16", 20.0, grid=16), recon("y", 21.0), other])

@@ -108,6 +108,19 @@ def test_impossible_flags(flags: dict[str, object]) -> None:
         RunConfig(methods=("toy",), **flags)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"stages": "recon"}, r"stages='recon' is one value; give a tuple, stages=\('recon',\)"),
+        ({"seeds": 3}, r"seeds=3 is one value; give a tuple, seeds=\(3,\)"),
+        ({"out": "r"}, r"out='r' is no path; give out=pathlib.Path\('r'\)"),
+    ],
+)
+def test_a_program_that_gives_a_value_of_another_type_is_told_so(flags: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        RunConfig(methods=("toy",), **flags)  # type: ignore[arg-type]
+
+
 def test_set_changes_the_preset() -> None:
     config = RunConfig(methods=("toy",), preset="smoke", set=("images-seen=32", "flip=true"))
     changed = preset_of(config)

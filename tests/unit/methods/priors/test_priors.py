@@ -410,3 +410,43 @@ def test_diffusion_over_code_vectors_gives_the_nearest_codes():
     assert drawn.levels == (12,)
     with pytest.raises(UsageError, match="index codes with vectors"):
         EmbeddedDiffusionLearner(DIFFUSION, build(), tokenizer, continuous())
+
+
+@pytest.mark.parametrize(
+    ("levels", "packed"),
+    [
+        ((1024,), ((1024,),)),
+        ((16384,) * 2, ((16384,), (16384,))),
+        ((8, 5, 5, 5), ((8, 5, 5, 5),)),
+        ((8, 8, 8, 6, 5), ((8, 8, 8), (6, 5))),
+        ((2,) * 18, ((2,) * 9, (2,) * 9)),
+        ((2,) * 36, ((2,) * 9,) * 4),
+    ],
+)
+def test_small_symbols_are_packed_and_come_back(levels, packed):
+    from methods.priors import packing
+
+    assert packing.packs(levels) == packed
+    symbols = torch.stack(
+        [torch.randint(0, level, (3, 5), generator=torch.Generator().manual_seed(i)) for i, level in enumerate(levels)],
+        -1,
+    )
+    numbers = packing.pack(symbols, packed)
+    assert numbers.shape == (3, 5, len(packed))
+    assert all(int(numbers[..., i].max()) < size for i, size in enumerate(packing.sizes(packed)))
+    assert torch.equal(packing.unpack(numbers, packed), symbols)
+
+
+def test_a_gpt_draws_no_value_that_a_pack_lacks():
+    from methods.priors.gpt import GPTModel
+    from methods.priors.settings import GPT, Choice, Optimisation
+
+    settings = GPT(layers=1, heads=1, width=8, optimisation=Optimisation(batch=1, rate=1e-3))
+    torch.manual_seed(0)
+    model = GPTModel(settings, 40, ((8, 8, 8), (6, 5)), "t").eval()
+    drawn = model.generate(Choice(temperature=100.0), None, [torch.Generator().manual_seed(i) for i in range(8)])
+    assert drawn.shape == (8, 40, 5)
+    assert [int(drawn[..., i].max()) for i in range(5)] == [7, 7, 7, 5, 4]
+    logits = model(torch.zeros(2, 80, dtype=torch.long), None)
+    assert bool(torch.isinf(logits[:, 1::2, 30:]).all())
+    assert bool(torch.isfinite(logits[:, ::2]).all())
