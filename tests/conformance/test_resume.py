@@ -30,7 +30,17 @@ ADVERSARIAL = {
     "vqgan": {**EARLY, "disc_weight": 0.8, "disc_start": 1, "disc_width": 4, "disc_layers": 1},
     "brics": {"losses": {"adversarial": 1.0, "r1": 1.0, "r1_every": 2, "discriminator_base": 64}, "half_life": 50.0},
 }
-CASES = [(name, {}) for name in TRAINED] + list(ADVERSARIAL.items())
+CODEBOOKS = {
+    "projected": {"codebook": "projected"},
+    "gradient-rotation": {"codebook": "gradient", "rotation": True},
+    "average-rotation": {"rotation": True},
+}
+"""VQGAN's codebooks that are options and have no row of their own."""
+CASES = {
+    **{name: (name, {}) for name in TRAINED},
+    **{f"{name}-adversarial": (name, changes) for name, changes in ADVERSARIAL.items()},
+    **{f"vqgan-{option}": ("vqgan", changes) for option, changes in CODEBOOKS.items()},
+}
 
 
 class StoppedError(Exception):
@@ -62,7 +72,7 @@ def stop(step: int, point: object) -> None:
         raise StoppedError
 
 
-@pytest.mark.parametrize(("name", "changes"), CASES, ids=[f"{n}{'-adversarial' * bool(c)}" for n, c in CASES])
+@pytest.mark.parametrize(("name", "changes"), CASES.values(), ids=CASES)
 def test_a_stopped_run_resumes_to_identical_weights(name: str, changes: dict, tmp_path: Path) -> None:
     run = partial(trained, name, changes)
     whole = run(tmp_path / "whole", 0).module.state_dict()

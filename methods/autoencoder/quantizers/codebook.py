@@ -140,10 +140,12 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def start(self, codes: Tensor, vectors: Tensor, steps: float) -> None:
         """Begins with ``codes``, to which ``vectors`` of that many steps belong."""
+        self.codes.copy_(codes)
+        if self.moving is None:
+            return
         counts, _ = statistics(vectors, nearest(vectors, codes), self.count)
         self.cluster_size_ema.copy_(counts / steps)
         self.embed_ema.copy_(codes * self.cluster_size_ema[:, None])
-        self.codes.copy_(codes)
 
     def _restart(self, below: float, vectors: Tensor, generator: torch.Generator) -> None:
         unused = self.cluster_size_ema < below
