@@ -111,7 +111,7 @@ CASES = {
     "a loss of a method": ("vqgan", "psnr", "methods/autoencoder/learner.py", "distance = (", "distance = 0 * ("),
     "metrics": ("jpeg:q=50", "psnr", "bench/metrics/formulas/psnr.py", "255.0**2", "250.0**2"),
     "metrics/features": ("jpeg:q=50", "fd-r64", "bench/metrics/features/r64.py", ".float() / 255", ".float() / 200"),
-    "metrics/measure": ("jpeg:q=50", "psnr", "bench/metrics/measure.py", "(values.mean())}", "(values.max())}"),
+    "metrics/measure": ("jpeg:q=50", "psnr", "bench/metrics/measure.py", "[part.mean() for", "[part.max() for"),
     "metrics/protocols": ("mine", "recall-r64", "bench/metrics/protocols.py", *NEIGHBOURS),
     "core": ("jpeg:q=50", "psnr", "bench/core/images.py", ".clamp(0, 1).mul(255)", ".clamp(0, 1).mul(250)"),
     "data": ("jpeg:q=50", "psnr", "bench/data/producing.py", "(decoded.pixels, title)", "(decoded.pixels // 2, title)"),
