@@ -107,7 +107,7 @@ class BitSettings(AutoencoderSettings):
     entropy_weight: float = 0.1
     diversity: float = 1.0
     temperature: float = 0.01
-    group: int = 9
+    group: int = 10
     commitment: float = 0.25
 
     def codebook_values(self) -> int:
