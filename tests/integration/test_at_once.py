@@ -42,7 +42,8 @@ def together(cache: Path, count: int, *arguments: str) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 6])
 def test_equal_runs_at_once_all_end_well(plugin: str, tmp_path: Path, count: int) -> None:
     small = ("--set", "images_seen=64", "--set", "previews=0", "--limit", "32", "--eval-limit", "8")
     asked = ("run", "--plugin", plugin, "--methods", "toy", "--preset", "smoke", "--device", "cpu", *small)
