@@ -110,7 +110,7 @@ def with_floor(rows: Sequence[RowResults]) -> list[RowResults]:
 
 
 def with_f1(rows: Sequence[RowResults]) -> list[RowResults]:
-    """The rows, each generation result with F1 = 2PR/(P + R) beside every pair of precision and recall."""
+    """The rows, each generation result with F1 = 2PR/(P + R), 0 for two zeros, beside every precision and recall."""
     return [
         replace(row, stages={**row.stages, "gen": tuple(map(_f1, row.stages["gen"]))}) if "gen" in row.stages else row
         for row in rows
@@ -122,9 +122,10 @@ def _f1(result: Result) -> Result:
     added = []
     for name, precision in found.items():
         recall = found.get(name.replace("precision", "recall", 1))
-        if not name.startswith("precision") or recall is None or not precision.value or not recall.value:
+        if not name.startswith("precision") or recall is None or precision.value is None or recall.value is None:
             continue
-        value = 2 * precision.value * recall.value / (precision.value + recall.value)
+        total = precision.value + recall.value
+        value = 2 * precision.value * recall.value / total if total else 0.0
         signature = {"precision": signature_id(precision.signature), "recall": signature_id(recall.signature)}
         f1 = name.replace("precision", "f1", 1)
         added.append(Measurement(f1, value, "", True, precision.n, signature=signature))

@@ -209,6 +209,16 @@ def test_f1_is_made_from_precision_and_recall_of_the_same_features():
     assert "f1" not in [c.name for c in made.columns]
 
 
+@pytest.mark.parametrize(("precision", "recall"), [(0.8, 0.0), (0.0, 0.8), (0.0, 0.0)])
+def test_f1_of_a_zero_is_zero_and_counts_among_the_seeds(precision, recall):
+    gone, good = ([number("precision", p), number("recall", r)] for p, r in ((precision, recall), (0.5, 0.5)))
+    (made,) = tables(
+        [result("a", "gen", gone), result("a", "gen", good, seed=1), result("b", "gen", gone)], ("generation",)
+    )[:1]
+    assert cell(made, "b", "f1").value == 0
+    assert cell(made, "a", "f1").value == pytest.approx(0.25)
+
+
 def test_the_deviation_of_an_estimate_is_not_taken_for_that_of_seeds():
     (made,) = comparison([result("a", metrics=[number("kid", 0.02, False, deviation=0.001)])])
     found = cell(made, "a", "kid")
