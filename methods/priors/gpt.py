@@ -101,11 +101,11 @@ class GPTLearner:
         self.phases: Sequence[Phase] = common.phases(self.module, settings.optimisation, self.loss, build)
 
     def loss(self, batch: Batch, step: int) -> Losses:
-        """Mean cross-entropy per packed symbol, in nats."""
+        """Mean cross-entropy per packed symbol, in nats; ``bits-per-code`` is of a whole cell, whatever was packed."""
         codes = packing.pack(_indices(batch.codes).tensor, self.module.packs).flatten(1)
         logits = self.module(codes, labelling.training_labels(batch, labelling.classes(self.settings)))
         entropy = F.cross_entropy(logits.flatten(0, 1).float(), codes.flatten())
-        return Losses(entropy, {"bits-per-code": entropy.detach() / math.log(2)})
+        return Losses(entropy, {"bits-per-code": len(self.module.packs) * entropy.detach() / math.log(2)})
 
     def after_step(self, step: int) -> None:
         """Nothing: all state is trained by gradients."""

@@ -9,7 +9,7 @@ import pytest
 from bench.core import images
 from bench.core.registry import load
 from bench.data import frozen
-from bench.data.datasets import DATASETS
+from bench.data.datasets import DATASETS, imagenette
 from bench.errors import Missing, UsageError
 from tests import sources
 
@@ -24,7 +24,10 @@ def prepared(tmp_path, name):
         "wds": lambda: sources.shard(tmp_path / "data.tar", sources.pictures(f"{i}.png" for i in range(30))),
         "hf": lambda: sources.hugging_face(tmp_path / "data"),
         "ffhq": lambda: sources.folder(tmp_path / "data", sources.pictures(["00001.png", "59999.png", "60000.png"])),
-        "imagenette": lambda: sources.folder(tmp_path / "data", sources.pictures(["train/n1/a.png", "val/n1/b.png"])),
+        "imagenette": lambda: sources.folder(
+            tmp_path / "data",
+            sources.pictures(f"{part}/{wnid}/a.png" for part in ("train", "val") for wnid in imagenette.CLASSES),
+        ),
         "imagenet": lambda: sources.folder(tmp_path / "data", sources.pictures(["train/n1/a.png", "val/n1/b.png"])),
         "cifar10": lambda: sources.cifar(tmp_path / "data"),
         "church": lambda: sources.lsun(tmp_path / "data", "church_outdoor"),

@@ -44,9 +44,9 @@ def test_the_gate_passes_equal_results_and_fails_worse_ones(
     action: dict[str, Any], tmp_path: Path, shared_cache: Path
 ) -> None:
     asked = {"methods": "vqgan", "preset": "smoke", "stages": "cost", "baseline": str(tmp_path / "kept")}
-    first = ran(action, {**asked, "baseline": str(tmp_path / "bench")}, tmp_path, shared_cache)
+    first = ran(action, {**asked, "baseline": str(tmp_path / "measured")}, tmp_path, shared_cache)
     assert first.returncode == 0, first.stderr
-    shutil.copytree(tmp_path / "bench", tmp_path / "kept")
+    shutil.copytree(tmp_path / "measured", tmp_path / "kept")
     equal = ran(action, asked, tmp_path, shared_cache)
     assert equal.returncode == 0, equal.stderr
     assert "No regression" in (tmp_path / "summary.md").read_text()

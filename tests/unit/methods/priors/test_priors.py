@@ -338,7 +338,6 @@ def test_the_revision_follows_weights_and_settings():
         (rq, continuous(), "stacked index codes"),
         (rq, Indices(torch.zeros(2, 3, dtype=torch.long), (12,)), "last axis must hold the symbols"),
         (gpt, Indices(torch.zeros(2, 3, 2, dtype=torch.long), (12,)), "last axis must hold the symbols"),
-        (gpt, Indices(torch.zeros(2, 3, 2, dtype=torch.long), (8, 5)), "symbols of equal levels"),
         (rq, Indices(torch.zeros(2, 2, 2, 3, dtype=torch.long), (99,) * 3), "99, 99, 99.* but the codebook 12"),
     ],
 )
