@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,20 @@ ROOT = Path(__file__).parents[2]
 
 
 def started(cache: Path, *arguments: str) -> subprocess.Popen[str]:
-    """``python -m bench ARGUMENTS`` in a process of its own."""
+    """``python -m bench ARGUMENTS`` in a process of its own, which hears an interrupt.
+
+    A process that a shell starts in the background does not, and neither would those that it starts itself.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "BENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "bench", *arguments]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=_hearing_interrupts
+    )
+
+
+def _hearing_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def numbers(out: Path) -> dict[str, object]:
