@@ -124,12 +124,12 @@ def _reader(found: Mapping[str, Path]) -> Callable[[str], bytes]:
     def read(name: str) -> bytes:
         try:
             with found[name].open("rb") as file:
-                data = file.read(LARGEST_FILE + 1)
+                size = os.fstat(file.fileno()).st_size
+                if size > LARGEST_FILE:
+                    raise images.BadImage(f"{found[name]} is larger than {LARGEST_FILE} bytes, which no image file is.")
+                return file.read(size)  # as many bytes as are asked for are allocated, whatever there is to read
         except OSError as error:
             raise images.BadImage(f"The image {found[name]} cannot be read ({error.strerror}).") from error
-        if len(data) > LARGEST_FILE:
-            raise images.BadImage(f"{found[name]} is larger than {LARGEST_FILE} bytes, which no image file is.")
-        return data
 
     return read
 

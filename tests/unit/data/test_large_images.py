@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -133,6 +134,18 @@ def test_images_that_are_larger_than_one_file_may_be_are_refused(tmp_path):
         file.truncate(files.LARGEST_FILE + 1)
     with pytest.raises(files.images.BadImage, match="larger than"):
         files.open_path(path.parent).read("a.png")
+
+
+def test_a_small_file_takes_no_more_memory_than_it_is_long(tmp_path):
+    path = tmp_path / "small" / "a.png"
+    path.parent.mkdir()
+    path.write_bytes(bytes(10_000))
+    read = files.open_path(path.parent).read
+    tracemalloc.start()
+    assert len(read("a.png")) == 10_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000
 
 
 def test_the_picture_itself_is_not_changed(photographs, tmp_path):
