@@ -55,6 +55,12 @@ def locked(path: Path) -> AbstractContextManager[object]:
     return FileLock(path.with_name(path.name + LOCK))
 
 
+def writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, or where it is not there, whether it can be made."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return os.access(there, os.W_OK)
+
+
 @contextmanager
 def alone(path: Path, wait: Callable[[], object]) -> Iterator[None]:
     """The lock between processes for work on ``path``; ``wait`` is called once where another process has it.

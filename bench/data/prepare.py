@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -232,12 +233,14 @@ def pinned_lines(file: Path, sha256: str) -> list[str]:
 def source_digests(request: DatasetRequest, members: Members) -> np.ndarray:
     """SHA-256 of every member's bytes, uint8 ``[N, 32]``, remembered under the members' stamp and the code that reads.
 
-    Computed again where the request says ``verify``; not remembered where a file changed a moment ago.
+    Computed again where the request says ``verify``; not remembered where a file changed a moment ago, nor in a cache
+    that can be read only, which may hold all else that a run needs.
     A member that cannot be read has the digest of nothing, 32 zero bytes; it is bad when it is prepared.
     """
     read_by = Sources().digest([], alone=[members.read.__module__])
     path = request.cache / "sources" / f"{digest.of_value([members.stamp, read_by])}.bin"
-    with locked(path):
+    writable = files.writable(path.parent)
+    with locked(path) if writable else nullcontext():
         known = None if request.verify else _remembered(path, len(members.names))
         if known is not None:
             return known
@@ -247,7 +250,7 @@ def source_digests(request: DatasetRequest, members: Members) -> np.ndarray:
             hashes = _hashes(members, pool)
             ticks = counted(request.progress, "read", len(members.names))
             data = b"".join(row for row, _ in zip(hashes, ticks, strict=True))
-        if settled:
+        if settled and writable:
             with explained(path):
                 write_bytes(path, data + hashlib.sha256(data).digest())
     return np.frombuffer(data, np.uint8).reshape(-1, arrays.DIGEST_BYTES)

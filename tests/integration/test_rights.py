@@ -87,7 +87,12 @@ def test_what_may_not_be_read_or_written_is_one_sentence(small: tuple[Path, list
         "csv": (cache, [*pairs, "--per-image", str(shut / "a.csv")], 3, "a.csv cannot be written (Permission denied)"),
         "clean": (fixed, ["cache", "clean", "--yes"], 3, "cannot be written (Permission denied)"),
         "fetch": (fixed, ["fetch", "alexnet"], 3, "cannot be written (Permission denied)"),
-        "more": (fixed, ["run", "-m", "webp:q=50", *run[3:], str(folder / "o1")], 3, " cannot be written ("),
+        "more": (
+            fixed,
+            ["run", "-m", "webp:q=50", *run[3:], str(folder / "o1")],
+            3,
+            "images cannot be written",
+        ),
         "locks": (copy(folder, "cache", locks), [*run, str(folder / "o2"), "--overwrite"], 2, rights),
         "frozen": (copy(folder, "cache", pixels), [*run, str(folder / "o3")], 2, f"pixels.u8: {rights}"),
         "verify": (copy(folder, "cache", pixels), ["cache", "verify"], 2, f"pixels.u8: {rights}"),
