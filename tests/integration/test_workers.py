@@ -147,7 +147,7 @@ def test_nothing_is_left_running_when_the_run_is_interrupted_or_killed(tmp_path:
     run.send_signal(number)
     while any(map(alive, workers)) and time.monotonic() < began + 60:
         time.sleep(0.02)
-    assert time.monotonic() - began < 30, "three seconds alone; the other tests take the processors too"
+    assert time.monotonic() - began < 3
     _, err = run.communicate()
     if number == signal.SIGINT:
         assert run.returncode == 130, err

@@ -52,10 +52,20 @@ def test_conditions_are_in_the_signature() -> None:
     assert (one["device"], one["batch"], one["height"], one["width"]) == ("cpu", 1, 8, 16)
 
 
-def test_the_schedule_bounds_the_calls() -> None:
-    assert len(seconds_per_call(lambda: None, CPU, Schedule(0, repeats=5, seconds=0.0))) == 5
-    assert len(seconds_per_call(lambda: sleep(0.01), CPU, Schedule(0, repeats=1, seconds=0.4))) >= 4
-    assert len(seconds_per_call(lambda: None, CPU, Schedule(0, repeats=1, seconds=60.0, most=9))) == 9
+def test_the_schedule_bounds_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that a call moves on by an eighth of a second, and nothing else."""
+    now = [0.0]
+    monkeypatch.setattr("bench.evaluate.clock.perf_counter", lambda: now[0])
+
+    def call() -> None:
+        now[0] += 0.125
+
+    assert seconds_per_call(call, CPU, Schedule(0, repeats=5, seconds=0.0)) == [0.125] * 5
+    assert seconds_per_call(call, CPU, Schedule(0, repeats=1, seconds=1.0)) == [0.125] * 8
+    assert seconds_per_call(call, CPU, Schedule(0, repeats=1, seconds=60.0, most=9)) == [0.125] * 9
+    before = now[0]
+    assert len(seconds_per_call(call, CPU, Schedule(warmup=3, repeats=2, seconds=0.0))) == 2
+    assert now[0] - before == 5 * 0.125
 
 
 def test_peak_memory_sees_a_large_buffer_and_forgets_it() -> None:
