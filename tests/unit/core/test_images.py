@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -103,7 +104,6 @@ def test_sixteen_bit_colour_is_rounded_as_grey_is(colour_type, channels, notes):
     "options", [{}, {"byteorder": ">"}, {"compression": "zlib"}, {"byteorder": ">", "compression": "zlib"}]
 )
 def test_sixteen_bit_colour_of_a_tiff_is_rounded_in_either_byte_order(options):
-    tifffile = pytest.importorskip("tifffile")
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, deep(3), photometric="rgb", **options)
     decoded = images.decode(buffer.getvalue(), "a.tif")
@@ -118,7 +118,6 @@ def test_sixteen_bit_colour_of_a_ppm_is_rounded_and_noted():
 
 
 def test_sixteen_bit_colour_that_pillow_would_cut_is_refused():
-    tifffile = pytest.importorskip("tifffile")
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, deep(4), photometric="rgb", extrasamples=["assocalpha"])
     with pytest.raises(images.BadImage, match="16-bit colour of the kind RGBa"):
