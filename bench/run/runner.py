@@ -257,9 +257,10 @@ def _grid(facts: Mapping[str, Any], side: int) -> int | None:
 def _floors(cells: Sequence[Cell], results: Sequence[Result], floor: MethodEntry, side: int) -> list[Cell]:
     """Cells of the floor method at every square grid that the results have, without those asked for anyway.
 
-    ``side`` is the preset's resolution, at which a method's grid is named.
+    ``side`` is the preset's resolution, at which a method's grid is named; a grid as fine as the image has no floor,
+    which would be the image itself.
     """
-    grids = {grid for result in results if (grid := _grid(result.facts, side)) is not None}
+    grids = {grid for result in results if (grid := _grid(result.facts, side)) is not None and grid < side}
     methods = [Method(floor.name, variant=str(grid)) for grid in sorted(grids)]
     present = {cell.label for cell in cells}
     return [

@@ -63,6 +63,35 @@ def test_a_run_gives_its_results_and_prints_nothing(
     }
 
 
+WHOLE = """
+from bench.contract import Continuous, MethodEntry
+
+METHOD = MethodEntry(name="whole", title="Whole", summary="the image as its codes", code="plugin_whole:Whole")
+
+
+class Whole:
+    revision = "0123456789abcdef"
+
+    def __init__(self, settings, build): ...
+
+    def encode(self, images):
+        return Continuous(images.float() / 255, 0.0, 1.0)
+
+    def decode(self, codes, noise=None):
+        return codes.tensor
+"""
+
+
+def test_a_grid_as_fine_as_the_image_has_no_floor(toy: str, tmp_path: Path) -> None:
+    file = tmp_path / "plugin_whole.py"
+    file.write_text(WHOLE)
+    found = experiment.run(config(str(file), tmp_path / "r", methods=("whole", "jpeg:q=50"), stages=("recon",)))
+    assert [(r.method, r.facts.get("grid")) for r in found if r.status == "ok"] == [
+        ("whole", [32, 32]),
+        ("jpeg:q=50", None),
+    ]
+
+
 def test_what_is_done_can_be_heard_and_the_floor_left_out(toy: str, tmp_path: Path) -> None:
     said: list[str] = []
     found = experiment.run(config(toy, tmp_path / "r", stages=("recon",)), say=said.append, with_floor=False)
