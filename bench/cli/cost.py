@@ -49,9 +49,10 @@ def _methods(texts: list[str], plugins: list[str]) -> list[tuple[Method, MethodE
     from bench.core.registry import method_of
     from bench.run.cells import parse_methods
     from bench.run.opening import methods_table
+    from bench.run.plugins import usable
 
     known = methods_table(tuple(plugins))
-    rows = [(method, known[method.name]) for method in parse_methods(texts, known)]
+    rows = [(method, usable(known[method.name])) for method in parse_methods(texts, known)]
     found = [(method, entry, method_of(entry).parts) for method, entry in rows]
     silent = [method.label for method, _, parts in found if parts is None]
     if silent:

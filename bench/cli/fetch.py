@@ -71,7 +71,8 @@ def _checkpoint(label: str, plugins: tuple[str, ...]) -> File:
     from bench.core.registry import lookup
     from bench.run.checkpoints import checkpoint_pin, source
     from bench.run.opening import methods_table
+    from bench.run.plugins import row_of, usable
 
     method, _, name = label.partition("@")
-    entry = lookup(methods_table(plugins), method.partition(":")[0], "method")
+    entry = usable(row_of(methods_table(plugins), method.partition(":")[0]))
     return checkpoint_pin(lookup(source(entry).get("checkpoints", {}), name, f"checkpoint of {entry.name}"))

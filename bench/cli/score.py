@@ -107,7 +107,7 @@ def score(
         typer.echo(text(measured, chosen, rule, remarks, rate))
     if per_image is not None:
         scored.write_values(per_image, candidate, measured)
-    return _verdict(measured, explicit=bool(metrics), strict=strict)
+    return _verdict(measured, wanted=strict or bool(metrics), said=json or all_protocols)
 
 
 def _paired(
@@ -243,10 +243,12 @@ def _same_protocol(
         )
 
 
-def _verdict(measured: Measured, explicit: bool, strict: bool) -> int:
-    """0; 2 when a metric that was asked for by name, or under ``--strict`` any, has no value."""
-    reasons = [m.reason for m in measured.measurements if m.reason is not None]
-    blocking = reasons if strict or explicit else []
-    for text in dict.fromkeys(blocking):
-        typer.echo(visible(f"bench: {text}"), err=True)
-    return UsageError.exit_code if blocking else 0
+def _verdict(measured: Measured, wanted: bool, said: bool) -> int:
+    """0; 2 where all values are ``wanted``, by name or under ``--strict``, and one is absent.
+
+    Why one is absent is said here unless it was ``said`` before: on stderr where it is an error, else with the values.
+    """
+    absent = scored.absences(measured)
+    for text in absent if wanted or not said else ():
+        typer.echo(visible(f"bench: {text}" if wanted else f"absent: {text}"), err=wanted)
+    return UsageError.exit_code if wanted and absent else 0

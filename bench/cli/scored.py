@@ -47,19 +47,23 @@ def as_rulers(measured: Measured, name: str) -> str:
 def as_text(
     measured: Measured, protocol: MetricProtocol, rule: Rule | None, remarks: Sequence[str], rate: Measurement | None
 ) -> str:
-    """A line for every value, its protocol, how images were paired, and why values are absent."""
+    """A line for every value, its protocol, and how images were paired."""
     found = [m for m in (*measured.measurements, rate) if m is not None and m.value is not None]
     names = [_label(m, protocol) for m in found]
     width = max((len(name) for name in names), default=0)
     lines = [f"{name:<{width}}  {_arrow(m)} {_number(m)}" for name, m in zip(names, found, strict=True)]
     lines += [f"protocol: {protocol.name} ({protocol.title})"]
     lines += [f"pairs: by {rule}"] if rule is not None else []
+    return visible("\n".join(lines))
+
+
+def absences(measured: Measured) -> list[str]:
+    """Why values are absent: each reason once, after the names of all that it is the reason of."""
     absent: dict[str, list[str]] = {}
     for m in measured.measurements:
         if m.reason is not None:
             absent.setdefault(m.reason, []).append(m.name)
-    lines += [f"absent: {', '.join(names)}: {reason}" for reason, names in absent.items()]
-    return visible("\n".join(lines))
+    return [f"{', '.join(names)}: {reason}" for reason, names in absent.items()]
 
 
 def _label(measurement: Measurement, protocol: MetricProtocol) -> str:

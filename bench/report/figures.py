@@ -15,7 +15,7 @@ from bench.report.examples import EXAMPLES, Member, first_seeds, telling
 from bench.report.load import Loaded
 from bench.report.numbers import fixed
 from bench.report.plots import Point
-from bench.report.rows import name_of, rows_of
+from bench.report.rows import limited_alike, name_of, rows_of
 from bench.report.stand_ins import files_apart, is_apart
 from bench.report.styles import Styles, styles
 from bench.results.record import Result
@@ -158,7 +158,7 @@ def points(results: Sequence[Result], stages: str, name: str) -> list[Point]:
     Rows that were limited by different flags are no comparison: of them only the unlimited ones are shown.
     """
     found = rows_of(results)
-    rows = found if len({row.limited for row in found}) == 1 else [row for row in found if not row.limited]
+    rows = found if limited_alike(found) else [row for row in found if not row.limited]
     made, signature = [], None
     for row in rows:
         quality = row.sources(ColumnSpec("recon", "psnr", "", fixed(2)), "psnr")

@@ -40,6 +40,15 @@ class RowResults:
         return tuple(sorted({flag for results in self.stages.values() for r in results for flag in r.limited}))
 
     @property
+    def asked(self) -> frozenset[str]:
+        """The flags that its runs were asked for and that may reduce one, whether or not they did here."""
+        found: set[str] = set()
+        for given in (r.arguments for results in self.stages.values() for r in results):
+            found |= {flag for flag in ("limit", "eval-limit") if given.get(flag.replace("-", "_")) is not None}
+            found |= {f"set {text}" for text in given.get("set", ())}
+        return frozenset(found)
+
+    @property
     def stand_ins(self) -> tuple[str, ...]:
         """The stand-ins that any number of this row touched, sorted."""
         return stand_ins(m for results in self.stages.values() for r in results for m in r.metrics)
@@ -74,6 +83,15 @@ class RowResults:
             if found:
                 return found
         return ()
+
+
+def limited_alike(rows: Sequence[RowResults]) -> bool:
+    """Whether the same flags reduced all rows, but for those that were asked of all and found nothing to reduce.
+
+    A codec beside tokenizers that are trained under one ``--limit`` is not reduced by it, and still comparable.
+    """
+    asked = frozenset[str]() if not rows else frozenset.intersection(*(row.asked for row in rows))
+    return len({frozenset(row.limited) - asked for row in rows}) <= 1
 
 
 def measurements(result: Result, spec: ColumnSpec) -> tuple[Measurement, ...]:

@@ -11,7 +11,17 @@ from bench.metrics import METRICS
 from bench.report.columns import EVERYTHING, SPECS, ColumnSpec, TableSpec, metric_column
 from bench.report.labels import short, shortened
 from bench.report.numbers import with_decimals
-from bench.report.rows import RowResults, _is_floor, measurements, name_of, rows_of, with_f1, with_floor, with_ratios
+from bench.report.rows import (
+    RowResults,
+    _is_floor,
+    limited_alike,
+    measurements,
+    name_of,
+    rows_of,
+    with_f1,
+    with_floor,
+    with_ratios,
+)
 from bench.report.stand_ins import apart, is_apart
 from bench.report.table import Absent, Cell, Column, Mark, Notes, Row, Source, Table
 from bench.results.record import STAND_IN, Measurement, Result, Signature, signature_difference, signature_id
@@ -108,7 +118,7 @@ def _row(row: RowResults, cells: Sequence[Cell], rows: Sequence[RowResults], not
     A row with stand-ins gets a footnote and a group of its own kind, and is never ranked.
     """
     random = is_apart(row.method)
-    alike = all(other.limited == row.limited for other in rows)
+    alike = limited_alike(rows)
     marks = [_limits(row, ranked=alike or random)] if row.limited else []
     marks += [_replaced(row)] if random else []
     marks += [f"The whole label is {row.method}."] if short(row.method) != row.method else []

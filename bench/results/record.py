@@ -77,7 +77,7 @@ class Result:
     - ``status``: "ok", "failed" (then ``error`` says why) or "not-applicable" (then ``error`` says why).
     - ``method``: the canonical method label, also its row label; ``title`` is for people.
     - ``key``: digest of everything that decides the result; equal keys mean that no work is needed.
-    - ``limited``: names of the flags that reduced the run (``limit``, ``eval_limit``); empty for a full run.
+    - ``limited``: the flags that reduced this result (``limit``, ``eval-limit``, ``set KEY=VALUE``), empty for none.
     - ``facts``: what is reported but not ranked (code shape, budget, training curve).
     - ``settings``: the method's resolved settings; ``arguments``: those given and those resolved.
     - ``provenance``: commit, packages, hardware, determinism, digests of data and weights.

@@ -18,6 +18,7 @@ from bench.results.record import STAGES
 from bench.run.checkpoints import Named, named
 from bench.run.config import RunConfig
 from bench.run.method_string import Method, parse_list
+from bench.run.plugins import row_of
 from bench.run.presets import PRESETS, Preset
 from bench.run.published import expanded
 from bench.run.settings import Decoding, resolve_decoding, resolve_prior, settings_of, with_options
@@ -74,7 +75,7 @@ def parse_methods(texts: Sequence[str], table: Mapping[str, MethodEntry]) -> lis
     """The parsed methods of a command line, each one known to the table."""
     methods = parse_list(texts, [name for name, entry in table.items() if entry.takes_rest], list(table))
     for method in methods:
-        registry.lookup(table, method.name, "method")
+        row_of(table, method.name)
     return methods
 
 

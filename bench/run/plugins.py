@@ -7,13 +7,14 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
 from bench.contract import MethodEntry
 from bench.core.failures import contained
-from bench.core.registry import load
+from bench.core.registry import load, lookup
 from bench.errors import AdapterError, BenchError, UsageError
 
 ENTRY_POINTS = "bench.methods"
@@ -47,17 +48,44 @@ def with_plugins(methods: Mapping[str, str], files: Iterable[str]) -> dict[str, 
             entry = plugin_entry(file)
         except AdapterError as error:
             entry = _broken(_name_in(file), error)
+            if entry.name in table:  # only a guess, of a row that has another name or none
+                raise UsageError(str(error)) from error
         _add(table, entry, f"the plugin {file}")
     return table
 
 
+@dataclass(frozen=True)
+class Broken:
+    """The settings of a plugin's row that cannot be imported: whatever is asked of it fails with that error, alone."""
+
+    error: AdapterError
+
+    def __call__(self, preset: str, variant: str | None) -> object:
+        """Raises the error."""
+        raise AdapterError(str(self.error)) from self.error
+
+
 def _broken(name: str, error: AdapterError) -> MethodEntry:
-    """The row of a plugin that cannot be imported: whatever is asked of it fails with that error, alone."""
+    return MethodEntry(name=name, title=name, summary=str(error), code=f"{name}:METHOD", settings=Broken(error))
 
-    def settings(preset: str, variant: str | None) -> object:
-        raise AdapterError(str(error)) from error
 
-    return MethodEntry(name=name, title=name, summary=str(error), code=f"{name}:METHOD", settings=settings)
+def row_of(table: Mapping[str, MethodEntry], name: str) -> MethodEntry:
+    """The row of that name. Raises :class:`UsageError` for none, with why plugins could not be imported.
+
+    The row may be that of such a plugin, whose name can be told from its text alone.
+    """
+    try:
+        return lookup(table, name, "method")
+    except UsageError as error:
+        broken = [str(entry.settings.error) for entry in table.values() if isinstance(entry.settings, Broken)]
+        raise UsageError(" ".join([str(error), *broken])) from error
+
+
+def usable(entry: MethodEntry) -> MethodEntry:
+    """The row. Raises the :class:`AdapterError` of a plugin that cannot be imported."""
+    if isinstance(entry.settings, Broken):
+        raise AdapterError(str(entry.settings.error)) from entry.settings.error
+    return entry
 
 
 def _name_in(file: str) -> str:

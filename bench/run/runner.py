@@ -17,7 +17,7 @@ from bench.errors import AdapterError, BenchError
 from bench.results.provenance import provenance
 from bench.results.record import TRAINED_WITH, Result
 from bench.results.store import Place
-from bench.run import sizes
+from bench.run import limits, sizes
 from bench.run.cells import NEEDS, Cell
 from bench.run.job import Job, job_of
 from bench.run.method_string import Method
@@ -171,7 +171,8 @@ def _run_new(name: str, key: str, reason: str | None, work: Stage, job: Job, her
         place.write(result)
         return result
     session.say(f"{cell.label} seed {cell.seed}, {name} ({here})")
-    return _store(blank, _marked(work.run(job), name, job), session, place)
+    outcome = _marked(work.run(job), name, job)
+    return _store(dataclasses.replace(blank, limited=limits.limited(name, job)), outcome, session, place)
 
 
 def _failure(name: str, job: Job, error: BenchError) -> Result:
@@ -194,7 +195,6 @@ def _blank(name: str, cell: Cell, session: Session, key: str) -> Result:
         seed=cell.seed,
         key=key,
         task=cell.task,
-        limited=session.limited,
         settings=dict(digest.plain(cell.settings)),
         arguments={key: str(value) if key == "out" else digest.plain(value) for key, value in config.items()},
     )
@@ -257,9 +257,10 @@ def _grid(facts: Mapping[str, Any], side: int) -> int | None:
 def _floors(cells: Sequence[Cell], results: Sequence[Result], floor: MethodEntry, side: int) -> list[Cell]:
     """Cells of the floor method at every square grid that the results have, without those asked for anyway.
 
-    ``side`` is the preset's resolution, at which a method's grid is named.
+    ``side`` is the preset's resolution, at which a method's grid is named; a grid as fine as the image has no floor,
+    which would be the image itself.
     """
-    grids = {grid for result in results if (grid := _grid(result.facts, side)) is not None}
+    grids = {grid for result in results if (grid := _grid(result.facts, side)) is not None and grid < side}
     methods = [Method(floor.name, variant=str(grid)) for grid in sorted(grids)]
     present = {cell.label for cell in cells}
     return [

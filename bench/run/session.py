@@ -120,16 +120,6 @@ class Session:
         """Finds and names the pretrained networks of this run, with stand-ins where ``--stand-in`` allows them."""
         return Pretrained(self.cache / STAND_INS if self.config.stand_in else None)
 
-    @property
-    def limited(self) -> tuple[str, ...]:
-        """The flags that reduce this run below its preset."""
-        flags = {
-            "limit": self.config.limit is not None,
-            "eval-limit": self.config.eval_limit is not None,
-            **{f"set {text}": True for text in self.config.set},
-        }
-        return tuple(name for name, given in flags.items() if given)
-
     def place(self, cell: Cell) -> Place:
         """Where a cell's results are: unlike images and unlike recipes have places of their own."""
         dataset = self.dataset

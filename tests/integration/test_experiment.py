@@ -13,11 +13,12 @@ import pytest
 
 import bench
 from bench.errors import UsageError
-from bench.run import checkpoints, experiment, opening, tokenizers
+from bench.run import checkpoints, experiment, limits, opening, tokenizers
 from bench.run.checks import prepare
 from bench.run.config import RunConfig
 from bench.run.job import job_of
 from tests.conftest import Command
+from tests.sources import encoded, folder
 
 SETS = ("images_seen=64", "previews=0")
 
@@ -61,6 +62,35 @@ def test_a_run_gives_its_results_and_prints_nothing(
     assert {(row.method, row.stage, row.status) for row in frame.itertuples()} == {
         (r.method, r.stage, r.status) for r in found
     }
+
+
+WHOLE = """
+from bench.contract import Continuous, MethodEntry
+
+METHOD = MethodEntry(name="whole", title="Whole", summary="the image as its codes", code="plugin_whole:Whole")
+
+
+class Whole:
+    revision = "0123456789abcdef"
+
+    def __init__(self, settings, build): ...
+
+    def encode(self, images):
+        return Continuous(images.float() / 255, 0.0, 1.0)
+
+    def decode(self, codes, noise=None):
+        return codes.tensor
+"""
+
+
+def test_a_grid_as_fine_as_the_image_has_no_floor(toy: str, tmp_path: Path) -> None:
+    file = tmp_path / "plugin_whole.py"
+    file.write_text(WHOLE)
+    found = experiment.run(config(str(file), tmp_path / "r", methods=("whole", "jpeg:q=50"), stages=("recon",)))
+    assert [(r.method, r.facts.get("grid")) for r in found if r.status == "ok"] == [
+        ("whole", [32, 32]),
+        ("jpeg:q=50", None),
+    ]
 
 
 def test_what_is_done_can_be_heard_and_the_floor_left_out(toy: str, tmp_path: Path) -> None:
@@ -112,6 +142,30 @@ def test_a_cell_of_several_stages_finds_its_weights_and_opens_its_dataset_once(t
         found = experiment.run(again, with_floor=False)
     assert [(r.stage, r.status) for r in found][1] == ("recon", "ok")
     assert dict(counted) == {"named": 1, "open_dataset": 1, "session_of": 1, "_made": 1}
+
+
+def test_a_flag_marks_the_results_that_it_reduced_alone(toy: str, tmp_path: Path) -> None:
+    def marked(**changes: object) -> dict[str, dict[str, tuple[str, ...]]]:
+        found = prepare(config(toy, tmp_path / "r", **{"set": (), "methods": ("toy", "jpeg:q=50", "dct"), **changes}))
+        stages = ("train", "recon", "cost", "gen")
+        return {job.cell.label: {name: limits.limited(name, job) for name in stages} for job in found.jobs}
+
+    both, evaluation = ("limit", "eval-limit"), ("eval-limit",)
+    assert marked() == {
+        "toy": {"train": ("limit",), "recon": both, "cost": (), "gen": both},
+        "jpeg:q=50": {"train": ("limit",), "recon": evaluation, "cost": (), "gen": both},
+        "dct": {"train": ("limit",), "recon": both, "cost": (), "gen": both},
+    }, "dct has the statistics of training images"
+    assert set(marked(limit=10**6, eval_limit=10**6)["toy"].values()) == {()}
+    assert marked(set=("images_seen=8",), limit=None)["jpeg:q=50"]["recon"] == ("eval-limit", "set images_seen=8")
+    kodak = folder(tmp_path / "kodak", {f"{i}.png": encoded(i, height=32, width=32) for i in range(9)})
+    tested = marked(dataset=f"testset:{kodak}", stages=("recon",), methods=("jpeg:q=50", "dct"))
+    assert {found["recon"] for found in tested.values()} == {evaluation}, "no training image was used"
+    (train,) = [r for r in experiment.run(config(toy, tmp_path / "r", stages=("train",))) if r.status == "ok"]
+    (weights,) = (tmp_path / "r").rglob("toy/seed0/train.json")
+    again = marked(limit=None, eval_limit=None, methods=(f"toy@{weights}",), stages=("recon",))
+    assert [found["recon"] for found in again.values()] == [train.limited]
+    assert train.limited == ("limit", *(f"set {text}" for text in SETS))
 
 
 def test_seeds_of_one_method_look_for_its_weights_once(toy: str, tmp_path: Path) -> None:

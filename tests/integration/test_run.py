@@ -78,6 +78,8 @@ def test_limits_mark_the_row(toy: str, tmp_path: Path, command: Command) -> None
     printed = json.loads(done.out)
     recon = next(r for r in printed if r["stage"] == "recon" and r["method"] == "toy")
     assert recon["limited"] == ["limit", "eval-limit"]
+    floor = {r["stage"]: r["limited"] for r in printed if r["method"].startswith("downsample")}
+    assert floor == {"recon": ["eval-limit"], "cost": []}, "nothing of it is trained"
     assert next(m["n"] for m in recon["metrics"] if m["name"] == "psnr") == 8
 
 

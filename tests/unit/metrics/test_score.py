@@ -23,6 +23,21 @@ def test_text_names_values_protocol_and_absences(real, fake):
     assert "MS-SSIM needs at least 161 pixels" in out
 
 
+def test_why_a_value_is_absent_is_said_once(real, fake):
+    reason = "MS-SSIM needs at least 161 pixels"
+    sets = ("--real", real, "--fake", fake)
+    for asked, code, ends in (
+        ((), 0, (1, 0)),
+        (("--json",), 0, (1, 0)),
+        (("--metrics", "psnr,ms-ssim"), 2, (0, 1)),
+        (("--strict",), 2, (0, 1)),
+    ):
+        done, out, err = bench("score", *sets, *asked)
+        assert done == code
+        assert (out.count(reason), err.count(reason)) == ends
+    assert f"bench: ms-ssim: {reason}" in err
+
+
 def test_the_same_images_in_any_container_score_alike(real, fake, tmp_path):
     import zipfile
 
@@ -189,9 +204,10 @@ def test_statistics_of_another_protocol_exit_4(fake, tmp_path):
     code, _, err = bench("score", "--real", "other", "--fake", fake, "--metrics", "fid", "--protocol", "clean")
     assert code == 4
     assert "inception-clean.pool3" in err
-    code, out, _ = bench("score", "--real", "other", "--fake", fake, "--metrics", "fid", "--protocol", "adm")
+    code, _, err = bench("score", "--real", "other", "--fake", fake, "--metrics", "fid", "--protocol", "adm")
     assert code == 2
-    assert "fetch inception" in out
+    assert "bench: fid: " in err
+    assert "fetch inception" in err
 
 
 @pytest.mark.parametrize(

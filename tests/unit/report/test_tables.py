@@ -63,6 +63,17 @@ def test_limited_rows_are_footnoted_and_not_ranked(table):
     assert notes(made, made.rows[0]) == "Limited by --limit."
 
 
+def test_rows_of_one_limited_run_are_ranked_where_some_had_nothing_to_limit():
+    asked = {"limit": 8, "set": ["images_seen=8"]}
+    trained = ("brics", "vqgan")
+    found = [replace(r, limited=("limit",) if r.method in trained else (), arguments=asked) for r in usual()]
+    (made,) = comparison(found)
+    assert cell(made, "brics", "psnr").mark == "best"
+    assert cell(made, "vqgan", "psnr").mark == "second"
+    (mixed,) = comparison([replace(r, arguments={}) if r.method not in trained else r for r in found])
+    assert cell(mixed, "brics", "psnr").mark == "", "the others were not asked for that limit"
+
+
 def test_distance_to_downsample_of_the_same_grid(table):
     assert cell(table, "brics", "psnr-over-downsample").text == "+2.66"
     assert cell(table, "vqgan", "psnr-over-downsample").value == pytest.approx(2.06)

@@ -105,3 +105,27 @@ def test_a_missing_plugin_and_a_taken_name(tmp_path: Path) -> None:
     file.write_text(GOOD)
     with pytest.raises(UsageError, match="'mine', which exists already"):
         plugins.with_plugins({"mine": "plugin_twice:METHOD"}, [str(file)]) if plugins.plugin_module(file) else None
+
+
+UNREAD = HEAD + 'NAME = "posterise"\ndef broken(:\nMETHOD = MethodEntry(name=NAME, title="P", summary="", code="a:B")\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "code"),
+    [
+        ("plugin_unread.py", ("run", "--preset", "smoke", "--methods", "posterise"), 2),
+        ("plugin_unread.py", ("cost", "--methods", "posterise"), 2),
+        ("plugin_unread.py", ("cost", "--methods", "plugin_unread"), 3),
+        ("plugin_unread.py", ("fetch", "plugin_unread@some"), 3),
+        ("plugin_unread.py", ("fetch", "posterise@some"), 2),
+        ("jpeg.py", ("run", "--preset", "smoke", "--methods", "posterise"), 2),
+    ],
+)
+def test_a_plugin_whose_name_cannot_be_told_is_said_with_the_cause(
+    file: str, arguments: tuple[str, ...], code: int, tmp_path: Path, cache: Path, command: Command
+) -> None:
+    (tmp_path / file).write_text(UNREAD)
+    done = command(*arguments, "--plugin", str(tmp_path / file))
+    assert done.code == code
+    assert f"The plugin {tmp_path / file} cannot be imported: SyntaxError" in done.err
+    assert f"{tmp_path / file}:3" in done.err
