@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.quoted import literature, load_quoted
+from bench.report.literature import literature
+from bench.report.quoted import load_quoted
 from bench.report.tables import tables
 from bench.report.writers.latex import document, escape_latex, to_latex
 from tests.unit.report.sample_results import recon, usual
