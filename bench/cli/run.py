@@ -103,7 +103,7 @@ def show(config: RunConfig, results: list[Result], as_json: bool) -> None:
 
 def _published(dataset: str, kind: str) -> list[Table]:
     """What the literature prints for a dataset, of one kind of table."""
-    from bench.report.quoted import literature
+    from bench.report.literature import literature
 
     quoted = [table for table in quoted_tables() if table.dataset == dataset]
     return [table for table in literature(quoted, dataset) if table.name == kind] if quoted else []

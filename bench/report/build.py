@@ -15,9 +15,10 @@ from bench.report import choice, figures, plots, rulers
 from bench.report.columns import SPECS
 from bench.report.contradictions import contradictions
 from bench.report.gallery import Gallery, galleries
+from bench.report.literature import literature
 from bench.report.load import Loaded
 from bench.report.published import against_published
-from bench.report.quoted import QuotedTable, literature
+from bench.report.quoted import QuotedTable
 from bench.report.significance import with_statistics
 from bench.report.stand_ins import files_apart
 from bench.report.table import Table

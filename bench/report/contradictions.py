@@ -7,12 +7,12 @@ from decimal import Decimal
 
 from bench.errors import UsageError
 from bench.report.causes import CAUSES
-from bench.report.columns import QUOTED
 from bench.report.copies import Twins
 from bench.report.disputes import Member, causes_of, counted, half_unit, members
+from bench.report.literature import quoted_cell, quoted_columns
 from bench.report.numbers import exactly
 from bench.report.published import PUBLISHED_WEIGHTS, corresponds
-from bench.report.quoted import HIGHER_IS_BETTER, Quote, QuotedTable
+from bench.report.quoted import Quote, QuotedTable
 from bench.report.rows import RowResults, rows_of
 from bench.report.stand_ins import apart, is_apart
 from bench.report.table import Cell, Column, Notes, Row, Source, Table
@@ -62,12 +62,7 @@ def _is_published_configuration(row: RowResults) -> bool:
 
 def _columns(groups: Mapping[str, Sequence[Member]]) -> tuple[Column, ...]:
     """The metrics that the sources print."""
-    present = {name for rows in groups.values() for member in rows for name in member.row.values}
-    return tuple(
-        Column(name, spec.heading(name), exactly, name in HIGHER_IS_BETTER, spec.unit)
-        for spec in QUOTED["recon"].columns
-        for name in spec.matches(present)
-    )
+    return quoted_columns("recon", [member.row for rows in groups.values() for member in rows])
 
 
 def _summary(dataset: str, groups: Mapping[str, Sequence[Member]]) -> Table:
@@ -134,16 +129,13 @@ def _accusation(pair: Twins, member: Member) -> str:
 
 
 def _published(metric: str, member: Member, notes: Notes) -> Cell:
-    quote = member.row.values.get(metric)
-    if quote is None:
+    if metric not in member.row.values:
         return Cell()
     marks = [notes.add(f"mislabelled: {CAUSES['mislabelled']}.")] if member.is_copied(metric) else []
     if metric in member.row.suspect:
         cause, text = member.row.suspect[metric]
         marks.append(notes.add(f"{cause}, likely: {text}"))
-    return Cell(
-        quote.value, float(quote.spread) if quote.spread else None, text=quote.text(millions=False), notes=tuple(marks)
-    )
+    return quoted_cell(member.row.values[metric], metric, comparable=False, notes=tuple(marks))
 
 
 # Spread and causes ------------------------------------------------------------------------------------------------

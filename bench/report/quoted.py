@@ -1,10 +1,10 @@
-"""Published numbers as data (``results/quoted``), and the literature's tables made from them."""
+"""Published numbers as data: the files of ``results/quoted``, read and checked."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -14,9 +14,6 @@ from bench.core import documents
 from bench.errors import UsageError
 from bench.report.causes import CAUSES
 from bench.report.columns import QUOTED, ColumnSpec
-from bench.report.numbers import exactly
-from bench.report.table import Cell, Column, Notes, Row, Table
-from bench.report.tables import mark_rows
 from bench.results.record import STRICT
 
 QUOTED_FOLDER = Path(__file__).resolve().parents[2] / "results" / "quoted"
@@ -42,9 +39,6 @@ REASONS = {
     "unknown": "the cause is not known",
 }
 """Why a measurement differs from a published number; nothing else may be given as a reason."""
-
-WITHIN = "Marks are given within one table of one source: between sources the protocols differ or are not known."
-HIGHER_IS_BETTER = frozenset({"psnr", "ssim", "ms-ssim", "is", "precision", "recall", "f1", "density", "coverage"})
 
 
 @dataclass(frozen=True)
@@ -246,54 +240,6 @@ def _check(table: QuotedTable, file: Path) -> None:
 
 def _spec(kind: str, name: str) -> ColumnSpec | None:
     return next((spec for spec in QUOTED[kind].columns if spec.matches([name])), None)
-
-
-def literature(quoted: Sequence[QuotedTable], dataset: str | None) -> tuple[Table, ...]:
-    """The literature's tables for a dataset (None: for every one), one per kind.
-
-    Numbers that do not depend on the dataset are always there; superseded ones never. Marks are given within one
-    table of one source, since only there the protocols are sure to agree.
-    """
-    current = [table for table in quoted if not table.superseded]
-    known = sorted({table.dataset for table in current if table.dataset})
-    if dataset is not None and dataset not in known:
-        raise UsageError(f"Nothing is quoted for the dataset '{dataset}'; there is: {', '.join(known)}.")
-    wanted: list[str | None] = [*known, None] if dataset is None else [dataset, None]
-    return tuple(
-        _literature(kind, [t for t in current if t.kind == kind and t.dataset == name], name or "")
-        for name in wanted
-        for kind in QUOTED
-        if any(t.kind == kind and t.dataset == name for t in current)
-    )
-
-
-def _literature(kind: str, members: Sequence[QuotedTable], dataset: str) -> Table:
-    notes = Notes()
-    present = {name for table in members for row in table.rows for name in row.values}
-    columns = tuple(
-        Column(name, spec.heading(name), exactly, name in HIGHER_IS_BETTER, spec.unit)
-        for spec in QUOTED[kind].columns
-        for name in spec.matches(present)
-    )
-    rows = []
-    for table in members:
-        citation = (notes.add(" ".join((table.reference, *table.notes))),)
-        for row in table.rows:
-            own = tuple(notes.add(text) for text in row.notes)
-            cells = tuple(_cell(column, row.values.get(column.name)) for column in columns)
-            rows.append(Row(row.label, row.method, (), cells, (*citation, *own), f"{table.source}/{table.id}"))
-    spec = QUOTED[kind]
-    return Table(
-        spec.name, spec.title, dataset, "published", columns, mark_rows(columns, rows), notes.texts(), remark=WITHIN
-    )
-
-
-def _cell(column: Column, quote: Quote | None) -> Cell:
-    if quote is None:
-        return Cell()
-    deviation = float(quote.spread) if quote.spread is not None else None
-    text = quote.text(millions=column.name.endswith("parameters"))
-    return Cell(quote.value, deviation, text=text, comparable=True)
 
 
 def quoted_tables() -> tuple[QuotedTable, ...]:

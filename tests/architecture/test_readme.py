@@ -6,11 +6,15 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.results.record import signature_id
+from bench.results.store import Place
 from bench.run.presets import PRESETS
 from tests.conftest import Command
+from tests.unit.report.sample_results import SIGNATURE, recon
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -77,9 +81,18 @@ def test_the_data_frame_of_the_readme_is_made_as_written(
     monkeypatch.setenv("BENCH_CACHE", str(shared_cache))
     monkeypatch.chdir(tmp_path)
     source = next(text for language, text in BLOCKS if language == "python" and "# frame.py" in text)
-    made: dict[str, object] = {}
+    made: dict[str, Any] = {}
+    other = recon("jpeg:q=50", 1.0, preset="small"), recon("jpeg:q=50", 2.0, limited=("eval_limit",))
+    for number, unlike in enumerate(other):
+        place = Path(f"results/local/{number}")
+        Place(place, unlike.dataset, unlike.preset, unlike.method, unlike.seed).write(unlike, None)
     exec(source, made)
     assert "jpeg:q=50" in capsys.readouterr().out
+    (own,) = made["frame"].query("metric == 'psnr' and method == 'jpeg:q=50' and value > 2").itertuples()
+    assert made["table"].loc["jpeg:q=50", "photos"].dropna().to_dict() == {
+        ("smoke", own.signature_id): own.value,
+        ("small", signature_id(SIGNATURE)): 1.0,
+    }, "nothing that is limited, of another preset or of another protocol is averaged"
     assert len(made["images"]) > len(made["frame"])
 
 

@@ -42,7 +42,8 @@ def quoted(scratch: Path) -> dict[str, bytes]:
 
 def read_quoted(folder: Path) -> str:
     """Their tables."""
-    from bench.report.quoted import literature, load_quoted
+    from bench.report.literature import literature
+    from bench.report.quoted import load_quoted
     from bench.report.writers import text
 
     found = load_quoted(folder / "q")

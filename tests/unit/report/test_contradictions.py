@@ -176,6 +176,9 @@ def test_the_committed_tables_hold_the_known_contradictions(quoted):
     assert lines_of["VQGAN f16, 1024 codes · rFID"][1:3] == ["7.94", "10.54"]
     assert "reference-split" in lines_of["VQGAN f16, 1024 codes · rFID"][4]
     assert lines_of["LlamaGen VQ-16 · PSNR"][4] == "agree"
+    assert lines_of["UniTok · rFID"][:3] == ["3", "0.362", "0.41"]
+    assert lines_of["VILA-U 256 · rFID"][:3] == ["2", "1.80", "4.231"]
+    assert lines_of["VAR VQ · rFID"][:3] == ["3", "0.90", "2.7"]
 
 
 def test_every_row_of_the_values_is_told_from_the_others(quoted):

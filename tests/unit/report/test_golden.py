@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.report.choice import concise
-from bench.report.quoted import literature, load_quoted
+from bench.report.literature import literature
+from bench.report.quoted import load_quoted
 from bench.report.tables import tables
 from bench.report.writers.latex import to_latex
 from bench.report.writers.text import to_csv, to_markdown, to_text

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.quoted import literature, load_quoted
+from bench.report.contradictions import contradictions
+from bench.report.literature import literature
+from bench.report.quoted import load_quoted
 from bench.report.tables import tables
 from bench.report.writers.latex import document, escape_latex, to_latex
 from tests.unit.report.sample_results import recon, usual
@@ -60,11 +62,34 @@ def test_two_rows_may_have_one_label():
     assert text.count("\\\\\n") == text.count(r"\begin{tabular}") * (2 * len(table.rows) + 1)
 
 
+def test_a_table_higher_than_a_page_is_continued_on_the_next_with_words_broken(tmp_path):
+    (table,) = tables(usual(), ("comparison",))
+    words = replace(table.rows[0].cells[0], text="resolution, mislabelled, weights-not-named")
+    line = replace(table.rows[0], cells=(words, *table.rows[0].cells[1:]))
+    few = to_latex(replace(table, rows=(line,)))
+    assert r"\begin{table}" in few
+    assert "longtable" not in few
+    assert r"resolution, mislabelled,\\weights-not-named}" in few
+    for high in (replace(table, rows=(line,) * 60), replace(table, notes=("word " * 200,) * 12)):
+        text = to_latex(high)
+        parts = text.count(r"\begin{longtable}")
+        assert parts == text.count(r"\addtocounter{table}{-1}") + 1
+        assert text.count(r"\label{") == 1
+        assert r"\begin{table}" not in text
+    groups = to_latex(replace(table, rows=(line,) * 59 + (replace(line, group="apart"),)))
+    for part in groups.split(r"\endlastfoot")[1:]:
+        body = part.partition(r"\end{longtable}")[0].strip().split("\n")
+        assert body.index(r"\midrule") == len(body) - 2, "the rule is before the row of the other group"
+        assert len(body) == 61
+
+
 @needs_pdflatex
-def test_all_tables_compile_and_nothing_runs_over_the_margin(tmp_path):
+def test_all_tables_compile_and_nothing_runs_over_the_margin_or_the_page(tmp_path):
     quoted = load_quoted(Path(__file__).parents[3] / "results" / "quoted")
-    log = compiled(document([*tables(usual()), *literature(quoted, "church"), *literature(quoted, "ffhq")]), tmp_path)
+    known = [*literature(quoted, "church"), *literature(quoted, "ffhq"), *contradictions(quoted, ())]
+    log = compiled(document([*tables(usual()), *known]), tmp_path)
     assert "Overfull" not in log
+    assert "Float too large" not in log
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
 
 

@@ -14,8 +14,9 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from bench.report.gallery import galleries
+from bench.report.literature import literature
 from bench.report.load import load
-from bench.report.quoted import literature, load_quoted
+from bench.report.quoted import load_quoted
 from bench.report.tables import tables
 from bench.report.writers.html import Picture, to_html
 from tests.unit.report.sample_results import number, recon, result, usual

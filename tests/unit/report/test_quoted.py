@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
+from bench.report.literature import literature
 from bench.report.published import against_published
-from bench.report.quoted import CONFIDENCE, REASONS, literature, load_quoted
+from bench.report.quoted import CONFIDENCE, REASONS, load_quoted
 from bench.report.writers.text import to_text
 from tests.unit.report.sample_results import number, recon, result
 
