@@ -71,9 +71,7 @@ FORMATS: dict[str, Callable[[Frozen, Path], None]] = {"nvidia": nvidia, "adm": a
 def strip(rows: Sequence[np.ndarray]) -> bytes:
     """Rows of images, each uint8 ``[N, 3, H, W]`` with equal N, one above the other."""
     joined = np.concatenate([np.concatenate(list(row), axis=2) for row in rows], axis=1)
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(joined.transpose(1, 2, 0))).save(buffer, format="PNG")
-    return buffer.getvalue()
+    return png(joined)
 
 
 def boxed(pixels: np.ndarray, side: int) -> np.ndarray:
@@ -108,8 +106,6 @@ def heat(values: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def export(frozen: Frozen, seeds: Sequence[int], folder: Path) -> None:
     """Writes every sample as ``seed<number>.png``; ``seeds`` in ascending order, as the samples are."""
-    from PIL import Image
-
     folder.mkdir(parents=True, exist_ok=True)
     for seed, pixels in zip(sorted(seeds), frozen.pixels, strict=True):
-        Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(folder / f"seed{seed:06d}.png")
+        (folder / f"seed{seed:06d}.png").write_bytes(png(pixels))

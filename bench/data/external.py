@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 from bench.core import digest
 from bench.core.files import cache_root, expanded, settled, write_bytes
-from bench.core.images import Decoded
 from bench.core.source import Sources
 from bench.data import freezing, manifest, pairing
 from bench.data.mixed import Mixed
@@ -91,7 +90,7 @@ class ReadyFiles:
         """
         pairs = self._paired(reference) if self.kind == "recons" else None
         names = self.files.names if pairs is None else [self.files.names[i] for i in pairs.order]
-        size = self._decoded(names[0]).pixels.shape[:2]
+        size = self.files.pixels(names[0]).pixels.shape[:2]
         if reference is not None and not isinstance(reference, Mixed) and size != reference.pixels.shape[2:]:
             raise UsageError(
                 f"'{self.kind}:{self.name}' holds images of {size[1]}x{size[0]} pixels, the originals have "
@@ -102,30 +101,26 @@ class ReadyFiles:
         code = Sources().digest(["bench.data.external"])
         recipe = digest.of_value(["ready", code, self.kind, self.digest, original, rule])
         left_out = len(self.files.names) - len(names)
+        sizes = reference.sizes.tolist() if isinstance(reference, Mixed) else [size] * len(names)
 
         def produce(start: int, stop: int) -> freezing.Block:
-            return self._block(names[start:stop], [size] * (stop - start))
+            return self._block(names[start:stop], sizes[start:stop])
 
         def facts(sources: Path) -> Mapping[str, Any]:
             return {**self._facts(sources), LEFT_OUT: left_out, PAIRED_BY: rule}
 
         folder = cache / "images" / recipe[:32]
         if isinstance(reference, Mixed):
-            sizes = [(int(height), int(width)) for height, width in reference.sizes]
-
-            def produce_mixed(start: int, stop: int) -> freezing.Block:
-                return self._block(names[start:stop], sizes[start:stop])
-
-            return freezing.freeze_mixed(folder, len(names), produce_mixed, one_by_one, facts, recipe)
+            return freezing.freeze_mixed(folder, len(names), produce, one_by_one, facts, recipe)
         return freezing.freeze(folder, len(names), size, produce, facts, recipe)
 
-    def _block(self, names: Sequence[str], sizes: Sequence[tuple[int, ...]]) -> freezing.Block:
+    def _block(self, names: Sequence[str], sizes: Sequence[Sequence[int]]) -> freezing.Block:
         """The images of these names, which must have these sizes."""
         pixels, sources = [], []
         for name, size in zip(names, sizes, strict=True):
-            decoded = self._decoded(name)
+            decoded = self.files.pixels(name)
             image = decoded.pixels
-            if image.shape[:2] != size:
+            if list(image.shape[:2]) != list(size):
                 raise UsageError(
                     f"{name} of {self.path} is {image.shape[1]}x{image.shape[0]} pixels where others are "
                     f"{size[1]}x{size[0]}; nothing is resized silently."
@@ -133,9 +128,6 @@ class ReadyFiles:
             pixels.append(image.transpose(2, 0, 1))
             sources.append({"name": name, "encoding": decoded.encoding, "notes": list(decoded.notes)})
         return freezing.Block(pixels, sources=sources)
-
-    def _decoded(self, name: str) -> Decoded:
-        return self.files.pixels(name)
 
     def _facts(self, sources: Path) -> Mapping[str, Any]:
         """How the files were encoded (JPEG samples move a Fréchet distance), what was converted, what was left out."""

@@ -178,8 +178,8 @@ def _damaged(frozen: Frozen, start: int) -> int | None:
 
 
 @dataclass(frozen=True)
-class _Manifest:
-    """What a manifest must say; it may say more."""
+class Recorded:
+    """What the manifest of any frozen folder must say; it may say more."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"allow_inf_nan": False}
 
@@ -187,25 +187,49 @@ class _Manifest:
     digest: str
     sha256: str
     count: int
+    lengths: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Size:
+    """What the manifest of images of one size must say, too."""
+
     height: int
     width: int
-    lengths: Mapping[str, int]
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
     """The manifest, whole and of this version; raises :class:`bench.errors.IntegrityError` where it is not."""
+    manifest, said, door = recorded(folder, SCHEMA)
+    size: _Size = documents.check(_Size, manifest, door)
+    each = {PIXELS: 3 * size.height * size.width, DIGESTS: DIGEST_BYTES}
+    if not fits(said, each) or min(said.count, size.height - 1, size.width - 1) < 0:
+        raise door.refuse(MISFIT)
+    return manifest
+
+
+MISFIT = "records sizes that do not belong together"
+
+
+def recorded(folder: Path, schema: str) -> tuple[dict[str, Any], Recorded, documents.Door]:
+    """A folder's manifest with its own digest, what it must say in any case, and how it is refused for more.
+
+    Raises :class:`bench.errors.IntegrityError` for a manifest that was changed or has another schema.
+    """
     path = folder / MANIFEST
     door = documents.Door(str(path), "prepare the data again", IntegrityError)
     manifest: dict[str, Any] = documents.from_json(documents.read(path, door), door)
-    said: _Manifest = documents.check(_Manifest, manifest, door)
-    if said.schema != SCHEMA or said.sha256 != self_digest(manifest):
+    said: Recorded = documents.check(Recorded, manifest, door)
+    if said.schema != schema or said.sha256 != self_digest(manifest):
         raise door.refuse("was changed or is of another version")
-    each = {PIXELS: 3 * said.height * said.width, DIGESTS: DIGEST_BYTES}
-    each |= {LABELS: 8} if LABELS in said.lengths else {}
-    fit = all(said.lengths.get(name) == said.count * size for name, size in each.items())
-    if not fit or min(said.count, said.height - 1, said.width - 1) < 0 or said.lengths.keys() - {*each, SOURCES}:
-        raise door.refuse("records sizes that do not belong together")
-    return manifest
+    return manifest, said, door
+
+
+def fits(said: Recorded, each: Mapping[str, int | None]) -> bool:
+    """Whether a folder records these files, with so many bytes of each image (None: any), and no unknown ones."""
+    each = {**each, **({LABELS: 8} if LABELS in said.lengths else {})}
+    right = all(size is None or said.lengths.get(name) == said.count * size for name, size in each.items())
+    return right and each.keys() <= said.lengths.keys() <= {*each, SOURCES}
 
 
 def self_digest(manifest: Mapping[str, Any]) -> str:

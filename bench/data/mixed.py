@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from bench.core import documents
 from bench.data import frozen as equal
-from bench.data.frozen import DIGEST_BYTES, DIGESTS, LABELS, MANIFEST, PIXELS, SOURCES, Frozen
+from bench.data.frozen import DIGEST_BYTES, DIGESTS, LABELS, PIXELS, Frozen
 from bench.errors import IntegrityError
 
 SCHEMA = "bench.frozen/2"
@@ -144,31 +143,11 @@ def _mapped_folder(folder: Path) -> Mixed:
     return Mixed(manifest["digest"], data, sizes, labels, rows, manifest, folder)
 
 
-@dataclass(frozen=True)
-class _Manifest:
-    """What a manifest must say; it may say more."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"allow_inf_nan": False}
-
-    schema: str
-    digest: str
-    sha256: str
-    count: int
-    lengths: Mapping[str, int]
-
-
 def manifest_of(folder: Path) -> dict[str, Any]:
     """The manifest, whole and of this version; raises :class:`IntegrityError` where it is not."""
-    path = folder / MANIFEST
-    door = documents.Door(str(path), "prepare the data again", IntegrityError)
-    manifest: dict[str, Any] = documents.from_json(documents.read(path, door), door)
-    said: _Manifest = documents.check(_Manifest, manifest, door)
-    if said.schema != SCHEMA or said.sha256 != equal.self_digest(manifest):
-        raise door.refuse("was changed or is of another version")
-    each = {SIZES: 8, DIGESTS: DIGEST_BYTES, **({LABELS: 8} if LABELS in said.lengths else {})}
-    fit = all(said.lengths.get(name) == said.count * size for name, size in each.items())
-    if not fit or said.count < 1 or said.lengths.keys() - {SOURCES} != {PIXELS, *each}:
-        raise door.refuse("records sizes that do not belong together")
+    manifest, said, door = equal.recorded(folder, SCHEMA)
+    if said.count < 1 or not equal.fits(said, {SIZES: 8, DIGESTS: DIGEST_BYTES, PIXELS: None}):
+        raise door.refuse(equal.MISFIT)
     return manifest
 
 

@@ -87,19 +87,23 @@ def extract(
     cache: Path,
     batch: int = 32,
     progress: Progress = silent,
+    pretrained: Pretrained | None = None,
 ) -> dict[str, Features]:
     """The features ``extractor.output`` of an image set, from the cache or computed now, by name.
 
-    Raises :class:`bench.errors.Missing` where an extractor's weights are not here.
+    They are those that set metrics keep. ``pretrained`` finds the networks, by default the pinned files alone. Raises
+    :class:`bench.errors.Missing` where an extractor's weights are not here.
     """
     one = ImageSet("the images", images)
     nothing = MetricProtocol("", "", {})
-    scorer = _Scorer(one, one, Planner(one, one, entries, nothing), nothing, cache, lambda place: False)
+    planner = Planner(one, one, entries, nothing, pretrained=pretrained)
+    scorer = _Scorer(one, one, planner, nothing, cache, lambda place: False)
     absent = scorer.absent(one, wanted)
     if absent:
         from bench.metrics import image_pass
 
-        image_pass.run((), one.arrays, image_pass.Work(candidate=absent), entries, device, batch, progress)
+        work = image_pass.Work(candidate=absent)
+        image_pass.run((), one.arrays, work, entries, device, batch, progress, pretrained=pretrained)
     opened = {feature: scorer.open(one, feature) for feature in wanted}
     return {feature: values for feature, values in opened.items() if values is not None}
 

@@ -7,9 +7,8 @@ duplicates within the dataset) a very near one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -18,17 +17,12 @@ from torch import Tensor
 
 from bench.core.images import ImageArray
 from bench.errors import UsageError
-from bench.metrics import image_pass
-from bench.metrics.entries import FeatureEntry, MetricProtocol
-from bench.metrics.feature_cache import open_vectors
-from bench.metrics.signatures import ImageSet, Planner
 from bench.pretrained.lpips import Backbone, lpips_network
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bench.core.progress import Progress
-    from bench.pretrained.networks import Pretrained
 
 ROWS = 4096
 """Feature vectors that are compared at once."""
@@ -163,30 +157,6 @@ def lpips_vectors(network: nn.Module, images: Tensor) -> Tensor:
         weight = head.get_parameter(f"model.{len(list(head.get_submodule('model').children())) - 1}.weight")
         pieces.append((normalize_tensor(layer) * (weight / layer[0, 0].numel()).sqrt()).flatten(1))
     return torch.cat(pieces, 1)
-
-
-def feature_vectors(
-    images: ImageArray,
-    feature: str,
-    features: Mapping[str, FeatureEntry],
-    protocol: MetricProtocol,
-    device: torch.device,
-    cache: Path,
-    batch: int,
-    progress: Progress,
-    pretrained: Pretrained | None = None,
-) -> np.ndarray:
-    """The features "extractor.output" of all images, float32 ``[N, D]``: those the set metrics have kept, or new."""
-    one = ImageSet("the images", images)
-    planner = Planner(one, one, features, protocol, pretrained=pretrained)
-    folder = cache / "features" / planner.feature_key(one, feature)[:32]
-    if open_vectors(folder) is None:
-        extractor, _, output = feature.partition(".")
-        work = image_pass.Work(candidate={extractor: {output: folder}})
-        image_pass.run((), (images,), work, features, device, batch, progress, pretrained=pretrained)
-    values = open_vectors(folder)
-    assert values is not None, "the pass has just written them"
-    return values
 
 
 def _joined(found: list[tuple[Tensor, Tensor]], distance: Callable[[Tensor], Tensor]) -> Neighbours:

@@ -19,6 +19,7 @@ from bench.core import digest, documents
 from bench.core.files import expanded, write_file
 from bench.core.source import Sources
 from bench.core.visible import in_short
+from bench.data.readers.safety import UNPACKING_ERRORS
 from bench.errors import IntegrityError, Missing, NotComparable, UsageError
 from bench.metrics import held_arrays, signatures
 from bench.metrics.entries import FeatureEntry
@@ -104,7 +105,7 @@ def read(path: Path) -> Kept:
         text = str(held_arrays.read(path, lambda name: name == "manifest")["manifest"])
     except (zipfile.BadZipFile, EOFError) as error:
         raise IntegrityError(f"{path} is damaged ({in_short(error)}); build or import it again.") from error
-    except held_arrays.ERRORS as error:
+    except UNPACKING_ERRORS as error:
         raise UsageError(
             f"{path} holds no statistics of this program ({in_short(error)}); bring others in with: "
             "python -m bench stats import"
@@ -126,7 +127,7 @@ def statistics(kept: Kept) -> Statistics:
     recorded: Mapping[str, str] = kept.manifest["sha256"]
     try:
         held = held_arrays.read(kept.path, recorded.__contains__)
-    except held_arrays.ERRORS as error:
+    except UNPACKING_ERRORS as error:
         raise IntegrityError(f"{kept.path} is damaged ({in_short(error)}); build or import it again.") from error
     for array, digest_ in recorded.items():
         if array not in held or array_digest(held[array]) != digest_:
@@ -175,7 +176,7 @@ def foreign(path: Path, extractor: str) -> dict[str, Features]:
     """
     try:
         arrays = held_arrays.read(path, sum(FOREIGN.values(), ()).__contains__)
-    except held_arrays.ERRORS as error:
+    except UNPACKING_ERRORS as error:
         raise UsageError(f"{path} is not a readable .npz file ({in_short(error)}).") from error
     found = {}
     for output, (mean, covariance) in FOREIGN.items():
@@ -222,6 +223,6 @@ def holds_statistics(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             members: Sequence[str] = archive.namelist()
-    except held_arrays.ERRORS:
+    except UNPACKING_ERRORS:
         return False
     return "manifest.npy" in members or ("mu.npy" in members and "sigma.npy" in members)

@@ -165,23 +165,28 @@ def to_json(result: Result) -> str:
     return json.dumps(asdict(result), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
+def door(where: str) -> documents.Door:
+    """How a result is refused that is named ``where`` in messages."""
+    return documents.Door(where, "delete it and run the same command again")
+
+
 def from_json(text: str, where: str) -> Result:
     """Reads a result of this or an older schema; ``where`` names the file in error messages.
 
     Raises :class:`UsageError` that names the file and the field unless every field has its type, every number is
     finite, and what reports read of the facts is what they expect.
     """
-    door = documents.Door(where, "delete it and run the same command again")
-    raw = documents.from_json(text, door)
+    whole = door(where)
+    raw = documents.from_json(text, whole)
     if not isinstance(raw, dict):
-        raise door.refuse("does not hold a result")
+        raise whole.refuse("does not hold a result")
     raw = upgrade(raw, where)
-    documents.check(Result, raw, door)
+    documents.check(Result, raw, whole)
     trouble = _trouble(raw)
     if trouble is not None:
-        raise door.refuse(trouble)
-    documents.check(ReadFacts, raw.get("facts", {}), documents.Door(f"{where}, facts,", door.remedy))
-    documents.check(ReadProvenance, raw.get("provenance", {}), documents.Door(f"{where}, provenance,", door.remedy))
+        raise whole.refuse(trouble)
+    documents.check(ReadFacts, raw.get("facts", {}), door(f"{where}, facts,"))
+    documents.check(ReadProvenance, raw.get("provenance", {}), door(f"{where}, provenance,"))
     measurements = tuple(Measurement(**m) for m in raw.pop("metrics", ()))
     return Result(metrics=measurements, limited=tuple(raw.pop("limited", ())), **raw)
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.core import documents
 from bench.core.files import LOCK, files_below, folder_name, joined_name, write_file
 from bench.errors import UsageError
-from bench.results.record import Result, from_json, to_json
+from bench.results.record import Result, door, from_json, to_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,11 +103,8 @@ def _write_parquet(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def read(path: Path) -> Result:
-    """Reads one result file."""
-    try:
-        return from_json(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); delete it and run the same command again.") from error
+    """Reads one result file; raises :class:`UsageError` for what is none, a device or an endless one unread."""
+    return from_json(documents.read(path, door(str(path))), str(path))
 
 
 def read_all(roots: list[Path]) -> Iterator[tuple[Path, Result]]:

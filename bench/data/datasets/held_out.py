@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from bench.core import digest, fetch
-from bench.core.downloads import Limits
+from bench.core.downloads import LIMITS
 from bench.core.fetch import File
 from bench.core.files import require_space
 from bench.core.progress import Progress
@@ -66,8 +66,7 @@ def download(request: DatasetRequest, progress: Progress, about: HeldOut) -> Pat
         require_space(folder, int(about.gigabytes * 1e9))
     for url in about.urls:
         file = File(_file_name(url), url, "none", "its publisher names no digest")
-        here = url.startswith("http://127.0.0.1:")  # what this machine serves itself needs no encryption
-        fetch.obtain(file, folder, progress, Limits(plain=here))
+        fetch.obtain(file, folder, progress, LIMITS)
     return folder
 
 

@@ -42,7 +42,7 @@ def opened(path: Path, labelled: bool = True) -> Members:
             if IMAGES not in held:
                 raise UsageError(f"{path} holds no arr_0; an ADM batch has its images there.")
             pixels = _array(archive, held[IMAGES], path)
-            labels = _unpacked(archive, held[LABELS]) if labelled and LABELS in held else None
+            labels = unpacked(archive, held[LABELS]) if labelled and LABELS in held else None
     except UNPACKING_ERRORS as error:
         raise UsageError(
             f"{path} is not a readable .npz file ({in_short(error)}); make or download it again."
@@ -138,7 +138,7 @@ def _checked_header(file: IO[bytes], info: zipfile.ZipInfo) -> tuple[tuple[int, 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
     """The array of a member: mapped where it is stored, unpacked into memory where it is compressed."""
     if info.compress_type != zipfile.ZIP_STORED:
-        return _unpacked(archive, info)
+        return unpacked(archive, info)
     with archive.open(info) as file:
         shape, fortran, dtype = _checked_header(file, info)
         start = file.tell()
@@ -148,7 +148,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.nd
     return np.asarray(np.memmap(path, dtype, "r", offset=offset, shape=shape, order="F" if fortran else "C"))
 
 
-def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+def unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """The array of a member in memory; zipfile compares its checksum."""
     with archive.open(info) as file:
         shape, fortran, dtype = _checked_header(file, info)

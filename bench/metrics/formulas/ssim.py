@@ -76,9 +76,9 @@ def _level_terms(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _means(one: Tensor, other: Tensor, terms: Terms, edge: int = EDGE) -> tuple[Tensor, Tensor]:
-    """Means ``[N, 3]`` over all places of SSIM and of contrast-structure, from strips of rows of large images."""
+    """Means ``[N, 3]`` over all places of SSIM and of contrast-structure, from strips of rows."""
     height, width = one.shape[2] - edge, one.shape[3] - edge
-    rows = height if one.shape[2] * one.shape[3] <= STRIP else max(STRIP // one.shape[3], 1)
+    rows = max(STRIP // one.shape[3], 1)
     sums: list[tuple[Tensor, Tensor]] = []
     for start in range(0, height, rows):
         strip = slice(start, min(start + rows, height) + edge)

@@ -186,19 +186,19 @@ def memorisation(samples: ImageArray, session: Session) -> Outcome:
 
 
 def _vectors(images: ImageArray, name: str, session: Session) -> np.ndarray:
-    from bench.metrics.memorisation import feature_vectors
+    from bench.metrics.measure import extract
 
-    return feature_vectors(
+    found = extract(
         images,
-        name,
+        [name],
         session.tables.features,
-        session.protocol,
         session.device(),
         session.cache,
         session.batch(),
         session.progress,
         session.pretrained,
     )
+    return found[name].vectors
 
 
 def _shown(samples: ImageArray, found: Neighbours, session: Session) -> tuple[np.ndarray, str]:

@@ -11,9 +11,10 @@ from functools import partial
 import pytest
 
 from bench.core import images
+from bench.core.downloads import Limits
 from bench.core.registry import load
 from bench.data import manifest, mixed
-from bench.data.datasets import DATASETS, clic2020, div2k, imagenette, kodak
+from bench.data.datasets import DATASETS, clic2020, div2k, held_out, imagenette, kodak
 from bench.data.frozen import SOURCES
 from bench.errors import IntegrityError, Missing, UsageError
 from bench.run import checks
@@ -41,12 +42,13 @@ def suite():
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """A folder that a local server serves in the place of the publishers'."""
+    """A folder that a local server serves, unencrypted, in the place of the publishers'."""
     root = tmp_path / "served"
     root.mkdir()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/"
+    monkeypatch.setattr(held_out, "LIMITS", Limits(plain=True))
     monkeypatch.setattr(kodak, "URL", address)
     monkeypatch.setattr(clic2020, "URL", address)
     for module, file in ((div2k, "DIV2K_valid_HR.zip"), (imagenette, imagenette.ARCHIVE)):
@@ -179,6 +181,12 @@ def test_the_archives_are_downloaded_and_their_digest_recorded(tmp_path, served)
     ]
     (tmp_path / "cache" / "downloads" / "div2k" / "DIV2K_valid_HR.zip").write_bytes(b"another file")
     with pytest.raises(IntegrityError, match=r"DIV2K_valid_HR\.zip is not the pinned file"):
+        fetched(tmp_path, "div2k")
+
+
+def test_an_archive_without_a_digest_is_not_fetched_unencrypted(tmp_path, monkeypatch):
+    monkeypatch.setattr(div2k, "URL", "http://127.0.0.1:9/DIV2K_valid_HR.zip")
+    with pytest.raises(UsageError, match="is not encrypted"):
         fetched(tmp_path, "div2k")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,20 @@ def test_damage_is_found_and_made_anew(tmp_path: Path, name: str) -> None:
         mixed.open_images(tmp_path / "set")
     assert freezing.existing_images(tmp_path / "set") is None
     assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("change", [{SIZES: 8}, {"digests.bin": 32}, {"labels.i64": 8}, {"../other.u8": 1}, {}])
+def test_a_manifest_whose_sizes_do_not_belong_together_is_refused(tmp_path: Path, change: dict[str, int]) -> None:
+    written(tmp_path / "set", pictures())
+    path = tmp_path / "set" / "manifest.json"
+    said = json.loads(path.read_text())
+    if change:
+        said["lengths"] |= change
+    else:
+        said |= {"count": 0, "lengths": dict.fromkeys(said["lengths"], 0)}
+    path.write_text(json.dumps({**said, "sha256": frozen.self_digest(said)}))
+    with pytest.raises(IntegrityError, match=r"manifest\.json records sizes that do not belong together"):
+        mixed.open_images(tmp_path / "set")
 
 
 def test_a_killed_preparation_goes_on_where_it_was(tmp_path: Path) -> None:

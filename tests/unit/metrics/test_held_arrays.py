@@ -28,6 +28,11 @@ def header(shape, descr="<f8", order=False):
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
 
 
+def said(text):
+    """A header of this text, whatever it is."""
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text.encode() + b"\n"
+
+
 def with_manifest(path, change):
     with np.load(path) as held:
         arrays = {name: held[name] for name in held.files}
@@ -63,6 +68,9 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_before_it_does(tmp_pa
         header((4,))[:20],
         b"",
         b"\x93NUMPY\x09\x00",
+        said("{'descr': '<f8', 'shape': (4,"),
+        said("{'descr': ('<f8',), 'fortran_order': False, 'shape': (0,)}"),
+        said("{[]: 4}"),
     ],
 )
 def test_an_array_that_is_not_what_its_header_declares_is_refused(tmp_path, member):

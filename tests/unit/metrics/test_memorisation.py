@@ -79,19 +79,11 @@ def nearly(pixels):
 @pytest.fixture
 def extract(tmp_path):
     from bench.metrics.features import FEATURES
-    from bench.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+    from bench.metrics.measure import extract
 
     def features(images):
-        return memorisation.feature_vectors(
-            frozen.in_memory(images),
-            "r64.fc2",
-            FEATURES,
-            PROTOCOLS[DEFAULT_PROTOCOL],
-            torch.device("cpu"),
-            tmp_path,
-            64,
-            silent,
-        )
+        found = extract(frozen.in_memory(images), ["r64.fc2"], FEATURES, torch.device("cpu"), tmp_path, 64)
+        return found["r64.fc2"].vectors
 
     return features
 

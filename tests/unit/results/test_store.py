@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from bench.core import files
+from bench.core import documents, files
 from bench.errors import BenchError, UsageError
 from bench.results import store
 from bench.results.record import Measurement, Result
@@ -94,6 +94,17 @@ def test_a_bad_result_file_is_named(place: Place, text: str) -> None:
     place.file("recon").write_text(text)
     with pytest.raises(UsageError, match=r"recon\.json"):
         place.existing("recon")
+
+
+def test_what_is_no_file_or_too_large_for_a_result_is_refused_unread(place: Place) -> None:
+    place.folder.mkdir(parents=True)
+    place.file("recon").symlink_to("/dev/null")
+    with pytest.raises(UsageError, match="is not a regular file"):
+        place.existing("recon")
+    with place.file("cost").open("wb") as large:
+        large.truncate(documents.LARGEST + 1)
+    with pytest.raises(UsageError, match="has 8,388,609 bytes"):
+        place.existing("cost")
 
 
 def test_a_newer_schema_is_refused(place: Place) -> None:
